@@ -1,0 +1,82 @@
+import { walk } from 'canonical-json';
+
+/** The value has no canonical form: the whole list of reasons stands at `canonicalJson`. */
+export class CanonicalJsonError extends Error {
+  override name = 'CanonicalJsonError';
+}
+
+/** How deep objects and arrays may nest; deeper is refused, as `parseJson` refuses it. */
+export const canonicalDepthMax = 256;
+
+/**
+ * Matrix canonical JSON (appendices, "Canonical JSON"): no white space, keys by code point, integers only. The result is
+ * to be encoded as UTF-8. Throws CanonicalJsonError for numbers that are no integers in ±(2^53 - 1), strings or keys with
+ * lone surrogates, `undefined`, functions, class instances, holes, cycles, and nesting over 256 levels. `-0` becomes `0`,
+ * as the published examples have it: after parsing, it cannot be told from an integer in exponent form anyway.
+ */
+export function canonicalJson(value: unknown): string {
+  checkValue(value, 0);
+  const chunks: string[] = [];
+  walk(value, (chunk) => chunks.push(chunk), compareByCodePoint);
+  return chunks.join('');
+}
+
+/**
+ * Orders strings by Unicode code point. The default order of JavaScript goes by UTF-16 units and puts U+10000 and above
+ * (surrogate pairs, D800 to DFFF) before U+E000 to U+FFFF.
+ */
+export function compareByCodePoint(left: string, right: string): number {
+  const length = Math.min(left.length, right.length);
+  for (let index = 0; index < length; index += 1) {
+    const a = left.charCodeAt(index);
+    const b = right.charCodeAt(index);
+    if (a !== b) return codePointRank(a) - codePointRank(b);
+  }
+  return left.length - right.length;
+}
+
+/** Moves surrogates behind the rest of the basic plane. */
+function codePointRank(unit: number): number {
+  return unit >= 0xd800 && unit <= 0xdfff ? unit + 0x10000 : unit;
+}
+
+/** True when every surrogate of the string stands in a pair, so that it has a UTF-8 form. */
+export function isWellFormed(text: string): boolean {
+  return !/\p{Cs}/u.test(text);
+}
+
+function checkValue(value: unknown, depth: number): void {
+  switch (typeof value) {
+    case 'string':
+      if (!isWellFormed(value)) throw new CanonicalJsonError('a string holds a lone surrogate');
+      return;
+    case 'number':
+      if (!Number.isSafeInteger(value)) throw new CanonicalJsonError('a number is not an integer in ±(2^53 - 1)');
+      return;
+    case 'boolean':
+      return;
+    case 'object':
+      if (value !== null) checkContainer(value, depth + 1);
+      return;
+    default:
+      throw new CanonicalJsonError(`a ${typeof value} has no JSON form`);
+  }
+}
+
+function checkContainer(value: object, depth: number): void {
+  // Also what ends the walk over a cycle.
+  if (depth > canonicalDepthMax) throw new CanonicalJsonError(`nested deeper than ${canonicalDepthMax} levels`);
+  if (Array.isArray(value)) {
+    // By index, not by iterator: a hole must be seen as undefined.
+    for (let index = 0; index < value.length; index += 1) checkValue(value[index], depth);
+    return;
+  }
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype !== Object.prototype && prototype !== null) {
+    throw new CanonicalJsonError('an object is not a plain one');
+  }
+  for (const [key, member] of Object.entries(value)) {
+    if (!isWellFormed(key)) throw new CanonicalJsonError('a key holds a lone surrogate');
+    checkValue(member, depth);
+  }
+}

@@ -1,0 +1,258 @@
+import { isIP, type LookupFunction } from 'node:net';
+import * as tls from 'node:tls';
+import { LRUCache } from 'lru-cache';
+import type { Dispatcher, Pool } from 'undici';
+import { createAddressGuard } from './address-guard.ts';
+import type { Clock } from './clock.ts';
+import type { Dns } from './dns.ts';
+
+export type OutgoingHttpFailure = 'forbidden_address' | 'no_address' | 'timeout' | 'too_large' | 'connection' | 'busy';
+
+/** There is no answer. An answer with a status of any kind is no error. */
+export class OutgoingHttpError extends Error {
+  override name = 'OutgoingHttpError';
+  readonly reason: OutgoingHttpFailure;
+  constructor(reason: OutgoingHttpFailure, message: string, cause?: unknown) {
+    super(message, cause === undefined ? {} : { cause });
+    this.reason = reason;
+  }
+}
+
+export interface OutgoingTarget {
+  scheme: 'https' | 'http';
+  /** A DNS name, or an IP address without brackets. */
+  host: string;
+  port: number;
+  /** The name that the certificate must be for; undefined: `host`. */
+  certificateName?: string;
+}
+
+export interface OutgoingRequest {
+  target: OutgoingTarget;
+  method: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  /** Path and query, encoded. */
+  path: string;
+  /** With `host`. */
+  headers: Readonly<Record<string, string>>;
+  body?: string;
+  /** From the call to the last byte of the answer. */
+  timeoutMs: number;
+  responseBytesMax: number;
+  signal?: AbortSignal;
+}
+
+export interface OutgoingResponse {
+  status: number;
+  /** Names in lower case; of several with one name the first. */
+  headers: Readonly<Record<string, string>>;
+  body: Buffer;
+}
+
+/** Requests to servers we do not know. Redirects are answers like any other. */
+export interface OutgoingHttp {
+  /** Throws OutgoingHttpError. */
+  request(request: OutgoingRequest): Promise<OutgoingResponse>;
+  /** Ends what is under way and closes all connections. */
+  stop(): Promise<void>;
+}
+
+export interface OutgoingHttpDeps {
+  clock: Clock;
+  dns: Dns;
+  allowPrivateAddresses: boolean;
+  /** Private ranges that are allowed all the same. */
+  allowedRanges?: readonly string[];
+  /** Certificates in PEM that are trusted beside the system's. */
+  extraCaPem?: string;
+}
+
+const poolsMax = 1_000;
+const connectionsPerPool = 8;
+const inFlightPerPoolMax = 64;
+const inFlightMax = 2_000;
+const connectTimeoutMs = 10_000;
+const keepAliveMs = 30_000;
+
+interface Entry {
+  pool: Pool;
+  inFlight: number;
+}
+
+interface Connecting {
+  readonly Pool: typeof Pool;
+  readonly secureContext: tls.SecureContext;
+}
+
+/** The only module that knows undici. At most 64 requests to one place and 2,000 in all are under way; more fail as `busy`. */
+export function createOutgoingHttp(deps: OutgoingHttpDeps): OutgoingHttp {
+  return new Outgoing(deps);
+}
+
+class Outgoing implements OutgoingHttp {
+  readonly #clock: Clock;
+  readonly #mayConnect: (address: string) => boolean;
+  readonly #lookup: LookupFunction;
+  readonly #extraCaPem: string | undefined;
+  #connecting: Promise<Connecting> | undefined;
+  readonly #stopping = new AbortController();
+  #inFlight = 0;
+  /** Closing a pool lets what is under way in it end. */
+  readonly #pools = new LRUCache<string, Entry>({
+    max: poolsMax,
+    dispose: ({ pool }) => void pool.close().catch(() => {}),
+  });
+
+  constructor(deps: OutgoingHttpDeps) {
+    this.#clock = deps.clock;
+    this.#mayConnect = createAddressGuard(deps);
+    this.#lookup = guardedLookup(deps.dns, this.#mayConnect);
+    this.#extraCaPem = deps.extraCaPem;
+  }
+
+  /** Loaded with the first request: the library and the certificates take longer than all else that a start does. */
+  #connect(): Promise<Connecting> {
+    this.#connecting ??= import('undici').then((undici) => ({
+      Pool: undici.Pool,
+      secureContext: tls.createSecureContext(
+        this.#extraCaPem === undefined ? {} : { ca: [...systemCertificates(), this.#extraCaPem] },
+      ),
+    }));
+    return this.#connecting;
+  }
+
+  async request(request: OutgoingRequest): Promise<OutgoingResponse> {
+    const { target } = request;
+    // A name is checked by its addresses, in the look-up; a literal is never looked up.
+    if (isIP(target.host) !== 0 && !this.#mayConnect(target.host)) {
+      throw new OutgoingHttpError('forbidden_address', `${target.host} is not a public address`);
+    }
+    const entry = this.#entryFor(target, await this.#connect());
+    if (entry.inFlight >= inFlightPerPoolMax || this.#inFlight >= inFlightMax) {
+      throw new OutgoingHttpError('busy', `too many requests to ${target.host} are under way`);
+    }
+    entry.inFlight += 1;
+    this.#inFlight += 1;
+    try {
+      return await this.#send(entry.pool, request);
+    } finally {
+      entry.inFlight -= 1;
+      this.#inFlight -= 1;
+    }
+  }
+
+  async #send(pool: Pool, request: OutgoingRequest): Promise<OutgoingResponse> {
+    const timeout = new AbortController();
+    const timer = this.#clock.setTimer(request.timeoutMs, () => timeout.abort());
+    const signals = [timeout.signal, this.#stopping.signal, ...(request.signal ? [request.signal] : [])];
+    try {
+      const response = await pool.request({
+        method: request.method,
+        path: request.path,
+        headers: { ...request.headers },
+        body: request.body ?? null,
+        signal: AbortSignal.any(signals),
+        ...serverNameOf(request.target),
+      });
+      const body = await readBody(response, request.responseBytesMax);
+      return { status: response.statusCode, headers: firstOfEach(response.headers), body };
+    } catch (error) {
+      if (timeout.signal.aborted) {
+        throw new OutgoingHttpError('timeout', `${request.target.host} took longer than ${request.timeoutMs} ms`);
+      }
+      throw asOutgoingError(error, request.target);
+    } finally {
+      timer.clear();
+    }
+  }
+
+  #entryFor(target: OutgoingTarget, { Pool, secureContext }: Connecting): Entry {
+    const key = `${target.scheme}|${target.host}|${target.port}|${target.certificateName ?? ''}`;
+    const existing = this.#pools.get(key);
+    if (existing) return existing;
+    const host = target.host.includes(':') ? `[${target.host}]` : target.host;
+    const pool = new Pool(`${target.scheme}://${host}:${target.port}`, {
+      connections: connectionsPerPool,
+      pipelining: 1,
+      keepAliveTimeout: keepAliveMs,
+      // The time limit of each request covers these.
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      connect: { timeout: connectTimeoutMs, lookup: this.#lookup, secureContext },
+    });
+    const entry: Entry = { pool, inFlight: 0 };
+    this.#pools.set(key, entry);
+    return entry;
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    const pools = [...this.#pools.values()].map(({ pool }) => pool.destroy());
+    await Promise.allSettled(pools);
+  }
+}
+
+/** An IP address is never announced to the other side (RFC 6066, section 3); the certificate is checked for it all the same. */
+function serverNameOf({ host, certificateName = host }: OutgoingTarget): { servername?: string } {
+  return isIP(certificateName) === 0 ? { servername: certificateName } : {};
+}
+
+/** Node 20 knows its own list only; later ones can read the machine's too. */
+function systemCertificates(): readonly string[] {
+  const read: unknown = Reflect.get(tls, 'getCACertificates');
+  if (typeof read !== 'function') return tls.rootCertificates;
+  return [...new Set<string>([...read('default'), ...read('system')])];
+}
+
+function guardedLookup(dns: Dns, mayConnect: (address: string) => boolean): LookupFunction {
+  return (host, options, callback) => {
+    dns.listAddresses(host).then(
+      (found) => {
+        const allowed = found.filter(({ address }) => mayConnect(address));
+        const [first] = allowed;
+        if (!first) {
+          const reason = found.length === 0 ? 'no_address' : 'forbidden_address';
+          const what = found.length === 0 ? 'has no address' : 'has no public address';
+          callback(new OutgoingHttpError(reason, `${host} ${what}`), '', 4);
+        } else if (options.all) {
+          callback(null, allowed);
+        } else {
+          callback(null, first.address, first.family);
+        }
+      },
+      (error: unknown) => callback(new OutgoingHttpError('no_address', `${host} cannot be looked up`, error), '', 4),
+    );
+  };
+}
+
+async function readBody(response: Dispatcher.ResponseData, bytesMax: number): Promise<Buffer> {
+  const announced = Number(response.headers['content-length'] ?? 0);
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  // Leaving the loop by a throw destroys the body, and its connection with it.
+  for await (const chunk of response.body) {
+    chunks.push(chunk);
+    bytes += chunk.length;
+    if (bytes > bytesMax || announced > bytesMax) {
+      throw new OutgoingHttpError('too_large', `the answer is larger than ${bytesMax} bytes`);
+    }
+  }
+  return Buffer.concat(chunks, bytes);
+}
+
+function firstOfEach(headers: Dispatcher.ResponseData['headers']): Record<string, string> {
+  const first: Record<string, string> = {};
+  for (const [name, value] of Object.entries(headers)) {
+    const one = Array.isArray(value) ? value[0] : value;
+    if (one !== undefined) first[name.toLowerCase()] = one;
+  }
+  return first;
+}
+
+function asOutgoingError(error: unknown, target: OutgoingTarget): OutgoingHttpError {
+  if (error instanceof OutgoingHttpError) return error;
+  const parts = error instanceof AggregateError ? error.errors : [error];
+  const known = parts.find((part) => part instanceof OutgoingHttpError);
+  if (known instanceof OutgoingHttpError) return known;
+  const reason = parts.map((part) => (part instanceof Error ? part.message : String(part))).join('; ');
+  return new OutgoingHttpError('connection', `${target.host}:${target.port}: ${reason}`, error);
+}

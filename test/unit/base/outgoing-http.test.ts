@@ -1,0 +1,213 @@
+import { once } from 'node:events';
+import { createServer, type RequestListener, type Server } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { afterEach, describe, expect, it } from 'vitest';
+import { createAuthority, createCertificate } from '../../../src/app/certificates.ts';
+import { systemClock } from '../../../src/base/clock.ts';
+import type { Dns } from '../../../src/base/dns.ts';
+import {
+  createOutgoingHttp,
+  type OutgoingHttp,
+  type OutgoingHttpDeps,
+  type OutgoingRequest,
+} from '../../../src/base/outgoing-http.ts';
+import { ManualClock } from '../../support/manual-clock.ts';
+
+const stops: (() => Promise<unknown>)[] = [];
+
+afterEach(async () => {
+  for (const stop of stops.splice(0).reverse()) await stop();
+});
+
+/** Every name leads to this machine, unless it says otherwise. */
+function dnsOf(addresses: Record<string, string[]> = {}): Dns {
+  return {
+    listAddresses: async (host) =>
+      (addresses[host] ?? ['127.0.0.1']).map((address) => ({ address, family: address.includes(':') ? 6 : 4 })),
+    listServices: async () => [],
+  };
+}
+
+function outgoing(options: Partial<OutgoingHttpDeps> = {}): OutgoingHttp {
+  const http = createOutgoingHttp({ clock: systemClock, dns: dnsOf(), allowPrivateAddresses: true, ...options });
+  stops.push(() => http.stop());
+  return http;
+}
+
+async function listen(server: Server): Promise<number> {
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  stops.push(async () => {
+    server.closeAllConnections();
+    server.close();
+    await once(server, 'close');
+  });
+  return (server.address() as AddressInfo).port;
+}
+
+function get(port: number, more: Partial<OutgoingRequest> = {}): OutgoingRequest {
+  return {
+    target: { scheme: 'http', host: 'a.example', port },
+    method: 'GET',
+    path: '/x?y=%20z',
+    headers: { host: 'b.example:1' },
+    timeoutMs: 5_000,
+    responseBytesMax: 1_000,
+    ...more,
+  };
+}
+
+const serve = (listener: RequestListener) => listen(createServer(listener));
+
+describe('an outgoing request', () => {
+  it('carries method, path, headers and body as given, and brings back the answer', async () => {
+    const port = await serve((request, response) => {
+      const chunks: Buffer[] = [];
+      request.on('data', (chunk: Buffer) => chunks.push(chunk));
+      request.on('end', () => {
+        response.writeHead(418, { 'X-One': 'first' });
+        response.end(`${request.method} ${request.url} ${request.headers.host} ${Buffer.concat(chunks)}`);
+      });
+    });
+    const response = await outgoing().request(get(port, { method: 'PUT', body: '{"ü":1}' }));
+    expect(response.status).toBe(418);
+    expect(response.headers['x-one']).toBe('first');
+    expect(response.body.toString()).toBe('PUT /x?y=%20z b.example:1 {"ü":1}');
+  });
+
+  it('gives a redirect as it is', async () => {
+    const port = await serve((_request, response) => response.writeHead(302, { location: '/else' }).end());
+    const response = await outgoing().request(get(port));
+    expect([response.status, response.headers.location]).toEqual([302, '/else']);
+  });
+
+  it('stops reading an answer that is larger than allowed, announced or not', async () => {
+    const port = await serve((request, response) => {
+      if (request.url === '/announced') response.setHeader('content-length', 5_000);
+      response.write('x'.repeat(1_500));
+    });
+    const http = outgoing();
+    for (const path of ['/announced', '/chunked']) {
+      await expect(http.request(get(port, { path }))).rejects.toMatchObject({ reason: 'too_large' });
+    }
+    const exact = await serve((_request, response) => response.end('x'.repeat(1_000)));
+    expect((await http.request(get(exact))).body.length).toBe(1_000);
+  });
+
+  it('ends after its time, whether the answer never begins or never ends', async () => {
+    const clock = new ManualClock();
+    let reached = 0;
+    const port = await serve((request, response) => {
+      reached += 1;
+      if (request.url === '/endless') response.write('x');
+    });
+    const http = outgoing({ clock });
+    for (const path of ['/silent', '/endless']) {
+      const pending = http.request(get(port, { path })).catch((error: unknown) => error);
+      const before = reached;
+      while (reached === before) await new Promise((resolve) => setImmediate(resolve));
+      await clock.advance(5_000);
+      expect(await pending).toMatchObject({ reason: 'timeout' });
+    }
+    expect(clock.pendingCount).toBe(0);
+  });
+
+  it('is refused for a literal address that is not public, without a connection', async () => {
+    let reached = false;
+    const port = await serve((_request, response) => {
+      reached = true;
+      response.end();
+    });
+    const http = outgoing({ allowPrivateAddresses: false });
+    for (const host of ['127.0.0.1', '::1', '::ffff:127.0.0.1', '169.254.169.254']) {
+      const request = http.request(get(port, { target: { scheme: 'http', host, port } }));
+      await expect(request).rejects.toMatchObject({ reason: 'forbidden_address' });
+    }
+    expect(reached).toBe(false);
+  });
+
+  it('is refused for a name whose addresses are all private, and for a name with none', async () => {
+    const port = await serve((_request, response) => response.end());
+    const dns = dnsOf({ 'inside.example': ['10.0.0.1', '::1', '127.0.0.1'], 'none.example': [] });
+    const http = outgoing({ allowPrivateAddresses: false, dns });
+    const request = (host: string) => http.request(get(port, { target: { scheme: 'http', host, port } }));
+    await expect(request('inside.example')).rejects.toMatchObject({ reason: 'forbidden_address' });
+    await expect(request('none.example')).rejects.toMatchObject({ reason: 'no_address' });
+  });
+
+  it('leaves out the private ones of several addresses', async () => {
+    const port = await serve((_request, response) => response.end('reached'));
+    const dns = dnsOf({ 'mixed.example': ['10.0.0.1', '127.0.0.1'] });
+    const http = outgoing({ allowPrivateAddresses: false, allowedRanges: ['127.0.0.1'], dns });
+    const response = await http.request(get(port, { target: { scheme: 'http', host: 'mixed.example', port } }));
+    expect(response.body.toString()).toBe('reached');
+  });
+
+  it('says when the name cannot be looked up, and when nobody listens', async () => {
+    const dns: Dns = { listAddresses: () => Promise.reject(new Error('SERVFAIL')), listServices: async () => [] };
+    await expect(outgoing({ dns }).request(get(1))).rejects.toMatchObject({ reason: 'no_address' });
+    const server = createServer();
+    const port = await listen(server);
+    server.close();
+    await expect(outgoing().request(get(port))).rejects.toMatchObject({ reason: 'connection' });
+  });
+
+  it('fails as busy when too many to one place are under way', async () => {
+    const port = await serve(() => {});
+    const http = outgoing();
+    const waiting = Array.from({ length: 64 }, () => http.request(get(port)).catch((error: unknown) => error));
+    await expect(http.request(get(port))).rejects.toMatchObject({ reason: 'busy' });
+    await http.stop();
+    expect(await waiting[0]).toMatchObject({ reason: 'connection' });
+  });
+
+  it('can be given up by its caller', async () => {
+    const port = await serve(() => {});
+    const abort = new AbortController();
+    const pending = outgoing().request(get(port, { signal: abort.signal }));
+    abort.abort();
+    await expect(pending).rejects.toMatchObject({ reason: 'connection' });
+  });
+});
+
+describe('an outgoing request over TLS', () => {
+  async function serveTls(hosts: string[]) {
+    const authority = await createAuthority(Date.now());
+    const pair = await createCertificate(hosts, Date.now(), authority);
+    const names: unknown[] = [];
+    const server = createTlsServer({ cert: pair.certificate, key: pair.key }, (request, response) => {
+      names.push(Reflect.get(request.socket, 'servername'));
+      response.end('secret');
+    });
+    return { port: await listen(server), extraCaPem: authority.certificate, names };
+  }
+  const over = (port: number, host: string, certificateName?: string) =>
+    get(port, { target: { scheme: 'https', host, port, ...(certificateName ? { certificateName } : {}) } });
+
+  it('trusts the configured authority, and does not without', async () => {
+    const { port, extraCaPem } = await serveTls(['a.example']);
+    const response = await outgoing({ extraCaPem }).request(over(port, 'a.example'));
+    expect(response.body.toString()).toBe('secret');
+    await expect(outgoing().request(over(port, 'a.example'))).rejects.toMatchObject({ reason: 'connection' });
+  });
+
+  it('asks for and checks the name it was told, not that of the machine behind it', async () => {
+    const { port, extraCaPem, names } = await serveTls(['a.example']);
+    const http = outgoing({ extraCaPem });
+    await http.request(over(port, 'target.example', 'a.example'));
+    expect(names).toEqual(['a.example']);
+    await expect(http.request(over(port, 'a.example', 'b.example'))).rejects.toMatchObject({ reason: 'connection' });
+    await expect(http.request(over(port, 'target.example'))).rejects.toMatchObject({ reason: 'connection' });
+  });
+
+  it('checks the certificate for the address where there is no name', async () => {
+    const right = await serveTls(['127.0.0.1']);
+    const wrong = await serveTls(['a.example']);
+    const request = (port: number, extraCaPem: string) =>
+      outgoing({ extraCaPem }).request({ ...over(port, '127.0.0.1', '127.0.0.1'), headers: { host: '127.0.0.1' } });
+    expect((await request(right.port, right.extraCaPem)).status).toBe(200);
+    expect(right.names).toEqual([false]);
+    await expect(request(wrong.port, wrong.extraCaPem)).rejects.toMatchObject({ reason: 'connection' });
+  });
+});
