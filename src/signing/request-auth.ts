@@ -1,0 +1,124 @@
+import { encodeBase64 } from '../base/base64.ts';
+import { isServerName, type ServerName } from '../matrix/server-name.ts';
+import { type Signer, signedBytes, verifySignedJson } from './sign-json.ts';
+
+/** What the signature of a federation request covers (server-server API, "Request Authentication"). */
+export interface SignedRequest {
+  method: string;
+  /** Path and query, raw as they go over the wire: `/_matrix/…?…`. */
+  uri: string;
+  origin: ServerName;
+  /** Undefined only for requests of servers from before v1.3. */
+  destination: ServerName | undefined;
+  /** The parsed body; undefined where there is none. */
+  content: unknown;
+}
+
+/** The parameters of one `Authorization: X-Matrix` header. */
+export interface RequestAuth {
+  origin: ServerName;
+  destination: ServerName | undefined;
+  keyId: string;
+  /** As it stood in the header, unverified. */
+  signature: string;
+}
+
+function toJson(request: SignedRequest): Record<string, unknown> {
+  return {
+    method: request.method,
+    uri: request.uri,
+    origin: request.origin,
+    ...(request.destination === undefined ? {} : { destination: request.destination }),
+    ...(request.content === undefined ? {} : { content: request.content }),
+  };
+}
+
+/** The value of the `Authorization` header. Throws CanonicalJsonError where the content has no canonical form. */
+export function buildAuthorization(request: SignedRequest & { destination: ServerName }, signer: Signer): string {
+  const signature = encodeBase64(signer.key.sign(signedBytes(toJson(request))));
+  return (
+    `X-Matrix origin="${request.origin}",destination="${request.destination}",` +
+    `key="${signer.key.keyId}",sig="${signature}"`
+  );
+}
+
+/** Whether the header's signature is good for this request under the public key (base64). Never throws. */
+export function verifyRequest(request: SignedRequest, auth: RequestAuth, publicKey: string): boolean {
+  const signed = { ...toJson(request), signatures: { [auth.origin]: { [auth.keyId]: auth.signature } } };
+  return verifySignedJson(signed, auth.origin, auth.keyId, publicKey);
+}
+
+const headerLengthMax = 4_096;
+const keyIdPattern = /^ed25519:[A-Za-z0-9_]{1,128}$/;
+
+/**
+ * The parameters of the header; undefined for another scheme, for anything that does not fit the grammar, and when a parameter
+ * we need is missing, doubled or malformed. Total and linear, whatever it is given.
+ */
+export function parseAuthorization(header: string | undefined): RequestAuth | undefined {
+  if (header === undefined || header.length > headerLengthMax) return undefined;
+  const scheme = /^X-Matrix +/i.exec(header);
+  const parameters = scheme ? parseParameters(header, scheme[0].length) : undefined;
+  if (!parameters) return undefined;
+  const origin = parameters.get('origin');
+  const destination = parameters.get('destination');
+  const keyId = parameters.get('key');
+  const signature = parameters.get('sig');
+  if (!isServerName(origin) || keyId === undefined || !keyIdPattern.test(keyId) || !signature) return undefined;
+  if (destination !== undefined && !isServerName(destination)) return undefined;
+  return { origin, destination, keyId, signature };
+}
+
+/** A value without quotes: a token of RFC 9110, section 5.6.2, or a colon, "for compatibility with older servers". */
+const nameCharacter = /[!#$%&'*+\-.^_`|~0-9A-Za-z]/;
+/** Base64 has `/` and `=`, which older servers left unquoted too, as they did with the brackets of an IPv6 address. */
+const bareCharacter = /[!#$%&'*+\-.^_`|~0-9A-Za-z:/=[\]]/;
+
+/** Names in lower case. Undefined when the list is malformed or names one parameter twice. */
+function parseParameters(text: string, from: number): Map<string, string> | undefined {
+  const parameters = new Map<string, string>();
+  let at = from;
+  for (;;) {
+    const nameEnd = skipWhile(text, at, nameCharacter);
+    const name = text.slice(at, nameEnd).toLowerCase();
+    if (name === '' || text[nameEnd] !== '=' || parameters.has(name)) return undefined;
+    const value = text[nameEnd + 1] === '"' ? parseQuoted(text, nameEnd + 2) : parseBare(text, nameEnd + 1);
+    if (!value) return undefined;
+    parameters.set(name, value.text);
+    at = skipSpace(text, value.end);
+    if (at === text.length) return parameters;
+    if (text[at] !== ',') return undefined;
+    at = skipSpace(text, at + 1);
+  }
+}
+
+interface Value {
+  text: string;
+  end: number;
+}
+
+function parseBare(text: string, from: number): Value | undefined {
+  const end = skipWhile(text, from, bareCharacter);
+  return end === from ? undefined : { text: text.slice(from, end), end };
+}
+
+/** "a backslash-character pair is replaced by the character that follows the backslash" */
+function parseQuoted(text: string, from: number): Value | undefined {
+  let value = '';
+  for (let at = from; at < text.length; at += 1) {
+    if (text[at] === '"') return { text: value, end: at + 1 };
+    if (text[at] === '\\') at += 1;
+    value += text[at] ?? '';
+  }
+  return undefined;
+}
+
+function skipWhile(text: string, from: number, pattern: RegExp): number {
+  let at = from;
+  while (at < text.length && pattern.test(text[at] ?? '')) at += 1;
+  return at;
+}
+
+function skipSpace(text: string, from: number): number {
+  return skipWhile(text, from, /[ \t]/);
+}
