@@ -1,0 +1,85 @@
+import { breathe } from '../../base/breathe.ts';
+import type { EventId } from '../../matrix/ids.ts';
+import type { RoomEvent } from '../../matrix/pdu.ts';
+
+/** Where state resolution reads from. Each call is one query; ids that are unknown are left out of the answer. */
+export interface EventSources {
+  load(eventIds: readonly EventId[]): Promise<ReadonlyMap<EventId, RoomEvent>>;
+  /** The auth events of each event, without loading the events. */
+  listAuthEdges(eventIds: readonly EventId[]): Promise<ReadonlyMap<EventId, readonly EventId[]>>;
+}
+
+/** How many events or edge lists one call asks for. A level of the graph may hold more. */
+const readMax = 1_000;
+
+/** What one resolution has read so far, so that nothing is asked for twice. */
+export class EventCache {
+  readonly #sources: EventSources;
+  readonly #events = new Map<EventId, RoomEvent>();
+  readonly #edges = new Map<EventId, readonly EventId[]>();
+  readonly #absent = new Set<EventId>();
+
+  constructor(sources: EventSources) {
+    this.#sources = sources;
+  }
+
+  /** Reads what is not known yet. */
+  async load(eventIds: Iterable<EventId>): Promise<void> {
+    const missing = [...new Set(eventIds)].filter((id) => !this.#events.has(id) && !this.#absent.has(id));
+    for (let at = 0; at < missing.length; at += readMax) {
+      const part = missing.slice(at, at + readMax);
+      const found = await this.#sources.load(part);
+      for (const id of part) {
+        const event = found.get(id);
+        if (event) this.#events.set(id, event);
+        else this.#absent.add(id);
+      }
+      await breathe();
+    }
+  }
+
+  /** An event that was loaded; undefined for one that is unknown. */
+  find(eventId: EventId): RoomEvent | undefined {
+    return this.#events.get(eventId);
+  }
+
+  /** The auth events of an event whose edges were read; none for one that is unknown. */
+  authEventsOf(eventId: EventId): readonly EventId[] {
+    return this.#events.get(eventId)?.pdu.auth_events ?? this.#edges.get(eventId) ?? [];
+  }
+
+  /**
+   * The events and all that can be reached from them by auth edges, level by level. Stops early once `stop`, asked after each level
+   * with what was added, answers true.
+   */
+  async listReachable(from: Iterable<EventId>, stop?: (added: readonly EventId[]) => boolean): Promise<Set<EventId>> {
+    const reached = new Set<EventId>(from);
+    let level = [...reached];
+    while (level.length > 0 && !stop?.(level)) {
+      await this.#loadEdges(level);
+      const next: EventId[] = [];
+      let looked = 0;
+      for (const eventId of level) {
+        for (const authEvent of this.authEventsOf(eventId)) {
+          if (reached.has(authEvent)) continue;
+          reached.add(authEvent);
+          next.push(authEvent);
+        }
+        looked += 1;
+        if (looked % 100 === 0) await breathe();
+      }
+      level = next;
+    }
+    return reached;
+  }
+
+  async #loadEdges(eventIds: readonly EventId[]): Promise<void> {
+    const missing = eventIds.filter((id) => !this.#edges.has(id) && !this.#events.has(id));
+    for (let at = 0; at < missing.length; at += readMax) {
+      const part = missing.slice(at, at + readMax);
+      const found = await this.#sources.listAuthEdges(part);
+      for (const id of part) this.#edges.set(id, found.get(id) ?? []);
+      await breathe();
+    }
+  }
+}
