@@ -1,0 +1,68 @@
+import type { DeviceId, EventId, RoomId, UserId } from '../../matrix/ids.ts';
+import type { JsonObject } from '../../matrix/pdu.ts';
+import type { ServerName } from '../../matrix/server-name.ts';
+import type { Position } from './numbers.ts';
+import type { Membership } from './rooms.ts';
+
+/**
+ * What a commit changed, in the order of its rows, with the value before it where a reader needs the difference. Made by
+ * storage from the rows; nobody publishes anything. Those of kind event, membership, profile and account_data are also
+ * kept in the change log, until every reaction has passed them.
+ */
+export type Change =
+  /** An accepted event joined the timeline of a room. */
+  | {
+      kind: 'event';
+      position: Position;
+      roomId: RoomId;
+      eventId: EventId;
+      type: string;
+      stateKey: string | null;
+      sender: UserId;
+    }
+  | {
+      kind: 'membership';
+      position: Position;
+      roomId: RoomId;
+      userId: UserId;
+      before: Membership | null;
+      after: Membership;
+      eventId: EventId;
+    }
+  | {
+      kind: 'profile';
+      position: Position;
+      userId: UserId;
+      before: { displayname: string | null; avatarUrl: string | null } | null;
+      after: { displayname: string | null; avatarUrl: string | null };
+    }
+  | {
+      kind: 'account_data';
+      position: Position;
+      userId: UserId;
+      roomId: RoomId | null;
+      type: string;
+      before: JsonObject | null;
+      content: JsonObject;
+    }
+  | { kind: 'receipt'; position: Position; roomId: RoomId; userId: UserId; receiptType: string; eventId: EventId }
+  | { kind: 'room_forgotten'; roomId: RoomId; userId: UserId }
+  | { kind: 'redaction'; roomId: RoomId; eventId: EventId; redactedBy: EventId }
+  /** The current state of the room changed; `types` are the event types among the differences. */
+  | { kind: 'current_state'; roomId: RoomId; types: readonly string[] }
+  | { kind: 'account_deactivated'; userId: UserId }
+  | { kind: 'device_removed'; userId: UserId; deviceId: DeviceId }
+  | { kind: 'access_tokens_removed'; userId: UserId; deviceId: DeviceId | null }
+  | { kind: 'narrowing'; destination: ServerName; subject: UserId; generation: number; lastActiveAtMs: number }
+  /** Something durable waits for these destinations. */
+  | { kind: 'outgoing'; destinations: readonly ServerName[] };
+
+/** The kinds that the stored log keeps. */
+export type LoggedChange = Extract<Change, { kind: 'event' | 'membership' | 'profile' | 'account_data' }>;
+
+export interface ChangeReads {
+  /** Behind `after`, oldest first. Never parts the changes of one position: there may be a few more than `limit`. */
+  list(after: Position, limit: number): Promise<LoggedChange[]>;
+  /** Where the reaction stands; undefined before its first run, when it starts at the newest position. */
+  findCursor(name: string): Promise<Position | undefined>;
+}

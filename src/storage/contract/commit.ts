@@ -1,0 +1,65 @@
+import type { RoomId, UserId } from '../../matrix/ids.ts';
+import type { AccountDataTableRow } from './account-data.ts';
+import type { AccountRow, AccountTableRow } from './accounts.ts';
+import type { Change } from './changes.ts';
+import type { DirectoryTableRow } from './directory.ts';
+import type { EventTableRow } from './events.ts';
+import type { FederationTableRow } from './federation.ts';
+import type { Position as PositionNumber } from './numbers.ts';
+import type { OutgoingTableRow } from './outgoing.ts';
+import type { PresenceTableRow } from './presence.ts';
+import type { ReceiptTableRow } from './receipts.ts';
+import type { RoomTableRow } from './rooms.ts';
+import type { StateTableRow } from './state.ts';
+
+/**
+ * One durable number orders everything that is stored and that `/sync` reports. A commit takes one position for each
+ * of its rows that asks for one, in the order of the rows. A position becomes visible only when all below it are.
+ */
+export type Position = PositionNumber;
+
+/** Everything that can be written, each row a plain value that says which table it is for by its `kind`. */
+export type Row =
+  | AccountTableRow
+  | AccountDataTableRow
+  | DirectoryTableRow
+  | EventTableRow
+  | FederationTableRow
+  | OutgoingTableRow
+  | PresenceTableRow
+  | ReceiptTableRow
+  | RoomTableRow
+  | StateTableRow
+  | { kind: 'reaction_cursor'; name: string; position: Position };
+
+/** What the batch was decided on. If one of these no longer holds, nothing is written and the writer decides again. */
+export type Expectation =
+  | { kind: 'account_unused'; userId: AccountRow['userId'] }
+  | { kind: 'alias_unused'; alias: string }
+  | { kind: 'room_unknown'; roomId: RoomId }
+  /** The room's forward extremities are exactly these, in any order. */
+  | { kind: 'extremities'; roomId: RoomId; eventIds: readonly string[] }
+  | { kind: 'event_unknown'; eventId: string }
+  | { kind: 'client_transaction_unused'; userId: UserId; deviceId: string; scope: string; transactionId: string }
+  /** The account data was last written at this position; null: never. */
+  | { kind: 'account_data_revision'; userId: UserId; roomId: RoomId | null; type: string; position: Position | null };
+
+export interface Batch {
+  rows: readonly Row[];
+  expect?: readonly Expectation[];
+  /** Synced to the disk before the answer, also where the database is otherwise set to survive only a crash of the process. */
+  durable?: boolean;
+}
+
+export type CommitResult =
+  | {
+      outcome: 'committed';
+      /** The last position given to a row of this batch; the highest visible position when no row asked for one. */
+      position: Position;
+      /** Position of each row, by its index in the batch; null where the row takes none. */
+      positions: readonly (Position | null)[];
+    }
+  | { outcome: 'conflict'; expectation: Expectation };
+
+/** Told of every commit, in order, before the committing call resolves. Must not throw, wait or write. */
+export type CommitListener = (changes: readonly Change[]) => void;

@@ -1,0 +1,46 @@
+import type { EventId, RoomId } from '../../matrix/ids.ts';
+import type { StateKey, StateMap } from '../../matrix/pdu.ts';
+import type { StoredEvent, TimelineEvent } from './events.ts';
+import type { Position, SnapshotId as SnapshotNumber } from './numbers.ts';
+
+/** The state of a room at one place. Immutable once written. */
+export type SnapshotId = SnapshotNumber;
+
+export type StateTableRow =
+  | {
+      kind: 'snapshot';
+      snapshotId: SnapshotId;
+      roomId: RoomId;
+      /** The snapshot this one differs from, or null when `set` is the whole state. */
+      parent: SnapshotId | null;
+      set: StateMap;
+      removed: readonly StateKey[];
+    }
+  /**
+   * The room's resolved current state becomes this snapshot. `set` and `removed` are the difference to the one before.
+   * Takes a position unless both are empty: `listCurrentChanges` reports the difference from there on.
+   */
+  | { kind: 'current_state'; roomId: RoomId; snapshotId: SnapshotId; set: StateMap; removed: readonly StateKey[] };
+
+export interface StateReads {
+  /** The whole map; shared and cached, so never changed. Throws for an unknown snapshot. */
+  getSnapshot(snapshotId: SnapshotId): Promise<StateMap>;
+  /** Only these keys of a snapshot; absent keys are left out. */
+  getFromSnapshot(snapshotId: SnapshotId, keys: readonly StateKey[]): Promise<StateMap>;
+  /** Undefined when the room is unknown or has no state yet. */
+  findCurrentSnapshot(roomId: RoomId): Promise<SnapshotId | undefined>;
+  findCurrent(roomId: RoomId, type: string, stateKey: string): Promise<StoredEvent | undefined>;
+  /** Current state events of the room as clients see them, outliers as `findTimelineEvent` gives them; of one type if given. */
+  listCurrent(roomId: RoomId, type?: string): Promise<TimelineEvent[]>;
+  /** Event ids of the current state. */
+  listCurrentIds(roomId: RoomId): Promise<EventId[]>;
+  /**
+   * What changed in the current state of these rooms in after < position ≤ upTo: for each key the event that holds at
+   * `upTo`, null where the key was removed. Rooms without a change are left out. Costs what changed, not the number of rooms.
+   */
+  listCurrentChanges(
+    roomIds: ReadonlySet<RoomId>,
+    after: Position,
+    upTo: Position,
+  ): Promise<Map<RoomId, Map<StateKey, EventId | null>>>;
+}

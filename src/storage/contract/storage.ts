@@ -1,0 +1,50 @@
+import type { AccountDataReads } from './account-data.ts';
+import type { AccountReads } from './accounts.ts';
+import type { ChangeReads } from './changes.ts';
+import type { Batch, CommitListener, CommitResult } from './commit.ts';
+import type { DirectoryReads } from './directory.ts';
+import type { EventReads } from './events.ts';
+import type { FederationReads } from './federation.ts';
+import type { Position, SnapshotId } from './numbers.ts';
+import type { OutgoingReads } from './outgoing.ts';
+import type { PresenceReads } from './presence.ts';
+import type { ReceiptReads } from './receipts.ts';
+import type { RoomReads } from './rooms.ts';
+import type { StateReads } from './state.ts';
+
+/**
+ * All that Lantern keeps. Reads are by noun; there is one way to write. `find…` may be undefined, `get…` must exist
+ * (a missing row is a bug and throws), `list…` is bounded by an argument or by nature.
+ */
+export interface Storage {
+  readonly accounts: AccountReads;
+  readonly accountData: AccountDataReads;
+  readonly changes: ChangeReads;
+  readonly directory: DirectoryReads;
+  readonly events: EventReads;
+  readonly federation: FederationReads;
+  readonly outgoing: OutgoingReads;
+  /** Only src/presence and app/wiring.ts may touch this one. */
+  readonly presence: PresenceReads;
+  readonly receipts: ReceiptReads;
+  readonly rooms: RoomReads;
+  readonly state: StateReads;
+
+  /**
+   * Applies the batch whole or answers `conflict`. Commits of one tick share a transaction, each in a savepoint, so a
+   * refused one never spoils its neighbours. Resolves after the listener was told.
+   */
+  commit(batch: Batch): Promise<CommitResult>;
+
+  /** The highest position below which everything is visible. */
+  position(): Position;
+
+  /** A number for a `snapshot` row, never given twice. Numbers that end unused are no loss. */
+  newSnapshotId(): SnapshotId;
+
+  /** The one listener, given once, before the first commit. */
+  onCommit(listener: CommitListener): void;
+
+  /** Waits for what was handed to `commit`, then closes the database. */
+  stop(): Promise<void>;
+}

@@ -1,0 +1,134 @@
+import type { DeviceId, UserId } from '../../matrix/ids.ts';
+import type { JsonObject } from '../../matrix/pdu.ts';
+import type {
+  AccessTokenRow,
+  AccountReads,
+  AccountRow,
+  AccountTableRow,
+  DeviceRow,
+  FilterRow,
+  ProfileRow,
+} from '../contract/accounts.ts';
+import type { Connection } from './core/database.ts';
+import type { Turn } from './core/turn.ts';
+import { positionOf, type Writes } from './core/writes.ts';
+
+const accountColumns =
+  'user_id AS userId, password_hash AS passwordHash, created_at_ms AS createdAtMs, deactivated_at_ms AS deactivatedAtMs';
+const deviceColumns = `user_id AS userId, device_id AS deviceId, display_name AS displayName, created_at_ms AS createdAtMs,
+  last_seen_at_ms AS lastSeenAtMs, last_seen_ip AS lastSeenIp`;
+
+export function createAccountReads(connection: Connection, turn: Turn): AccountReads {
+  const account = connection.prepare<[UserId], AccountRow>(`SELECT ${accountColumns} FROM accounts WHERE user_id = ?`);
+  const accessToken = connection.prepare<[string], AccessTokenRow>(
+    `SELECT token_hash AS tokenHash, user_id AS userId, device_id AS deviceId, created_at_ms AS createdAtMs
+     FROM access_tokens WHERE token_hash = ?`,
+  );
+  const device = connection.prepare<[UserId, DeviceId], DeviceRow>(
+    `SELECT ${deviceColumns} FROM devices WHERE user_id = ? AND device_id = ?`,
+  );
+  const devices = connection.prepare<[UserId], DeviceRow>(
+    `SELECT ${deviceColumns} FROM devices WHERE user_id = ? ORDER BY device_id`,
+  );
+  const profile = connection.prepare<[UserId], ProfileRow>(
+    'SELECT user_id AS userId, displayname, avatar_url AS avatarUrl FROM profiles WHERE user_id = ?',
+  );
+  const filter = connection
+    .prepare<[UserId, string], string>('SELECT definition FROM filters WHERE user_id = ? AND filter_id = ?')
+    .pluck();
+  const accounts = connection.prepare<[string, number], AccountRow>(
+    `SELECT ${accountColumns} FROM accounts WHERE user_id > ? AND deactivated_at_ms IS NULL ORDER BY user_id LIMIT ?`,
+  );
+
+  return {
+    findAccount: (userId) => turn.read(() => account.get(userId)),
+    findAccessToken: (tokenHash) => turn.read(() => accessToken.get(tokenHash)),
+    findDevice: (userId, deviceId) => turn.read(() => device.get(userId, deviceId)),
+    listDevices: (userId) => turn.read(() => devices.all(userId)),
+    findProfile: (userId) => turn.read(() => profile.get(userId)),
+    findFilter: (userId, filterId) =>
+      turn.read((): FilterRow | undefined => {
+        const text = filter.get(userId, filterId);
+        if (text === undefined) return undefined;
+        const definition: JsonObject = JSON.parse(text);
+        return { userId, filterId, definition };
+      }),
+    listAccounts: (after, limit) => turn.read(() => accounts.all(after ?? '', limit)),
+  };
+}
+
+export function createAccountWrites(connection: Connection): Writes<AccountTableRow['kind']> {
+  const deactivatedAt = connection
+    .prepare<[UserId], number | null>('SELECT deactivated_at_ms FROM accounts WHERE user_id = ?')
+    .pluck();
+  const putAccount = connection.prepare<[AccountRow]>(
+    `INSERT INTO accounts (user_id, password_hash, created_at_ms, deactivated_at_ms)
+     VALUES (@userId, @passwordHash, @createdAtMs, @deactivatedAtMs)
+     ON CONFLICT DO UPDATE SET password_hash = excluded.password_hash, created_at_ms = excluded.created_at_ms,
+       deactivated_at_ms = excluded.deactivated_at_ms`,
+  );
+  const putDevice = connection.prepare<[DeviceRow]>(
+    `INSERT INTO devices (user_id, device_id, display_name, created_at_ms, last_seen_at_ms, last_seen_ip)
+     VALUES (@userId, @deviceId, @displayName, @createdAtMs, @lastSeenAtMs, @lastSeenIp)
+     ON CONFLICT DO UPDATE SET display_name = excluded.display_name, created_at_ms = excluded.created_at_ms,
+       last_seen_at_ms = excluded.last_seen_at_ms, last_seen_ip = excluded.last_seen_ip`,
+  );
+  const removeDevice = connection.prepare<[UserId, DeviceId]>(
+    'DELETE FROM devices WHERE user_id = ? AND device_id = ?',
+  );
+  const removeDeviceTokens = connection.prepare<[UserId, DeviceId]>(
+    'DELETE FROM access_tokens WHERE user_id = ? AND device_id = ?',
+  );
+  const removeUserTokens = connection.prepare<[UserId]>('DELETE FROM access_tokens WHERE user_id = ?');
+  const removeDeviceTransactions = connection.prepare<[UserId, DeviceId]>(
+    'DELETE FROM client_transactions WHERE user_id = ? AND device_id = ?',
+  );
+  const putAccessToken = connection.prepare<[AccessTokenRow]>(
+    `INSERT INTO access_tokens (token_hash, user_id, device_id, created_at_ms)
+     VALUES (@tokenHash, @userId, @deviceId, @createdAtMs)`,
+  );
+  const profile = connection.prepare<[UserId], Omit<ProfileRow, 'userId'>>(
+    'SELECT displayname, avatar_url AS avatarUrl FROM profiles WHERE user_id = ?',
+  );
+  const putProfile = connection.prepare<[ProfileRow]>(
+    `INSERT INTO profiles (user_id, displayname, avatar_url) VALUES (@userId, @displayname, @avatarUrl)
+     ON CONFLICT DO UPDATE SET displayname = excluded.displayname, avatar_url = excluded.avatar_url`,
+  );
+  const putFilter = connection.prepare<[UserId, string, string]>(
+    'INSERT OR REPLACE INTO filters (user_id, filter_id, definition) VALUES (?, ?, ?)',
+  );
+
+  return {
+    account(row, step) {
+      const wasActive = (deactivatedAt.get(row.userId) ?? null) === null;
+      putAccount.run(row);
+      if (wasActive && row.deactivatedAtMs !== null) step.change({ kind: 'account_deactivated', userId: row.userId });
+    },
+    device(row) {
+      putDevice.run(row);
+    },
+    device_removed({ userId, deviceId }, step) {
+      removeDevice.run(userId, deviceId);
+      removeDeviceTokens.run(userId, deviceId);
+      removeDeviceTransactions.run(userId, deviceId);
+      step.change({ kind: 'device_removed', userId, deviceId });
+    },
+    access_token(row) {
+      putAccessToken.run(row);
+    },
+    access_tokens_removed({ userId, deviceId }, step) {
+      if (deviceId === null) removeUserTokens.run(userId);
+      else removeDeviceTokens.run(userId, deviceId);
+      step.change({ kind: 'access_tokens_removed', userId, deviceId });
+    },
+    profile(row, step) {
+      const before = profile.get(row.userId) ?? null;
+      putProfile.run(row);
+      const { userId, displayname, avatarUrl } = row;
+      step.change({ kind: 'profile', position: positionOf(step), userId, before, after: { displayname, avatarUrl } });
+    },
+    filter({ userId, filterId, definition }) {
+      putFilter.run(userId, filterId, JSON.stringify(definition));
+    },
+  };
+}

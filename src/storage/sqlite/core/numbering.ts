@@ -1,0 +1,131 @@
+import { LRUCache } from 'lru-cache';
+import type { Connection } from './database.ts';
+
+/** Up to so many texts are quicker looked up one by one than by a list. */
+const fewTexts = 8;
+
+/**
+ * Numbers that stand for texts which many rows name: room ids, event ids, state keys. Once given, a number never
+ * changes; the caches hold the `cacheMax` last used pairs.
+ */
+export class Numbering<Text extends string> {
+  readonly #numbers: LRUCache<Text, number>;
+  readonly #texts: LRUCache<number, Text>;
+  readonly #find;
+  readonly #insert;
+  readonly #text;
+  readonly #insertAll;
+  readonly #findAll;
+  readonly #textAll;
+
+  /** `table` has the columns `number` (its key) and `text` (unique). */
+  constructor(connection: Connection, options: { table: string; number: string; text: string; cacheMax: number }) {
+    const { table, number, text, cacheMax } = options;
+    // By size, not by `max`, which would take the memory of a full cache at once.
+    this.#numbers = new LRUCache({ maxSize: cacheMax, sizeCalculation: () => 1 });
+    this.#texts = new LRUCache({ maxSize: cacheMax, sizeCalculation: () => 1 });
+    this.#find = connection.prepare<[Text], number>(`SELECT ${number} FROM ${table} WHERE ${text} = ?`).pluck();
+    this.#insert = connection.prepare<[Text]>(`INSERT INTO ${table} (${text}) VALUES (?)`);
+    this.#text = connection.prepare<[number], Text>(`SELECT ${text} FROM ${table} WHERE ${number} = ?`).pluck();
+    this.#insertAll = connection.prepare<[string]>(
+      `INSERT INTO ${table} (${text}) SELECT value FROM json_each(?) WHERE true ON CONFLICT DO NOTHING`,
+    );
+    this.#findAll = connection.prepare<[string], { number: number; text: Text }>(
+      `SELECT t.${number} AS number, t.${text} AS text FROM json_each(?) j CROSS JOIN ${table} t ON t.${text} = j.value`,
+    );
+    this.#textAll = connection.prepare<[string], { number: number; text: Text }>(
+      `SELECT t.${number} AS number, t.${text} AS text FROM json_each(?) j CROSS JOIN ${table} t ON t.${number} = j.value`,
+    );
+  }
+
+  /** The number of a text that has one. */
+  find(text: Text): number | undefined {
+    const cached = this.#numbers.get(text);
+    if (cached !== undefined) return cached;
+    const number = this.#find.get(text);
+    if (number !== undefined) this.#remember(number, text);
+    return number;
+  }
+
+  /** The number of a text, a new one if it has none. Only inside a commit. */
+  put(text: Text): number {
+    const known = this.find(text);
+    if (known !== undefined) return known;
+    const number = Number(this.#insert.run(text).lastInsertRowid);
+    this.#remember(number, text);
+    return number;
+  }
+
+  /** Like `put`, for many at once. */
+  putAll(texts: Iterable<Text>): Map<Text, number> {
+    const { found, missing } = this.#split(texts, this.#numbers);
+    if (missing.length <= fewTexts) {
+      for (const text of missing) found.set(text, this.put(text));
+      return found;
+    }
+    const json = JSON.stringify(missing);
+    this.#insertAll.run(json);
+    for (const { number, text } of this.#findAll.all(json)) {
+      found.set(text, number);
+      this.#remember(number, text);
+    }
+    return found;
+  }
+
+  /** Numbers of those that have one. */
+  findAll(texts: Iterable<Text>): Map<Text, number> {
+    const { found, missing } = this.#split(texts, this.#numbers);
+    if (missing.length === 0) return found;
+    for (const { number, text } of this.#findAll.all(JSON.stringify(missing))) {
+      found.set(text, number);
+      this.#remember(number, text);
+    }
+    return found;
+  }
+
+  /** The text of a number that was given. */
+  text(number: number): Text {
+    const cached = this.#texts.get(number);
+    if (cached !== undefined) return cached;
+    const text = this.#text.get(number);
+    if (text === undefined) throw new Error(`no text has the number ${number}`);
+    this.#remember(number, text);
+    return text;
+  }
+
+  /** The texts of many numbers that were given. */
+  texts(numbers: Iterable<number>): Map<number, Text> {
+    const { found, missing } = this.#split(numbers, this.#texts);
+    if (missing.length === 0) return found;
+    for (const { number, text } of this.#textAll.all(JSON.stringify(missing))) {
+      found.set(number, text);
+      this.#remember(number, text);
+    }
+    return found;
+  }
+
+  /** Drops what was remembered: numbers given inside a transaction that was undone were never given. */
+  forget(): void {
+    this.#numbers.clear();
+    this.#texts.clear();
+  }
+
+  #remember(number: number, text: Text): void {
+    this.#numbers.set(text, number);
+    this.#texts.set(number, text);
+  }
+
+  #split<Key extends string | number, Value extends string | number>(
+    keys: Iterable<Key>,
+    cache: LRUCache<Key, Value>,
+  ): { found: Map<Key, Value>; missing: Key[] } {
+    const found = new Map<Key, Value>();
+    const missing: Key[] = [];
+    for (const key of keys) {
+      const value = cache.get(key);
+      if (value === undefined) missing.push(key);
+      else found.set(key, value);
+    }
+    return { found, missing };
+  }
+}

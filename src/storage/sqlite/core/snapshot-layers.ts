@@ -1,0 +1,87 @@
+import { LRUCache } from 'lru-cache';
+import type { StateKey } from '../../../matrix/pdu.ts';
+import type { SnapshotId } from '../../contract/numbers.ts';
+import type { Connection } from './database.ts';
+import type { Numbering } from './numbering.ts';
+import { findPacked, type PackedEntries, pack, unpack } from './snapshot-packing.ts';
+
+export interface Layer extends PackedEntries {
+  parent: SnapshotId | null;
+}
+
+/** Entries kept unpacked, at 16 bytes each. */
+const entriesKeptMax = 1_000_000;
+
+/**
+ * Snapshots as layers of numbers. A layer holds at most half as many entries as its parent (else the two are merged when
+ * it is written), so that a chain is as long as the logarithm of the state's size and never more than 32 layers.
+ */
+export class SnapshotLayers {
+  readonly #keys: Numbering<StateKey>;
+  readonly #select;
+  readonly #insert;
+  readonly #layers = new LRUCache<SnapshotId, Layer>({
+    maxSize: entriesKeptMax,
+    sizeCalculation: ({ keys }) => keys.length + 16,
+  });
+
+  constructor(connection: Connection, keys: Numbering<StateKey>) {
+    this.#keys = keys;
+    this.#select = connection.prepare<[SnapshotId], { parent: SnapshotId | null; entries: Buffer }>(
+      'SELECT parent_no AS parent, entries FROM snapshots WHERE snapshot_no = ?',
+    );
+    this.#insert = connection.prepare<[SnapshotId, number, SnapshotId | null, Buffer]>(
+      'INSERT INTO snapshots (snapshot_no, room_no, parent_no, entries) VALUES (?, ?, ?, ?)',
+    );
+  }
+
+  /** One layer. Throws for an unknown snapshot. */
+  get(snapshotId: SnapshotId): Layer {
+    const kept = this.#layers.get(snapshotId);
+    if (kept !== undefined) return kept;
+    const stored = this.#select.get(snapshotId);
+    if (stored === undefined) throw new Error(`there is no snapshot ${snapshotId}`);
+    const layer = { parent: stored.parent, ...unpack(stored.entries) };
+    this.#layers.set(snapshotId, layer);
+    return layer;
+  }
+
+  /** Writes a snapshot that differs from its parent in `entries`: key number → event number, 0 to remove the key. */
+  put(
+    snapshot: { snapshotId: SnapshotId; roomNo: number; parent: SnapshotId | null },
+    entries: Map<number, number>,
+  ): void {
+    let { parent } = snapshot;
+    while (parent !== null) {
+      const below = this.get(parent);
+      if (below.keys.length > 0 && entries.size * 2 <= below.keys.length) break;
+      for (let index = 0; index < below.keys.length; index += 1) {
+        const key = below.keys[index] ?? 0;
+        if (!entries.has(key)) entries.set(key, below.events[index] ?? 0);
+      }
+      parent = below.parent;
+    }
+    if (parent === null) {
+      for (const [key, event] of entries) if (event === 0) entries.delete(key);
+    }
+    this.#insert.run(snapshot.snapshotId, snapshot.roomNo, parent, pack(entries));
+  }
+
+  /** The number of the event at one key. */
+  findEventNo(snapshotId: SnapshotId, key: StateKey): number | undefined {
+    const keyNo = this.#keys.find(key);
+    if (keyNo === undefined) return undefined;
+    for (let next: SnapshotId | null = snapshotId; next !== null; ) {
+      const layer = this.get(next);
+      const event = findPacked(layer, keyNo);
+      if (event !== undefined) return event === 0 ? undefined : event;
+      next = layer.parent;
+    }
+    return undefined;
+  }
+
+  /** Drops what was remembered of snapshots whose writing was undone. */
+  forget(): void {
+    this.#layers.clear();
+  }
+}

@@ -1,0 +1,236 @@
+import type { DeviceId, EventId, RoomId, UserId } from '../../matrix/ids.ts';
+import { isStateEvent, stateKeyOf } from '../../matrix/pdu.ts';
+import type { EventTableRow, EventVerdict } from '../contract/events.ts';
+import type { Position, SnapshotId } from '../contract/numbers.ts';
+import type { Connection } from './core/database.ts';
+import type { Numbering } from './core/numbering.ts';
+import type { SnapshotLayers } from './core/snapshot-layers.ts';
+import type { RowOf, Step, Writes } from './core/writes.ts';
+import { type EventTexts, textsOf } from './event-text.ts';
+
+const keepTransactionsMs = 24 * 60 * 60 * 1000;
+/** Old transaction ids that each new one removes: more than one, so that the table shrinks. */
+const pruneMax = 20;
+
+interface Deps {
+  connection: Connection;
+  rooms: Numbering<RoomId>;
+  events: Numbering<EventId>;
+  snapshots: SnapshotLayers;
+}
+
+/** Where an event stands. */
+interface Placed {
+  eventNo: number;
+  verdict: EventVerdict;
+  position: Position | null;
+  snapshotBefore: SnapshotId | null;
+  snapshotAfter: SnapshotId | null;
+  replacesNo: number | null;
+}
+
+interface Inserted extends Placed, EventTexts {
+  roomNo: number;
+  roomVersion: string;
+  type: string;
+  stateKey: string | null;
+  sender: UserId;
+  depth: number;
+  originServerTs: number;
+  transactionUserId: UserId | null;
+  transactionDeviceId: DeviceId | null;
+  transactionId: string | null;
+  receivedAtMs: number;
+}
+
+/** What of a stored event its placing and its redaction need. */
+interface Known {
+  roomNo: number;
+  position: Position | null;
+  type: string;
+  stateKey: string | null;
+  sender: UserId;
+  depth: number;
+}
+
+export function createEventWrites(deps: Deps): Writes<EventTableRow['kind']> {
+  const { connection, rooms, events, snapshots } = deps;
+  const statements = prepareEventStatements(connection);
+  const graph = createGraphWrites(connection);
+
+  const findReplaced = (snapshotBefore: SnapshotId | null, type: string, stateKey: string | null): number | null => {
+    if (snapshotBefore === null || stateKey === null) return null;
+    return snapshots.findEventNo(snapshotBefore, stateKeyOf(type, stateKey)) ?? null;
+  };
+
+  /** What follows from an event's place: the room's activity, the gaps, the word to others. */
+  const settle = (eventId: EventId, event: Known & Placed, step: Step): void => {
+    const { eventNo, roomNo, position, verdict, type, stateKey, sender } = event;
+    if (position === null) return;
+    const accepted = verdict === 'accepted' && position > 0;
+    graph.place({ eventNo, roomNo, depth: event.depth, position: accepted ? position : null });
+    if (!accepted) return;
+    statements.setNewest.run(position, roomNo);
+    step.change({ kind: 'event', position, roomId: rooms.text(roomNo), eventId, type, stateKey, sender });
+  };
+
+  const place = (row: RowOf<'event_placed'>, step: Step): void => {
+    const { eventId, verdict, snapshotBefore, snapshotAfter } = row;
+    const eventNo = events.find(eventId);
+    const known = eventNo === undefined ? undefined : statements.find.get(eventNo);
+    if (eventNo === undefined || known === undefined) throw new Error(`event ${eventId} is not stored`);
+    const replacesNo = findReplaced(snapshotBefore, known.type, known.stateKey);
+    const placed = { eventNo, verdict, position: step.position ?? null, snapshotBefore, snapshotAfter, replacesNo };
+    statements.place.run(placed);
+    settle(eventId, { ...known, ...placed }, step);
+  };
+
+  return {
+    event(row, step) {
+      const { eventId, roomId, roomVersion, pdu } = row.event;
+      const eventNo = events.put(eventId);
+      const known = statements.find.get(eventNo);
+      if (known !== undefined) {
+        if (row.placement === 'outlier') return;
+        if (known.position !== null) throw new Error(`event ${eventId} has its place already`);
+        place({ ...row, kind: 'event_placed', eventId }, step);
+        return;
+      }
+      const stateKey = isStateEvent(row.event) ? row.event.pdu.state_key : null;
+      const inserted: Inserted = {
+        eventNo,
+        roomNo: rooms.put(roomId),
+        roomVersion,
+        verdict: row.verdict,
+        position: step.position ?? null,
+        snapshotBefore: row.snapshotBefore,
+        snapshotAfter: row.snapshotAfter,
+        type: pdu.type,
+        stateKey,
+        sender: pdu.sender,
+        depth: pdu.depth,
+        originServerTs: pdu.origin_server_ts,
+        ...textsOf(eventId, pdu),
+        replacesNo: findReplaced(row.snapshotBefore, pdu.type, stateKey),
+        transactionUserId: row.transaction?.userId ?? null,
+        transactionDeviceId: row.transaction?.deviceId ?? null,
+        transactionId: row.transaction?.transactionId ?? null,
+        receivedAtMs: row.receivedAtMs,
+      };
+      statements.insert.run(inserted);
+      graph.link(eventNo, events.putAll(pdu.prev_events).values(), events.putAll(pdu.auth_events).values());
+      settle(eventId, inserted, step);
+    },
+    event_placed: place,
+    redaction({ eventId, redactedBy, redacted }, step) {
+      const eventNo = events.find(eventId);
+      const known = eventNo === undefined ? undefined : statements.find.get(eventNo);
+      if (eventNo === undefined || known === undefined) return;
+      statements.redact.run({ ...textsOf(eventId, redacted), eventNo, redactedByNo: events.put(redactedBy) });
+      statements.removeWaiting.run(eventNo);
+      if (known.type === 'm.room.member' && known.stateKey !== null) {
+        const member = { roomNo: known.roomNo, userId: known.stateKey, eventId };
+        statements.clearProfile.run(member);
+        statements.clearLoggedProfile.run(member);
+      }
+      step.change({ kind: 'redaction', roomId: rooms.text(known.roomNo), eventId, redactedBy });
+    },
+    redaction_waiting({ redaction, target }) {
+      statements.addWaiting.run(events.put(target), events.put(redaction));
+    },
+    client_transaction(row, step) {
+      statements.insertTransaction.run(row);
+      statements.pruneTransactions.run(step.nowMs - keepTransactionsMs, pruneMax);
+    },
+  };
+}
+
+function prepareEventStatements(connection: Connection) {
+  return {
+    find: connection.prepare<[number], Known>(
+      `SELECT room_no AS roomNo, position, type, state_key AS stateKey, sender, depth FROM events WHERE event_no = ?`,
+    ),
+    insert: connection.prepare<[Inserted]>(
+      `INSERT INTO events (event_no, room_no, room_version, verdict, position, snapshot_before, snapshot_after, type,
+         state_key, sender, depth, origin_server_ts, has_url, rel_type, relates_to, replaces_no, transaction_user_id,
+         transaction_device_id, transaction_id, received_at_ms, client_text, pdu_text)
+       VALUES (@eventNo, @roomNo, @roomVersion, @verdict, @position, @snapshotBefore, @snapshotAfter, @type,
+         @stateKey, @sender, @depth, @originServerTs, @hasUrl, @relType, @relatesTo, @replacesNo, @transactionUserId,
+         @transactionDeviceId, @transactionId, @receivedAtMs, @clientText, @pduText)`,
+    ),
+    place: connection.prepare<[Placed]>(
+      `UPDATE events SET verdict = @verdict, position = @position, snapshot_before = @snapshotBefore,
+         snapshot_after = @snapshotAfter, replaces_no = @replacesNo
+       WHERE event_no = @eventNo`,
+    ),
+    redact: connection.prepare<[EventTexts & { eventNo: number; redactedByNo: number }]>(
+      `UPDATE events SET pdu_text = @pduText, client_text = @clientText, has_url = @hasUrl, rel_type = @relType,
+         relates_to = @relatesTo, redacted_by_no = @redactedByNo
+       WHERE event_no = @eventNo`,
+    ),
+    // What a redacted member event no longer says, the rows that were made of it must not say either.
+    clearProfile: connection.prepare<[{ roomNo: number; userId: string; eventId: EventId }]>(
+      `UPDATE memberships SET displayname = NULL, avatar_url = NULL
+       WHERE room_no = @roomNo AND user_id = @userId AND event_id = @eventId`,
+    ),
+    clearLoggedProfile: connection.prepare<[{ roomNo: number; userId: string; eventId: EventId }]>(
+      `UPDATE membership_log SET displayname = NULL, avatar_url = NULL
+       WHERE room_no = @roomNo AND user_id = @userId AND event_id = @eventId`,
+    ),
+    addWaiting: connection.prepare<[number, number]>(
+      'INSERT OR IGNORE INTO waiting_redactions (target_no, redaction_no) VALUES (?, ?)',
+    ),
+    removeWaiting: connection.prepare<[number]>('DELETE FROM waiting_redactions WHERE target_no = ?'),
+    setNewest: connection.prepare<[Position, number]>(
+      'UPDATE rooms SET newest_position = max(newest_position, ?) WHERE room_no = ?',
+    ),
+    insertTransaction: connection.prepare<[RowOf<'client_transaction'>]>(
+      `INSERT INTO client_transactions (user_id, device_id, scope, transaction_id, event_id, created_at_ms)
+       VALUES (@userId, @deviceId, @scope, @transactionId, @eventId, @createdAtMs)`,
+    ),
+    pruneTransactions: connection.prepare<[number, number]>(
+      `DELETE FROM client_transactions WHERE rowid IN (
+         SELECT rowid FROM client_transactions WHERE created_at_ms < ? ORDER BY created_at_ms LIMIT ?
+       )`,
+    ),
+  };
+}
+
+interface GraphPlace {
+  eventNo: number;
+  roomNo: number;
+  depth: number;
+  /** Of an accepted event of the timeline. */
+  position: Position | null;
+}
+
+interface GraphWrites {
+  link(eventNo: number, prevNos: Iterable<number>, authNos: Iterable<number>): void;
+  /** The event got a place: nothing misses it any more, and it may miss others. */
+  place(place: GraphPlace): void;
+}
+
+function createGraphWrites(connection: Connection): GraphWrites {
+  const addPrev = connection.prepare<[number, number]>('INSERT INTO event_prevs (event_no, prev_no) VALUES (?, ?)');
+  const addAuth = connection.prepare<[number, number]>('INSERT INTO event_auths (event_no, auth_no) VALUES (?, ?)');
+  const found = connection.prepare<[number]>('DELETE FROM missing_prevs WHERE prev_no = ?');
+  const unmiss = connection.prepare<[number]>('DELETE FROM missing_prevs WHERE event_no = ?');
+  const miss = connection.prepare<[GraphPlace]>(
+    `INSERT INTO missing_prevs (prev_no, event_no, room_no, depth, position)
+     SELECT p.prev_no, @eventNo, @roomNo, @depth, @position
+     FROM event_prevs p LEFT JOIN events e ON e.event_no = p.prev_no
+     WHERE p.event_no = @eventNo AND e.position IS NULL`,
+  );
+
+  return {
+    link(eventNo, prevNos, authNos) {
+      for (const prevNo of prevNos) addPrev.run(eventNo, prevNo);
+      for (const authNo of authNos) addAuth.run(eventNo, authNo);
+    },
+    place(place) {
+      found.run(place.eventNo);
+      unmiss.run(place.eventNo);
+      miss.run(place);
+    },
+  };
+}

@@ -1,0 +1,238 @@
+import type { DeviceId, EventId, RoomId, UserId } from '../../matrix/ids.ts';
+import type { EventReads, HistoryPlace, StoredEvent, TimelineEvent } from '../contract/events.ts';
+import type { Position } from '../contract/numbers.ts';
+import type { Connection } from './core/database.ts';
+import {
+  type EventRecords,
+  type StoredEventRecord,
+  storedEventColumns,
+  type TimelineEventRecord,
+  timelineEventColumns,
+} from './core/event-records.ts';
+import type { Numbering } from './core/numbering.ts';
+import type { Turn } from './core/turn.ts';
+
+export interface EventDeps {
+  connection: Connection;
+  turn: Turn;
+  rooms: Numbering<RoomId>;
+  events: Numbering<EventId>;
+  records: EventRecords;
+}
+
+/** Ids of one query; longer lists are read in several, with a chance for others between them. */
+const idsMax = 500;
+
+function* chunksOf<T>(items: readonly T[]): Generator<readonly T[]> {
+  for (let start = 0; start < items.length; start += idsMax) yield items.slice(start, start + idsMax);
+}
+
+export function createEventReads(deps: EventDeps): EventReads {
+  return {
+    ...createLookups(deps),
+    ...createTimelineReads(deps),
+    ...createGraphReads(deps),
+    ...createTransactionReads(deps),
+  };
+}
+
+type Lookups = Pick<
+  EventReads,
+  'find' | 'listByIds' | 'listKnown' | 'listPduTexts' | 'findTimelineEvent' | 'listTimelineEventsByIds'
+>;
+
+function createLookups({ connection, turn, records }: EventDeps): Lookups {
+  const find = connection.prepare<[EventId], StoredEventRecord>(
+    `SELECT ${storedEventColumns} FROM event_ids i JOIN events e ON e.event_no = i.event_no WHERE i.event_id = ?`,
+  );
+  const byIds = connection.prepare<[string], StoredEventRecord>(
+    `SELECT ${storedEventColumns}
+     FROM json_each(?) CROSS JOIN event_ids i ON i.event_id = value JOIN events e ON e.event_no = i.event_no`,
+  );
+  const known = connection
+    .prepare<[string], EventId>(
+      `SELECT i.event_id FROM json_each(?) CROSS JOIN event_ids i ON i.event_id = value JOIN events e ON e.event_no = i.event_no`,
+    )
+    .pluck();
+  const pduTexts = connection
+    .prepare<[string], string>(
+      `SELECT e.pdu_text
+       FROM json_each(?) j CROSS JOIN event_ids i ON i.event_id = j.value JOIN events e ON e.event_no = i.event_no
+       ORDER BY j.key`,
+    )
+    .pluck();
+  const timelineEvent = connection.prepare<[EventId], TimelineEventRecord>(
+    `SELECT ${timelineEventColumns} FROM event_ids i JOIN events e ON e.event_no = i.event_no
+     WHERE i.event_id = ? AND e.verdict <> 'rejected'`,
+  );
+  const timelineEvents = connection.prepare<[string], TimelineEventRecord>(
+    `SELECT ${timelineEventColumns}
+     FROM json_each(?) CROSS JOIN event_ids i ON i.event_id = value JOIN events e ON e.event_no = i.event_no
+     WHERE e.verdict <> 'rejected'`,
+  );
+
+  /** Reads a list of ids chunk by chunk. */
+  const inChunks = async <T>(ids: readonly EventId[], read: (json: string) => T[]): Promise<T[]> => {
+    const found: T[] = [];
+    for (const chunk of chunksOf(ids)) found.push(...(await turn.read(() => read(JSON.stringify(chunk)))));
+    return found;
+  };
+
+  return {
+    find: (eventId) =>
+      turn.read((): StoredEvent | undefined => {
+        const record = find.get(eventId);
+        return record && records.stored(record);
+      }),
+    listByIds: (eventIds) =>
+      inChunks([...new Set(eventIds)], (json) => byIds.all(json).map((record) => records.stored(record))),
+    listKnown: async (eventIds) => new Set(await inChunks(eventIds, (json) => known.all(json))),
+    listPduTexts: (eventIds) => inChunks(eventIds, (json) => pduTexts.all(json)),
+    findTimelineEvent: (eventId) =>
+      turn.read((): TimelineEvent | undefined => {
+        const record = timelineEvent.get(eventId);
+        return record && records.timeline(record);
+      }),
+    listTimelineEventsByIds: (eventIds) =>
+      inChunks([...new Set(eventIds)], (json) => timelineEvents.all(json).map((record) => records.timeline(record))),
+  };
+}
+
+type TimelineReads = Pick<
+  EventReads,
+  'listTimeline' | 'listHistory' | 'listRoomsChanged' | 'listGaps' | 'findNewestPlace'
+>;
+
+function createTimelineReads({ connection, turn, rooms, records }: EventDeps): TimelineReads {
+  const timeline = connection.prepare<[number, Position, Position, number], TimelineEventRecord>(
+    `SELECT ${timelineEventColumns} FROM events e JOIN event_ids i ON i.event_no = e.event_no
+     WHERE e.room_no = ? AND e.verdict = 'accepted' AND e.position > 0 AND e.position > ? AND e.position <= ?
+     ORDER BY e.position DESC LIMIT ?`,
+  );
+  const history = (comparison: '<' | '>', order: 'ASC' | 'DESC') =>
+    connection.prepare<[number, number, Position, Position, number], TimelineEventRecord>(
+      `SELECT ${timelineEventColumns} FROM events e JOIN event_ids i ON i.event_no = e.event_no
+       WHERE e.room_no = ? AND e.verdict = 'accepted' AND e.position IS NOT NULL
+         AND (e.depth, e.position) ${comparison} (?, ?) AND e.position <= ?
+       ORDER BY e.depth ${order}, e.position ${order} LIMIT ?`,
+    );
+  const backward = history('<', 'DESC');
+  const forward = history('>', 'ASC');
+  // A room whose newest event is behind `upTo` may have an earlier one too.
+  const roomsChanged = connection
+    .prepare<{ after: Position; upTo: Position }, number>(
+      `SELECT r.room_no FROM rooms r
+       WHERE r.newest_position > @after AND (r.newest_position <= @upTo OR EXISTS (
+         SELECT 1 FROM events e
+         WHERE e.room_no = r.room_no AND e.verdict = 'accepted' AND e.position > 0
+           AND e.position > @after AND e.position <= @upTo
+       ))`,
+    )
+    .pluck();
+  const gaps = connection.prepare<[Position, Position], { roomNo: number; position: Position }>(
+    `SELECT room_no AS roomNo, max(position) AS position FROM missing_prevs
+     WHERE position > ? AND position <= ? GROUP BY room_no`,
+  );
+  const newestPlace = connection.prepare<[number, Position], HistoryPlace>(
+    `SELECT depth, position FROM events
+     WHERE room_no = ? AND verdict = 'accepted' AND position > 0 AND position <= ?
+     ORDER BY position DESC LIMIT 1`,
+  );
+
+  return {
+    listTimeline: (roomId, after, upTo, limit) =>
+      turn.read(() =>
+        timeline
+          .all(rooms.find(roomId) ?? 0, after, upTo, limit)
+          .reverse()
+          .map((record) => records.timeline(record)),
+      ),
+    listHistory: (roomId, from, direction, limit) =>
+      turn.read(() =>
+        (direction === 'backward' ? backward : forward)
+          .all(rooms.find(roomId) ?? 0, from.depth, from.position, from.upTo ?? Number.MAX_SAFE_INTEGER, limit)
+          .map((record) => records.timeline(record)),
+      ),
+    listRoomsChanged: (roomIds, after, upTo) =>
+      turn.read(() =>
+        roomsChanged
+          .all({ after, upTo })
+          .map((roomNo) => rooms.text(roomNo))
+          .filter((roomId) => roomIds.has(roomId)),
+      ),
+    listGaps: (roomIds, after, upTo) =>
+      turn.read(() => {
+        const found = new Map<RoomId, Position>();
+        for (const { roomNo, position } of gaps.all(after, upTo)) {
+          const roomId = rooms.text(roomNo);
+          if (roomIds.has(roomId)) found.set(roomId, position);
+        }
+        return found;
+      }),
+    findNewestPlace: (roomId, upTo) => turn.read(() => newestPlace.get(rooms.find(roomId) ?? 0, upTo)),
+  };
+}
+
+type GraphReads = Pick<
+  EventReads,
+  'listBackwardExtremities' | 'listSuccessors' | 'listAuthEdges' | 'listWaitingRedactions'
+>;
+
+function createGraphReads({ connection, turn, rooms, events }: EventDeps): GraphReads {
+  const backwardExtremities = connection.prepare<[number], { eventId: EventId; depth: number }>(
+    `SELECT i.event_id AS eventId, max(m.depth) AS depth
+     FROM missing_prevs m JOIN event_ids i ON i.event_no = m.prev_no
+     WHERE m.room_no = ? GROUP BY m.prev_no ORDER BY depth DESC, eventId`,
+  );
+  const successors = connection
+    .prepare<[number], EventId>(
+      'SELECT i.event_id FROM event_prevs p JOIN event_ids i ON i.event_no = p.event_no WHERE p.prev_no = ?',
+    )
+    .pluck();
+  const waiting = connection
+    .prepare<[number], EventId>(
+      `SELECT i.event_id FROM waiting_redactions w JOIN event_ids i ON i.event_no = w.redaction_no
+       WHERE w.target_no = ? ORDER BY w.redaction_no LIMIT 100`,
+    )
+    .pluck();
+  const authEdges = connection.prepare<[string], { eventId: EventId; authNo: number | null }>(
+    `SELECT i.event_id AS eventId, a.auth_no AS authNo
+     FROM json_each(?) CROSS JOIN event_ids i ON i.event_id = value JOIN events e ON e.event_no = i.event_no
+       LEFT JOIN event_auths a ON a.event_no = e.event_no`,
+  );
+
+  const addAuthEdges = (edges: Map<EventId, EventId[]>, eventIds: readonly EventId[]): void => {
+    const found = authEdges.all(JSON.stringify(eventIds));
+    const texts = events.texts(new Set(found.flatMap(({ authNo }) => (authNo === null ? [] : [authNo]))));
+    for (const { eventId, authNo } of found) {
+      const auths = edges.get(eventId) ?? [];
+      edges.set(eventId, auths);
+      const auth = authNo === null ? undefined : texts.get(authNo);
+      if (auth !== undefined) auths.push(auth);
+    }
+  };
+
+  return {
+    listBackwardExtremities: (roomId) => turn.read(() => backwardExtremities.all(rooms.find(roomId) ?? 0)),
+    listWaitingRedactions: (target) => turn.read(() => waiting.all(events.find(target) ?? 0)),
+    listSuccessors: (eventId) => turn.read(() => successors.all(events.find(eventId) ?? 0)),
+    listAuthEdges: async (eventIds) => {
+      const edges = new Map<EventId, EventId[]>();
+      for (const chunk of chunksOf([...new Set(eventIds)])) await turn.read(() => addAuthEdges(edges, chunk));
+      return edges;
+    },
+  };
+}
+
+function createTransactionReads({ connection, turn }: EventDeps): Pick<EventReads, 'findClientTransaction'> {
+  const find = connection
+    .prepare<[UserId, DeviceId, string, string], EventId>(
+      `SELECT event_id FROM client_transactions
+       WHERE user_id = ? AND device_id = ? AND scope = ? AND transaction_id = ?`,
+    )
+    .pluck();
+  return {
+    findClientTransaction: (userId, deviceId, scope, transactionId) =>
+      turn.read(() => find.get(userId, deviceId, scope, transactionId)),
+  };
+}

@@ -1,0 +1,66 @@
+import { assertNever } from '../../base/assert.ts';
+import type { EventId, RoomId } from '../../matrix/ids.ts';
+import type { Expectation } from '../contract/commit.ts';
+import type { Position } from '../contract/numbers.ts';
+import type { Connection } from './core/database.ts';
+import type { Numbering } from './core/numbering.ts';
+
+interface Deps {
+  connection: Connection;
+  rooms: Numbering<RoomId>;
+}
+
+/** Whether what a batch was decided on still holds. Runs inside the transaction, before the batch's first row. */
+export function createExpectations({ connection, rooms }: Deps): (expectation: Expectation) => boolean {
+  const account = connection.prepare<[string]>('SELECT 1 FROM accounts WHERE user_id = ?');
+  const alias = connection.prepare<[string]>('SELECT 1 FROM aliases WHERE alias = ?');
+  const room = connection.prepare<[string]>('SELECT 1 FROM rooms WHERE room_id = ? AND version IS NOT NULL');
+  const extremities = connection
+    .prepare<[number], EventId>(
+      'SELECT i.event_id FROM forward_extremities f JOIN event_ids i ON i.event_no = f.event_no WHERE f.room_no = ?',
+    )
+    .pluck();
+  const event = connection.prepare<[string]>(
+    'SELECT 1 FROM event_ids i JOIN events e ON e.event_no = i.event_no WHERE i.event_id = ?',
+  );
+  const transaction = connection.prepare<[string, string, string, string]>(
+    `SELECT 1 FROM client_transactions
+     WHERE user_id = ? AND device_id = ? AND scope = ? AND transaction_id = ?`,
+  );
+  const revision = connection
+    .prepare<[string, string, string], Position>(
+      'SELECT position FROM account_data WHERE user_id = ? AND room_id = ? AND type = ?',
+    )
+    .pluck();
+
+  const extremitiesAre = (roomId: RoomId, eventIds: readonly string[]): boolean => {
+    const stored = extremities.all(rooms.find(roomId) ?? 0);
+    const expected = new Set(eventIds);
+    return stored.length === expected.size && stored.every((eventId) => expected.has(eventId));
+  };
+
+  return (expectation) => {
+    switch (expectation.kind) {
+      case 'account_unused':
+        return account.get(expectation.userId) === undefined;
+      case 'alias_unused':
+        return alias.get(expectation.alias) === undefined;
+      case 'room_unknown':
+        return room.get(expectation.roomId) === undefined;
+      case 'extremities':
+        return extremitiesAre(expectation.roomId, expectation.eventIds);
+      case 'event_unknown':
+        return event.get(expectation.eventId) === undefined;
+      case 'client_transaction_unused': {
+        const { userId, deviceId, scope, transactionId } = expectation;
+        return transaction.get(userId, deviceId, scope, transactionId) === undefined;
+      }
+      case 'account_data_revision': {
+        const { userId, roomId, type, position } = expectation;
+        return (revision.get(userId, roomId ?? '', type) ?? null) === position;
+      }
+      default:
+        return assertNever(expectation);
+    }
+  };
+}

@@ -1,0 +1,178 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { Clock } from '../../base/clock.ts';
+import { type Log, silentLog } from '../../base/log.ts';
+import type { EventId, RoomId } from '../../matrix/ids.ts';
+import type { StateKey } from '../../matrix/pdu.ts';
+import type { ServerName } from '../../matrix/server-name.ts';
+import type { Row } from '../contract/commit.ts';
+import type { SnapshotId } from '../contract/numbers.ts';
+import type { Storage } from '../contract/storage.ts';
+import { createAccountDataReads, createAccountDataWrites } from './account-data.ts';
+import { createAccountReads, createAccountWrites } from './accounts.ts';
+import { createChangeReads, createChangeWrites } from './changes.ts';
+import { Committer } from './core/committer.ts';
+import { type Connection, openDatabase, type Synchronous } from './core/database.ts';
+import { EventRecords } from './core/event-records.ts';
+import { defaultMigrationsDir, migrate } from './core/migrations.ts';
+import { Numbering } from './core/numbering.ts';
+import { Positions } from './core/positions.ts';
+import { SnapshotLayers } from './core/snapshot-layers.ts';
+import { Turn } from './core/turn.ts';
+import type { RowKind, RowOf, Step, Writes } from './core/writes.ts';
+import { createDirectoryReads, createDirectoryWrites } from './directory.ts';
+import { createEventWrites } from './event-writes.ts';
+import { createEventReads } from './events.ts';
+import { createExpectations } from './expectations.ts';
+import { createFederationReads, createFederationWrites } from './federation.ts';
+import { createOutgoingReads } from './outgoing.ts';
+import { createOutgoingWrites } from './outgoing-writes.ts';
+import { createPresenceReads, createPresenceWrites } from './presence.ts';
+import { createReceiptReads, createReceiptWrites } from './receipts.ts';
+import { createRoomWrites } from './room-writes.ts';
+import { createRoomReads } from './rooms.ts';
+import { createStateReads } from './state.ts';
+import { createStateWrites } from './state-writes.ts';
+
+export interface SqliteStorageOptions {
+  /** Path of the database file, made if there is none; `:memory:` for one that is never stored. */
+  file: string;
+  clock: Clock;
+  log?: Log;
+  /**
+   * normal (the default): an acknowledged write survives the end of the process, but maybe not a power cut, unless its batch
+   * was durable. full: it survives both.
+   */
+  synchronous?: Synchronous;
+  /** Where the migrations are; those of this package if not given. */
+  migrationsDir?: string;
+}
+
+/**
+ * Opens the database, alone, and brings it to the version of this program. Throws StorageOpenError, whose message is one
+ * line for the administrator, when it cannot be used.
+ */
+export async function openSqliteStorage(options: SqliteStorageOptions): Promise<Storage> {
+  const { file, clock, log = silentLog, synchronous = 'normal' } = options;
+  const database = openDatabase(file, synchronous);
+  try {
+    migrate(database.connection, options.migrationsDir ?? defaultMigrationsDir, clock.now());
+    return assemble({ ...database, clock, log, synchronous });
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+}
+
+interface Parts {
+  connection: Connection;
+  close(): void;
+  clock: Clock;
+  log: Log;
+  synchronous: Synchronous;
+}
+
+function createNumberings(connection: Connection) {
+  return {
+    rooms: new Numbering<RoomId>(connection, {
+      table: 'rooms',
+      number: 'room_no',
+      text: 'room_id',
+      cacheMax: 20_000,
+    }),
+    events: new Numbering<EventId>(connection, {
+      table: 'event_ids',
+      number: 'event_no',
+      text: 'event_id',
+      cacheMax: 100_000,
+    }),
+    keys: new Numbering<StateKey>(connection, {
+      table: 'state_keys',
+      number: 'key_no',
+      text: 'key',
+      cacheMax: 100_000,
+    }),
+    destinations: new Numbering<ServerName>(connection, {
+      table: 'destinations',
+      number: 'destination_no',
+      text: 'destination',
+      cacheMax: 20_000,
+    }),
+  };
+}
+
+function assemble({ connection, close, clock, log, synchronous }: Parts): Storage {
+  const turn = new Turn(clock);
+  const numberings = createNumberings(connection);
+  const { rooms, events, keys, destinations } = numberings;
+  const snapshots = new SnapshotLayers(connection, keys);
+  const deps = { connection, turn, ...numberings, snapshots, records: new EventRecords(rooms) };
+  const changeWrites = createChangeWrites(connection);
+  const writes: Writes<RowKind> = {
+    ...createAccountWrites(connection),
+    ...createAccountDataWrites(connection),
+    reaction_cursor: changeWrites.reaction_cursor,
+    ...createDirectoryWrites(connection),
+    ...createEventWrites(deps),
+    ...createFederationWrites(connection),
+    ...createOutgoingWrites(deps),
+    ...createPresenceWrites(connection),
+    ...createReceiptWrites(connection, rooms),
+    ...createRoomWrites(connection, rooms, events),
+    ...createStateWrites(deps),
+  };
+  const committer = new Committer({
+    connection,
+    clock,
+    log,
+    synchronous,
+    positions: new Positions(connection),
+    holds: createExpectations(deps),
+    write: (row: Row, step: Step) => writeRow(writes, row.kind, row, step),
+    logChanges: (changes) => changeWrites.log(changes),
+    undone() {
+      for (const numbering of Object.values(numberings)) numbering.forget();
+      snapshots.forget();
+    },
+  });
+  let snapshotId = findLastSnapshot(connection);
+  let stopping: Promise<void> | undefined;
+
+  return {
+    accounts: createAccountReads(connection, turn),
+    accountData: createAccountDataReads(connection, turn),
+    changes: createChangeReads(connection, turn),
+    directory: createDirectoryReads(connection, turn),
+    events: createEventReads(deps),
+    federation: createFederationReads(connection, turn),
+    outgoing: createOutgoingReads(connection, turn, destinations),
+    presence: createPresenceReads(connection, turn),
+    receipts: createReceiptReads(connection, turn, rooms),
+    rooms: createRoomReads(connection, turn, rooms),
+    state: createStateReads(deps),
+    commit: (batch) => committer.commit(batch),
+    position: () => committer.position,
+    newSnapshotId() {
+      snapshotId += 1;
+      return snapshotId as SnapshotId;
+    },
+    onCommit: (listener) => committer.listen(listener),
+    stop() {
+      stopping ??= (async () => {
+        committer.stop();
+        // Who waited for these commits reads on before the database goes.
+        await nextTurn();
+        connection.exec('PRAGMA optimize');
+        close();
+      })();
+      return stopping;
+    },
+  };
+}
+
+function writeRow<Kind extends RowKind>(writes: Writes<RowKind>, kind: Kind, row: RowOf<Kind>, step: Step): void {
+  writes[kind](row, step);
+}
+
+function findLastSnapshot(connection: Connection): number {
+  return connection.prepare<[], number>('SELECT coalesce(max(snapshot_no), 0) FROM snapshots').pluck().get() ?? 0;
+}

@@ -1,0 +1,182 @@
+import type { EventId, RoomId, UserId } from '../../matrix/ids.ts';
+import type { ServerName } from '../../matrix/server-name.ts';
+import type { Position } from '../contract/numbers.ts';
+import type { Membership, OutOfBandMembership, RoomReads, RoomRow, StoredMembership } from '../contract/rooms.ts';
+import type { Connection } from './core/database.ts';
+import type { Numbering } from './core/numbering.ts';
+import type { Turn } from './core/turn.ts';
+
+type MembershipRecord = Omit<StoredMembership, 'forgotten' | 'outOfBand'> & {
+  forgotten: 0 | 1;
+  outOfBand: string | null;
+};
+
+function parse(record: MembershipRecord): StoredMembership {
+  const outOfBand: OutOfBandMembership | null = record.outOfBand === null ? null : JSON.parse(record.outOfBand);
+  return { ...record, forgotten: record.forgotten === 1, outOfBand };
+}
+
+const memberships = `
+  SELECT r.room_id AS roomId, m.user_id AS userId, m.membership, m.event_id AS eventId, m.sender, m.displayname,
+    m.avatar_url AS avatarUrl, m.position, m.forgotten, m.out_of_band AS outOfBand
+  FROM memberships m JOIN rooms r ON r.room_no = m.room_no`;
+
+/** Rows of the log. Whether a room is forgotten is a matter of today. */
+const loggedMemberships = `
+  SELECT r.room_id AS roomId, l.user_id AS userId, l.membership, l.event_id AS eventId, l.sender, l.displayname,
+    l.avatar_url AS avatarUrl, l.position, m.forgotten, l.out_of_band AS outOfBand
+  FROM membership_log l
+    JOIN rooms r ON r.room_no = l.room_no
+    JOIN memberships m ON m.room_no = l.room_no AND m.user_id = l.user_id`;
+
+type MemberReads = Pick<
+  RoomReads,
+  | 'findMembership'
+  | 'listMembershipsOfUser'
+  | 'listMembers'
+  | 'countMembers'
+  | 'listHeroes'
+  | 'listJoined'
+  | 'listJoinedServers'
+>;
+
+function createMemberReads(connection: Connection, turn: Turn, rooms: Numbering<RoomId>): MemberReads {
+  const find = connection.prepare<[number, UserId], MembershipRecord>(
+    `${memberships} WHERE m.room_no = ? AND m.user_id = ?`,
+  );
+  const ofUser = connection.prepare<[UserId, string], MembershipRecord>(
+    `${memberships}
+     WHERE m.user_id = ? AND m.membership IN (SELECT value FROM json_each(?)) AND NOT m.forgotten
+     ORDER BY m.position`,
+  );
+  const ofRoom = connection.prepare<[number, string], MembershipRecord>(
+    `${memberships}
+     WHERE m.room_no = ? AND m.membership IN (SELECT value FROM json_each(?))
+     ORDER BY m.first_position, m.user_id`,
+  );
+  const count = connection
+    .prepare<[number, Membership], number>('SELECT count FROM member_counts WHERE room_no = ? AND membership = ?')
+    .pluck();
+  const present = connection.prepare<[number, UserId, number], MembershipRecord>(
+    `${memberships}
+     WHERE m.room_no = ? AND (m.membership IN ('join', 'invite')) = 1 AND m.user_id <> ?
+     ORDER BY m.first_position, m.user_id LIMIT ?`,
+  );
+  const gone = connection.prepare<[number, UserId, number], MembershipRecord>(
+    `${memberships}
+     WHERE m.room_no = ? AND (m.membership IN ('join', 'invite')) = 0 AND m.membership <> 'knock' AND m.user_id <> ?
+     ORDER BY m.first_position, m.user_id LIMIT ?`,
+  );
+  const joinedRooms = connection.prepare<[string, number], { roomNo: number; roomId: RoomId }>(
+    `SELECT room_no AS roomNo, room_id AS roomId FROM rooms r
+     WHERE room_id > ?
+       AND EXISTS (SELECT 1 FROM memberships m WHERE m.room_no = r.room_no AND m.membership = 'join')
+     ORDER BY room_id LIMIT ?`,
+  );
+  const joinedUsers = connection.prepare<[string], { roomNo: number; userId: UserId }>(
+    `SELECT m.room_no AS roomNo, m.user_id AS userId
+     FROM json_each(?) CROSS JOIN memberships m ON m.room_no = value AND m.membership = 'join'`,
+  );
+  const servers = connection
+    .prepare<[number], ServerName>(
+      `SELECT DISTINCT server FROM memberships WHERE room_no = ? AND membership = 'join' ORDER BY server`,
+    )
+    .pluck();
+
+  return {
+    findMembership: (roomId, userId) =>
+      turn.read(() => {
+        const record = find.get(rooms.find(roomId) ?? 0, userId);
+        return record && parse(record);
+      }),
+    listMembershipsOfUser: (userId, wanted) => turn.read(() => ofUser.all(userId, JSON.stringify(wanted)).map(parse)),
+    listMembers: (roomId, wanted) =>
+      turn.read(() => ofRoom.all(rooms.find(roomId) ?? 0, JSON.stringify(wanted)).map(parse)),
+    countMembers: (roomId, membership) => turn.read(() => count.get(rooms.find(roomId) ?? 0, membership) ?? 0),
+    listHeroes: (roomId, except, limit) =>
+      turn.read(() => {
+        const roomNo = rooms.find(roomId) ?? 0;
+        const here = present.all(roomNo, except, limit);
+        return (here.length > 0 ? here : gone.all(roomNo, except, limit)).map(parse);
+      }),
+    listJoined: (afterRoom, limit) =>
+      turn.read(() => {
+        const page = joinedRooms.all(afterRoom ?? '', limit);
+        const usersOfRoom = new Map(page.map(({ roomNo }): [number, UserId[]] => [roomNo, []]));
+        for (const { roomNo, userId } of joinedUsers.all(JSON.stringify([...usersOfRoom.keys()]))) {
+          usersOfRoom.get(roomNo)?.push(userId);
+        }
+        return page.map(({ roomNo, roomId }) => ({ roomId, userIds: usersOfRoom.get(roomNo) ?? [] }));
+      }),
+    listJoinedServers: (roomId) => turn.read(() => servers.all(rooms.find(roomId) ?? 0)),
+  };
+}
+
+type LogReads = Pick<RoomReads, 'listMembershipChanges' | 'findMembershipAt' | 'listMembershipsAt' | 'listNewlyJoined'>;
+
+function createLogReads(connection: Connection, turn: Turn, rooms: Numbering<RoomId>): LogReads {
+  const changes = connection.prepare<[UserId, Position, Position], MembershipRecord>(
+    `${loggedMemberships} WHERE l.user_id = ? AND l.position > ? AND l.position <= ? ORDER BY l.position`,
+  );
+  const at = connection.prepare<[UserId, number, Position], MembershipRecord>(
+    `${loggedMemberships}
+     WHERE l.user_id = ? AND l.room_no = ? AND l.position <= ? ORDER BY l.position DESC LIMIT 1`,
+  );
+  const allAt = connection.prepare<{ userId: UserId; roomNos: string; at: Position }, MembershipRecord>(
+    `${loggedMemberships}
+     WHERE l.user_id = @userId AND (l.room_no, l.position) IN (
+       SELECT value, (
+         SELECT max(position) FROM membership_log
+         WHERE user_id = @userId AND room_no = value AND position <= @at
+       ) FROM json_each(@roomNos)
+     )`,
+  );
+  const newJoins = connection.prepare<[Position, Position], { roomNo: number; userId: UserId }>(
+    `SELECT room_no AS roomNo, user_id AS userId FROM membership_log
+     WHERE membership = 'join' AND before IS NOT 'join' AND position > ? AND position <= ? ORDER BY position`,
+  );
+
+  return {
+    listMembershipChanges: (userId, after, upTo) => turn.read(() => changes.all(userId, after, upTo).map(parse)),
+    findMembershipAt: (roomId, userId, position) =>
+      turn.read(() => {
+        const record = at.get(userId, rooms.find(roomId) ?? 0, position);
+        return record && parse(record);
+      }),
+    listMembershipsAt: (userId, roomIds, position) =>
+      turn.read(() => {
+        const roomNos = JSON.stringify([...rooms.findAll(roomIds).values()]);
+        const records = allAt.all({ userId, roomNos, at: position });
+        return new Map(records.map((record): [RoomId, StoredMembership] => [record.roomId, parse(record)]));
+      }),
+    listNewlyJoined: (roomIds, after, upTo) =>
+      turn.read(() =>
+        newJoins
+          .all(after, upTo)
+          .map(({ roomNo, userId }) => ({ roomId: rooms.text(roomNo), userId }))
+          .filter(({ roomId }) => roomIds.has(roomId)),
+      ),
+  };
+}
+
+export function createRoomReads(connection: Connection, turn: Turn, rooms: Numbering<RoomId>): RoomReads {
+  const find = connection.prepare<[RoomId], RoomRow>(
+    'SELECT room_id AS roomId, version FROM rooms WHERE room_id = ? AND version IS NOT NULL',
+  );
+  const list = connection.prepare<[string, number], RoomRow>(
+    'SELECT room_id AS roomId, version FROM rooms WHERE room_id > ? AND version IS NOT NULL ORDER BY room_id LIMIT ?',
+  );
+  const extremities = connection
+    .prepare<[number], EventId>(
+      'SELECT i.event_id FROM forward_extremities f JOIN event_ids i ON i.event_no = f.event_no WHERE f.room_no = ?',
+    )
+    .pluck();
+
+  return {
+    find: (roomId) => turn.read(() => find.get(roomId)),
+    listRooms: (afterRoom, limit) => turn.read(() => list.all(afterRoom ?? '', limit)),
+    listExtremities: (roomId) => turn.read(() => extremities.all(rooms.find(roomId) ?? 0)),
+    ...createMemberReads(connection, turn, rooms),
+    ...createLogReads(connection, turn, rooms),
+  };
+}

@@ -1,0 +1,55 @@
+import { cp, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe } from 'vitest';
+import { openSqliteStorage } from '../../src/storage/sqlite/open.ts';
+import { ManualClock } from '../support/manual-clock.ts';
+import { openTestStorage } from '../support/storage.ts';
+import { describeAccountData } from './account-data.contract.ts';
+import { describeAccounts } from './accounts.contract.ts';
+import { describeChanges } from './changes.contract.ts';
+import { describeCommit } from './commit.contract.ts';
+import { describeDirectory } from './directory.contract.ts';
+import { describeEvents } from './events.contract.ts';
+import { describeFederation } from './federation.contract.ts';
+import { describeOutgoing } from './outgoing.contract.ts';
+import { describePresence } from './presence.contract.ts';
+import { describeReceipts } from './receipts.contract.ts';
+import { describeRestart, type Place } from './restart.contract.ts';
+import { describeRooms } from './rooms.contract.ts';
+import { describeState } from './state.contract.ts';
+
+const open = () => openTestStorage();
+
+async function openWithClock() {
+  const clock = new ManualClock();
+  return { storage: await openTestStorage(clock), clock };
+}
+
+function placeIn(folder: string): Place {
+  return {
+    open: () => openSqliteStorage({ file: join(folder, 'lantern.db'), clock: new ManualClock() }),
+    async crash() {
+      const copy = await mkdtemp(join(tmpdir(), 'lantern-storage-'));
+      await cp(folder, copy, { recursive: true });
+      return placeIn(copy);
+    },
+    remove: () => rm(folder, { recursive: true }),
+  };
+}
+
+describe('SQLite storage', () => {
+  describeAccounts(open);
+  describeAccountData(open);
+  describeChanges(open);
+  describeCommit(open);
+  describeDirectory(open);
+  describeEvents(openWithClock);
+  describeFederation(openWithClock);
+  describeOutgoing(open);
+  describePresence(open);
+  describeReceipts(open);
+  describeRooms(open);
+  describeState(open);
+  describeRestart(async () => placeIn(await mkdtemp(join(tmpdir(), 'lantern-storage-'))));
+});

@@ -1,0 +1,53 @@
+import { describe, expect, it } from 'vitest';
+import { Turn } from '../../../../src/storage/sqlite/core/turn.ts';
+import { ManualClock } from '../../../support/manual-clock.ts';
+
+describe('a turn of the event loop', () => {
+  /** A clock whose every reading costs `stepMs`. */
+  const slowClock = (stepMs: number) => {
+    const clock = new ManualClock();
+    let readMs = 0;
+    return {
+      ...clock,
+      now: () => clock.now(),
+      setTimer: clock.setTimer.bind(clock),
+      monotonic: () => {
+        readMs += stepMs;
+        return readMs;
+      },
+    };
+  };
+
+  it('answers at once while it is young', async () => {
+    const turn = new Turn(new ManualClock());
+    const order: string[] = [];
+    setImmediate(() => order.push('others'));
+    for (let index = 0; index < 50; index += 1) await turn.read(() => order.push('read'));
+    expect(order).not.toContain('others');
+    expect(order).toHaveLength(50);
+  });
+
+  it('lets others in when it has lasted 10 ms', async () => {
+    const turn = new Turn(slowClock(4));
+    const order: string[] = [];
+    setImmediate(() => order.push('others'));
+    for (let index = 0; index < 6; index += 1) await turn.read(() => order.push('read'));
+    expect(order.slice(0, 4)).toEqual(['read', 'read', 'read', 'others']);
+    expect(order.filter((entry) => entry === 'read')).toHaveLength(6);
+  });
+
+  it('ends for every one of many that wait', async () => {
+    const turn = new Turn(slowClock(20));
+    const done = await Promise.all(Array.from({ length: 20 }, (_, index) => turn.read(() => index)));
+    expect(done).toHaveLength(20);
+  });
+
+  it('hands on what a read throws', async () => {
+    const turn = new Turn(new ManualClock());
+    await expect(
+      turn.read(() => {
+        throw new Error('broken read');
+      }),
+    ).rejects.toThrow('broken read');
+  });
+});
