@@ -1,0 +1,191 @@
+import { assert } from '../base/assert.ts';
+import type { Clock, Timer } from '../base/clock.ts';
+import type { Log } from '../base/log.ts';
+import type { Change, LoggedChange } from '../storage/contract/changes.ts';
+import type { Position, Row } from '../storage/contract/commit.ts';
+import type { Storage } from '../storage/contract/storage.ts';
+import type { Reaction } from './feed.ts';
+
+const pageSize = 200;
+/** Logged changes of other kinds that may pass before the cursor is stored for their sake: storage keeps what no reaction has passed. */
+const passedUnstoredMax = 1_000;
+const triesMax = 8;
+/** Doubling from the first. Without jitter: nobody else waits for the same thing. */
+const pauseFirstMs = 1_000;
+const pauseMaxMs = 60_000;
+
+const loggedKinds: ReadonlySet<string> = new Set<LoggedChange['kind']>([
+  'event',
+  'membership',
+  'profile',
+  'account_data',
+]);
+
+export interface FeedDeps {
+  storage: Pick<Storage, 'changes' | 'commit' | 'position'>;
+  clock: Clock;
+  log: Log;
+}
+
+/** One reaction on its way through the change log: reads in pages, reacts in order, stores rows and cursor together. */
+export class ReactionReader {
+  readonly #deps: FeedDeps;
+  readonly #reaction: Reaction;
+  readonly #kinds: ReadonlySet<string>;
+  /** Everything up to here was dealt with; undefined before `start`. */
+  #cursor: Position | undefined;
+  #storedCursor: Position = 0;
+  #passed = 0;
+  #pending = false;
+  #running: Promise<void> | undefined;
+  #stopped = false;
+  #endPause: (() => void) | undefined;
+
+  constructor(deps: FeedDeps, reaction: Reaction) {
+    this.#deps = deps;
+    this.#reaction = reaction;
+    this.#kinds = new Set(reaction.kinds);
+  }
+
+  get busy(): boolean {
+    return this.#running !== undefined;
+  }
+
+  async start(): Promise<void> {
+    const stored = await this.#deps.storage.changes.findCursor(this.#reaction.name);
+    this.#cursor = stored ?? this.#deps.storage.position();
+    this.#storedCursor = this.#cursor;
+    // A reaction that is new begins now; stored, or a crash before its first row would move its beginning.
+    if (stored === undefined) await this.#storeCursor(this.#cursor);
+    this.#run();
+  }
+
+  /** Of a commit. Only kinds that the reaction reads set it going, and now and then the rest, so that its cursor moves on. */
+  notice(changes: readonly Change[]): void {
+    let wanted = false;
+    for (const change of changes) {
+      if (this.#kinds.has(change.kind)) wanted = true;
+      else if (loggedKinds.has(change.kind)) this.#passed += 1;
+    }
+    if (wanted || this.#passed >= passedUnstoredMax) this.#run();
+  }
+
+  async idle(): Promise<void> {
+    while (this.#running !== undefined) await this.#running;
+  }
+
+  /** Lets the change at hand end; a pause before a further try is cut short. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#endPause?.();
+    await this.idle();
+    if (this.#cursor === undefined || this.#cursor === this.#storedCursor) return;
+    try {
+      await this.#storeCursor(this.#cursor);
+    } catch (err) {
+      this.#deps.log.warn({ err, reaction: this.#reaction.name }, 'the cursor of a reaction could not be stored');
+    }
+  }
+
+  #run(): void {
+    this.#pending = true;
+    if (this.#cursor === undefined || this.#stopped || this.#running !== undefined) return;
+    this.#running = this.#readOn();
+  }
+
+  async #readOn(): Promise<void> {
+    // Never reads inside the commit listener.
+    await Promise.resolve();
+    let failures = 0;
+    while (this.#pending && !this.#stopped) {
+      this.#pending = false;
+      this.#passed = 0;
+      try {
+        await this.#readPages();
+        failures = 0;
+      } catch (err) {
+        failures += 1;
+        this.#pending = true;
+        this.#deps.log.error({ err, reaction: this.#reaction.name }, 'a reaction cannot read or store; it tries again');
+        await this.#pause(failures);
+      }
+    }
+    // In the same step as the last look at `#pending`, or a change between the two would be forgotten.
+    this.#running = undefined;
+  }
+
+  async #readPages(): Promise<void> {
+    while (!this.#stopped) {
+      const page = await this.#deps.storage.changes.list(this.#cursor ?? 0, pageSize);
+      const groups = groupByPosition(page);
+      for (const group of groups) {
+        if (!(await this.#reactTo(group))) return;
+      }
+      // A change that led to no row needs no commit of its own: after a crash the page is reacted to again.
+      if (this.#cursor !== undefined && this.#cursor !== this.#storedCursor) await this.#storeCursor(this.#cursor);
+      if (page.length < pageSize) return;
+    }
+  }
+
+  /** Deals with the changes of one position. False when the stop came first. */
+  async #reactTo(group: readonly LoggedChange[]): Promise<boolean> {
+    const position = group[0]?.position;
+    assert(position !== undefined, 'a group of changes has at least one');
+    const wanted = group.filter((change) => this.#kinds.has(change.kind));
+    let failures = 0;
+    while (wanted.length > 0 && failures < triesMax) {
+      if (this.#stopped) return false;
+      try {
+        const rows = await this.#rowsFor(wanted);
+        if (rows.length > 0) await this.#storeCursor(position, rows);
+        break;
+      } catch (err) {
+        failures += 1;
+        const fields = { err, reaction: this.#reaction.name, position, failures };
+        if (failures === triesMax) {
+          this.#deps.log.error(fields, 'a reaction failed too often; the change is passed over');
+        } else {
+          this.#deps.log.warn(fields, 'a reaction failed; it tries again');
+          await this.#pause(failures);
+        }
+      }
+    }
+    this.#cursor = position;
+    return true;
+  }
+
+  async #rowsFor(changes: readonly LoggedChange[]): Promise<Row[]> {
+    const rows: Row[] = [];
+    for (const change of changes) rows.push(...(await this.#reaction.react(change)));
+    return rows;
+  }
+
+  async #storeCursor(position: Position, rows: readonly Row[] = []): Promise<void> {
+    const cursor: Row = { kind: 'reaction_cursor', name: this.#reaction.name, position };
+    const result = await this.#deps.storage.commit({ rows: [...rows, cursor] });
+    assert(result.outcome === 'committed', 'a batch that expects nothing is never refused');
+    this.#cursor = position;
+    this.#storedCursor = position;
+  }
+
+  async #pause(failures: number): Promise<void> {
+    if (this.#stopped) return;
+    let timer: Timer | undefined;
+    await new Promise<void>((resolve) => {
+      this.#endPause = resolve;
+      timer = this.#deps.clock.setTimer(Math.min(pauseFirstMs * 2 ** (failures - 1), pauseMaxMs), resolve);
+    });
+    timer?.clear();
+    this.#endPause = undefined;
+  }
+}
+
+function groupByPosition(changes: readonly LoggedChange[]): LoggedChange[][] {
+  const groups: LoggedChange[][] = [];
+  for (const change of changes) {
+    const last = groups.at(-1);
+    if (last?.[0]?.position === change.position) last.push(change);
+    else groups.push([change]);
+  }
+  return groups;
+}
