@@ -1,0 +1,69 @@
+import { isObject } from '../engine/members.ts';
+import { findString, getObject, listEvents } from './answers.ts';
+import { FederationError, type FederationRequests } from './requests-contract.ts';
+import type { Answer, SendCall } from './signed-call.ts';
+
+const secondMs = 1_000;
+const kibibyte = 1_024;
+const mebibyte = 1_024 * kibibyte;
+/** One event and a little around it. */
+const eventBytesMax = 256 * kibibyte;
+
+/** Somebody waits for each of these, so none heeds the back-off. */
+const waitedFor = { timeoutMs: 30 * secondMs, responseBytesMax: eventBytesMax, heedBackoff: 'no' } as const;
+
+/** Joining, leaving and inviting (server-server API, "Joining Rooms", "Leaving Rooms", "Inviting to a room"). */
+export function createJoinRequests(
+  send: SendCall,
+): Pick<FederationRequests, 'makeJoin' | 'sendJoin' | 'makeLeave' | 'sendLeave' | 'invite'> {
+  return {
+    async makeJoin(server, roomId, userId, versions) {
+      const query = versions.map((version) => ['ver', version] as const);
+      const path = ['v1', 'make_join', roomId, userId];
+      const answer = await send({ ...waitedFor, server, method: 'GET', path, query });
+      // "If not provided, the room version is assumed to be either "1" or "2"."
+      return { roomVersion: findString(answer, 'room_version') ?? '1', event: getObject(answer, 'event') };
+    },
+
+    async sendJoin(server, roomId, eventId, event) {
+      const answer = await send({
+        server,
+        method: 'PUT',
+        path: ['v2', 'send_join', roomId, eventId],
+        content: event,
+        // The whole state of a room that may have a hundred thousand members.
+        timeoutMs: 180 * secondMs,
+        responseBytesMax: 256 * mebibyte,
+        heedBackoff: 'no',
+      });
+      return {
+        state: listEvents(answer, 'state'),
+        authChain: listEvents(answer, 'auth_chain'),
+        event: answer.body.event === undefined ? undefined : getObject(answer, 'event'),
+      };
+    },
+
+    async makeLeave(server, roomId, userId) {
+      const answer = await send({ ...waitedFor, server, method: 'GET', path: ['v1', 'make_leave', roomId, userId] });
+      return { roomVersion: findString(answer, 'room_version'), event: getObject(answer, 'event') };
+    },
+
+    async sendLeave(server, roomId, eventId, event) {
+      const path = ['v2', 'send_leave', roomId, eventId];
+      await send({ ...waitedFor, server, method: 'PUT', path, content: event });
+    },
+
+    async invite(server, roomId, eventId, body) {
+      const path = ['v2', 'invite', roomId, eventId];
+      return signedInvite(await send({ ...waitedFor, server, method: 'PUT', path, content: { ...body } }));
+    },
+  };
+}
+
+function signedInvite(answer: Answer) {
+  const event = getObject(answer, 'event');
+  if (!isObject(event.signatures)) {
+    throw new FederationError('bad_answer', 'the answer has an "event" without signatures', 200);
+  }
+  return event;
+}

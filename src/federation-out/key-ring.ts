@@ -1,0 +1,213 @@
+import { LRUCache } from 'lru-cache';
+import { type Backoff, backoffDelayMs } from '../base/backoff.ts';
+import { breathe } from '../base/breathe.ts';
+import type { Clock } from '../base/clock.ts';
+import type { Log } from '../base/log.ts';
+import type { Random } from '../base/random.ts';
+import { Slots, SlotsFullError } from '../base/slots.ts';
+import type { JsonObject } from '../matrix/pdu.ts';
+import type { ServerName } from '../matrix/server-name.ts';
+import {
+  importPublicKey,
+  type SignatureCheck,
+  type SigningKey,
+  type VerifyKey,
+  verifySignatures,
+} from '../signing/ed25519.ts';
+import { findSignature, listSigningKeyIds, signedBytes } from '../signing/sign-json.ts';
+import type { ServerKeyRow } from '../storage/contract/federation.ts';
+import type { Storage } from '../storage/contract/storage.ts';
+import { parsePublishedKeys } from './published-keys.ts';
+
+/** What a server answers to `GET /_matrix/key/v2/server`. Rejects when it gives none. */
+export type FetchServerKeys = (server: ServerName) => Promise<JsonObject>;
+
+export interface KeyRingDeps {
+  serverName: ServerName;
+  /** Keys of this server, also those it no longer signs with. */
+  ownKeys: readonly Pick<SigningKey, 'keyId' | 'publicKey'>[];
+  fetchServerKeys: FetchServerKeys;
+  storage: { federation: Pick<Storage['federation'], 'listServerKeys'>; commit: Storage['commit'] };
+  clock: Clock;
+  random: Random;
+  log: Log;
+}
+
+/** JSON that must be signed by all these servers, with keys valid at this time. */
+export interface SignedBy {
+  object: JsonObject;
+  servers: readonly ServerName[];
+  validAtMs: number;
+}
+
+const serversMax = 10_000;
+const fetchesMax = 32;
+const fetchesWaitingMax = 10_000;
+/** Signatures of one server on one object that are looked at; more than a few are an attempt to keep us busy. */
+const signaturesPerServerMax = 5;
+/** After a good answer a server is not asked again for this long, whatever key or time is wanted. */
+const refetchAfterMs = 60_000;
+const failureBackoff: Backoff = { firstMs: 5_000, maxMs: 60_000 };
+
+interface Ring {
+  keys: Map<string, ServerKeyRow>;
+  /** Monotonic: before it the server is not asked. */
+  askAgainAtMs: number;
+  failures: number;
+}
+
+/**
+ * The verification keys of all servers: in memory, then in storage, then asked of the server itself, once at a time and at most
+ * 32 servers at once. A server that does not answer is left alone for 5 seconds, doubling to a minute.
+ */
+export class KeyRing {
+  readonly #deps: KeyRingDeps;
+  readonly #own: ReadonlyMap<string, string>;
+  readonly #rings = new LRUCache<ServerName, Ring>({ max: serversMax });
+  readonly #loading = new Map<ServerName, Promise<Ring>>();
+  readonly #fetching = new Map<ServerName, Promise<void>>();
+  readonly #slots = new Slots({ runningMax: fetchesMax, waitingMax: fetchesWaitingMax });
+
+  constructor(deps: KeyRingDeps) {
+    this.#deps = deps;
+    this.#own = new Map(deps.ownKeys.map(({ keyId, publicKey }) => [keyId, publicKey]));
+  }
+
+  /**
+   * The public key (unpadded base64) of `server` under `keyId`, for what was signed at `validAtMs`, epoch milliseconds.
+   * Undefined when the server has no such key, it was not valid then, or nobody can be asked now.
+   */
+  async getKey(server: ServerName, keyId: string, validAtMs: number): Promise<string | undefined> {
+    if (server === this.#deps.serverName) return this.#own.get(keyId);
+    const ring = this.#rings.get(server) ?? (await this.#load(server));
+    const known = usable(ring.keys.get(keyId), validAtMs);
+    if (known !== undefined || ring.askAgainAtMs > this.#deps.clock.monotonic()) return known;
+    await this.#fetch(server, ring);
+    return usable(ring.keys.get(keyId), validAtMs);
+  }
+
+  /** Whether all of `servers` signed the object, each with some key that was valid at the time. */
+  async verifySignedBy(signed: SignedBy): Promise<boolean> {
+    const [result = false] = await this.verifyAll([signed]);
+    return result;
+  }
+
+  /** The same for many, answered by index. Keys are asked for side by side, signatures checked in the thread pool. */
+  async verifyAll(all: readonly SignedBy[]): Promise<boolean[]> {
+    await this.#prepare(all);
+    const checks: SignatureCheck[] = [];
+    /** For each object and server the checks of which one must succeed. */
+    const wanted: { first: number; count: number }[][] = [];
+    for (const signed of all) {
+      await breathe();
+      const message = bytesOf(signed.object);
+      const ofObject: { first: number; count: number }[] = [];
+      for (const server of new Set(signed.servers)) {
+        const found = message === undefined ? [] : await this.#checksOf(signed, server, message);
+        ofObject.push({ first: checks.length, count: found.length });
+        checks.push(...found);
+      }
+      wanted.push(ofObject);
+    }
+    const results = await verifySignatures(checks);
+    // Nobody to sign is no signature.
+    return wanted.map(
+      (ofObject) =>
+        ofObject.length > 0 && ofObject.every(({ first, count }) => results.slice(first, first + count).includes(true)),
+    );
+  }
+
+  /** Asks each server once, so that what follows finds the keys in memory. */
+  async #prepare(all: readonly SignedBy[]): Promise<void> {
+    const wanted = new Map<ServerName, { keyId: string; validAtMs: number }[]>();
+    for (const { object, servers, validAtMs } of all) {
+      for (const server of servers) {
+        const keys = wanted.get(server) ?? [];
+        for (const keyId of signingKeyIds(object, server)) keys.push({ keyId, validAtMs });
+        wanted.set(server, keys);
+      }
+    }
+    await Promise.all(
+      [...wanted].map(async ([server, keys]) => {
+        const unique = new Map(keys.map((key) => [`${key.keyId}|${key.validAtMs}`, key]));
+        for (const { keyId, validAtMs } of unique.values()) {
+          await breathe();
+          await this.getKey(server, keyId, validAtMs);
+        }
+      }),
+    );
+  }
+
+  async #checksOf(signed: SignedBy, server: ServerName, message: Uint8Array): Promise<SignatureCheck[]> {
+    const checks: SignatureCheck[] = [];
+    for (const keyId of signingKeyIds(signed.object, server)) {
+      const signature = findSignature(signed.object, server, keyId);
+      const key = imported(await this.getKey(server, keyId, signed.validAtMs));
+      if (signature && key) checks.push({ key, message, signature });
+    }
+    return checks;
+  }
+
+  async #load(server: ServerName): Promise<Ring> {
+    const underWay = this.#loading.get(server);
+    if (underWay !== undefined) return underWay;
+    const loading = this.#read(server).finally(() => this.#loading.delete(server));
+    this.#loading.set(server, loading);
+    return loading;
+  }
+
+  async #read(server: ServerName): Promise<Ring> {
+    const rows = await this.#deps.storage.federation.listServerKeys(server);
+    const ring: Ring = { keys: new Map(rows.map((row) => [row.keyId, row])), askAgainAtMs: 0, failures: 0 };
+    this.#rings.set(server, ring);
+    return ring;
+  }
+
+  #fetch(server: ServerName, ring: Ring): Promise<void> {
+    const underWay = this.#fetching.get(server);
+    if (underWay !== undefined) return underWay;
+    const fetching = this.#ask(server, ring).finally(() => this.#fetching.delete(server));
+    this.#fetching.set(server, fetching);
+    return fetching;
+  }
+
+  async #ask(server: ServerName, ring: Ring): Promise<void> {
+    const { clock, log, random, storage } = this.#deps;
+    try {
+      const answer = await this.#slots.run(() => this.#deps.fetchServerKeys(server));
+      const rows = parsePublishedKeys(answer, server, clock.now());
+      if (!rows) throw new Error('what it publishes is malformed or not signed by itself');
+      for (const row of rows) ring.keys.set(row.keyId, row);
+      ring.failures = 0;
+      ring.askAgainAtMs = clock.monotonic() + refetchAfterMs;
+      await storage.commit({ rows: rows.map((row) => ({ kind: 'server_key' as const, ...row })) });
+    } catch (err) {
+      // Too many wait: that says nothing about this server.
+      if (err instanceof SlotsFullError) return;
+      ring.failures += 1;
+      ring.askAgainAtMs = clock.monotonic() + backoffDelayMs(failureBackoff, ring.failures, random);
+      log.info({ server, reason: err instanceof Error ? err.message : String(err) }, 'no keys from this server');
+    }
+  }
+}
+
+function usable(row: ServerKeyRow | undefined, validAtMs: number): string | undefined {
+  return row !== undefined && row.validUntilMs >= validAtMs ? row.publicKey : undefined;
+}
+
+function imported(publicKey: string | undefined): VerifyKey | undefined {
+  return publicKey === undefined ? undefined : importPublicKey(publicKey);
+}
+
+function signingKeyIds(object: JsonObject, server: ServerName): string[] {
+  return listSigningKeyIds(object, server).slice(0, signaturesPerServerMax);
+}
+
+/** Undefined where the object has no canonical form: nobody can have signed it. */
+function bytesOf(object: JsonObject): Uint8Array | undefined {
+  try {
+    return signedBytes(object);
+  } catch {
+    return undefined;
+  }
+}

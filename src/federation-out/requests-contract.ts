@@ -1,0 +1,73 @@
+import type { EventId, RoomAlias, RoomId, UserId } from '../matrix/ids.ts';
+import type { JsonObject } from '../matrix/pdu.ts';
+import type { ServerName } from '../matrix/server-name.ts';
+
+/**
+ * Another server did not give what it was asked for. `refused` carries its answer; `unreachable` covers name look-up,
+ * connection, TLS, time-outs and back-off; `bad_answer` is a 200 whose body is not what the specification says.
+ */
+export class FederationError extends Error {
+  override name = 'FederationError';
+  readonly outcome: 'refused' | 'unreachable' | 'bad_answer';
+  readonly status: number | undefined;
+  readonly body: JsonObject | undefined;
+  constructor(outcome: FederationError['outcome'], message: string, status?: number, body?: JsonObject) {
+    super(message);
+    this.outcome = outcome;
+    this.status = status;
+    this.body = body;
+  }
+}
+
+/**
+ * Every call the specification has us make (server-server API). Answers are checked for their outer shape only: events in
+ * them are unverified JSON. Those with numbers that the raw text did not write as strict integers are left out already. All
+ * throw FederationError. Each has a time limit and a size limit of its own.
+ */
+export interface FederationRequests {
+  makeJoin(
+    server: ServerName,
+    roomId: RoomId,
+    userId: UserId,
+    versions: readonly string[],
+  ): Promise<{ roomVersion: string; event: JsonObject }>;
+  sendJoin(
+    server: ServerName,
+    roomId: RoomId,
+    eventId: EventId,
+    event: JsonObject,
+  ): Promise<{ state: JsonObject[]; authChain: JsonObject[]; event: JsonObject | undefined }>;
+  makeLeave(
+    server: ServerName,
+    roomId: RoomId,
+    userId: UserId,
+  ): Promise<{ roomVersion: string | undefined; event: JsonObject }>;
+  sendLeave(server: ServerName, roomId: RoomId, eventId: EventId, event: JsonObject): Promise<void>;
+  invite(
+    server: ServerName,
+    roomId: RoomId,
+    eventId: EventId,
+    body: { room_version: string; event: JsonObject; invite_room_state: JsonObject[] },
+  ): Promise<JsonObject>;
+  getEvent(server: ServerName, eventId: EventId): Promise<JsonObject>;
+  getState(
+    server: ServerName,
+    roomId: RoomId,
+    eventId: EventId,
+  ): Promise<{ pdus: JsonObject[]; authChain: JsonObject[] }>;
+  getStateIds(
+    server: ServerName,
+    roomId: RoomId,
+    eventId: EventId,
+  ): Promise<{ pduIds: EventId[]; authChainIds: EventId[] }>;
+  getEventAuth(server: ServerName, roomId: RoomId, eventId: EventId): Promise<JsonObject[]>;
+  backfill(server: ServerName, roomId: RoomId, from: readonly EventId[], limit: number): Promise<JsonObject[]>;
+  getMissingEvents(
+    server: ServerName,
+    roomId: RoomId,
+    body: { earliest_events: EventId[]; latest_events: EventId[]; limit: number; min_depth: number },
+  ): Promise<JsonObject[]>;
+  queryProfile(server: ServerName, userId: UserId, field?: string): Promise<JsonObject>;
+  queryDirectory(server: ServerName, alias: RoomAlias): Promise<{ roomId: RoomId; servers: ServerName[] }>;
+  sendTransaction(server: ServerName, transactionId: string, body: { text: string }): Promise<{ pdus: JsonObject }>;
+}

@@ -1,0 +1,280 @@
+import { describe, expect, it } from 'vitest';
+import { silentLog } from '../../../src/base/log.ts';
+import { KeyRing } from '../../../src/federation-out/key-ring.ts';
+import type { JsonObject } from '../../../src/matrix/pdu.ts';
+import type { ServerName } from '../../../src/matrix/server-name.ts';
+import { type SigningKey, signingKeyOfSeed } from '../../../src/signing/ed25519.ts';
+import { signJson } from '../../../src/signing/sign-json.ts';
+import type { Batch, CommitResult, Row } from '../../../src/storage/contract/commit.ts';
+import type { ServerKeyRow } from '../../../src/storage/contract/federation.ts';
+import { ManualClock, settle } from '../../support/manual-clock.ts';
+import { unjitteredRandom } from '../../support/random.ts';
+
+const us = 'us.example' as ServerName;
+const hs = 'hs.example' as ServerName;
+const other = 'other.example' as ServerName;
+const dayMs = 86_400_000;
+const startMs = 1_700_000_000_000;
+
+const keyOf = (number: number, version = 'a'): SigningKey => signingKeyOfSeed(Buffer.alloc(32, number), version);
+const ourKey = keyOf(1);
+const hsKey = keyOf(2);
+const otherKey = keyOf(3);
+
+interface Published {
+  key?: SigningKey;
+  validUntilMs?: unknown;
+  more?: JsonObject;
+}
+
+/** What a well-behaved server publishes. */
+function published(server: ServerName, { key = hsKey, validUntilMs = startMs + dayMs, more = {} }: Published = {}) {
+  const keys: JsonObject = {
+    server_name: server,
+    verify_keys: { [key.keyId]: { key: key.publicKey } },
+    old_verify_keys: {},
+    valid_until_ts: validUntilMs,
+    ...more,
+  };
+  return signJson(keys, { server, key });
+}
+
+type Answers = Record<string, JsonObject | 'fails' | (() => Promise<JsonObject>)>;
+
+function ring(answers: Answers = {}, stored: ServerKeyRow[] = []) {
+  const clock = new ManualClock(startMs);
+  const asked: ServerName[] = [];
+  const written: Row[] = [];
+  const storage = {
+    federation: { listServerKeys: async (server: ServerName) => stored.filter((row) => row.server === server) },
+    commit: async (batch: Batch): Promise<CommitResult> => {
+      written.push(...batch.rows);
+      return { outcome: 'committed', position: 0, positions: [] };
+    },
+  };
+  const keyRing = new KeyRing({
+    serverName: us,
+    ownKeys: [ourKey],
+    async fetchServerKeys(server) {
+      asked.push(server);
+      const answer = answers[server] ?? 'fails';
+      if (answer === 'fails') throw new Error('unreachable');
+      return typeof answer === 'function' ? answer() : answer;
+    },
+    storage,
+    clock,
+    random: unjitteredRandom,
+    log: silentLog,
+  });
+  return { clock, asked, written, answers, keyRing };
+}
+
+describe('a key', () => {
+  it('is asked of its server, stored, and then known', async () => {
+    const { asked, written, keyRing } = ring({ [hs]: published(hs) });
+    expect(await keyRing.getKey(hs, 'ed25519:a', startMs)).toBe(hsKey.publicKey);
+    expect(await keyRing.getKey(hs, 'ed25519:a', startMs)).toBe(hsKey.publicKey);
+    expect(asked).toEqual([hs]);
+    expect(written).toEqual([
+      {
+        kind: 'server_key',
+        server: hs,
+        keyId: 'ed25519:a',
+        publicKey: hsKey.publicKey,
+        validUntilMs: startMs + dayMs,
+        fetchedAtMs: startMs,
+      },
+    ]);
+  });
+
+  it('is taken from storage without asking', async () => {
+    const row = { server: hs, keyId: 'ed25519:a', publicKey: hsKey.publicKey, validUntilMs: startMs, fetchedAtMs: 0 };
+    const { asked, keyRing } = ring({}, [row]);
+    expect(await keyRing.getKey(hs, 'ed25519:a', startMs)).toBe(hsKey.publicKey);
+    expect(asked).toEqual([]);
+  });
+
+  it('of our own is never asked for', async () => {
+    const { asked, keyRing } = ring();
+    expect(await keyRing.getKey(us, ourKey.keyId, startMs)).toBe(ourKey.publicKey);
+    expect(await keyRing.getKey(us, 'ed25519:other', startMs)).toBeUndefined();
+    expect(asked).toEqual([]);
+  });
+
+  it('counts for what was signed up to valid_until_ts, and not a millisecond longer', async () => {
+    const { keyRing } = ring({ [hs]: published(hs) });
+    expect(await keyRing.getKey(hs, 'ed25519:a', startMs + dayMs)).toBe(hsKey.publicKey);
+    expect(await keyRing.getKey(hs, 'ed25519:a', startMs + dayMs + 1)).toBeUndefined();
+  });
+
+  it('counts for seven days at most, whatever its server says', async () => {
+    const { keyRing } = ring({ [hs]: published(hs, { validUntilMs: startMs + 1_000 * dayMs }) });
+    expect(await keyRing.getKey(hs, 'ed25519:a', startMs + 7 * dayMs)).toBe(hsKey.publicKey);
+    expect(await keyRing.getKey(hs, 'ed25519:a', startMs + 7 * dayMs + 1)).toBeUndefined();
+  });
+
+  it('that is no longer valid is asked for again, a minute after the last answer at the soonest', async () => {
+    const { clock, asked, answers, keyRing } = ring({ [hs]: published(hs, { validUntilMs: startMs }) });
+    expect(await keyRing.getKey(hs, 'ed25519:a', startMs + 1)).toBeUndefined();
+    answers[hs] = published(hs);
+    expect(await keyRing.getKey(hs, 'ed25519:a', startMs + 1)).toBeUndefined();
+    expect(asked).toHaveLength(1);
+    await clock.advance(60_000);
+    expect(await keyRing.getKey(hs, 'ed25519:a', startMs + 1)).toBe(hsKey.publicKey);
+    expect(asked).toHaveLength(2);
+  });
+
+  it('that was retired counts for what was signed before its end only', async () => {
+    const old = keyOf(9, 'old');
+    const more = { old_verify_keys: { 'ed25519:old': { key: old.publicKey, expired_ts: startMs - dayMs } } };
+    const { keyRing } = ring({ [hs]: published(hs, { more }) });
+    expect(await keyRing.getKey(hs, 'ed25519:old', startMs - dayMs)).toBe(old.publicKey);
+    expect(await keyRing.getKey(hs, 'ed25519:old', startMs - dayMs + 1)).toBeUndefined();
+  });
+
+  it('that was retired since we learned it no longer counts for new signatures', async () => {
+    const { clock, answers, keyRing } = ring({ [hs]: published(hs) });
+    await keyRing.getKey(hs, 'ed25519:a', startMs);
+    const more = { old_verify_keys: { 'ed25519:a': { key: hsKey.publicKey, expired_ts: startMs + 500 } } };
+    answers[hs] = published(hs, { key: keyOf(7, 'b'), more });
+    await clock.advance(60_000);
+    await keyRing.getKey(hs, 'ed25519:b', startMs);
+    expect(await keyRing.getKey(hs, 'ed25519:a', startMs + 501)).toBeUndefined();
+    expect(await keyRing.getKey(hs, 'ed25519:a', startMs + 500)).toBe(hsKey.publicKey);
+  });
+
+  it('of a server that does not answer is asked for once in a while, longer each time', async () => {
+    const { clock, asked, answers, keyRing } = ring();
+    await keyRing.getKey(hs, 'ed25519:a', startMs);
+    await keyRing.getKey(hs, 'ed25519:a', startMs);
+    expect(asked).toHaveLength(1);
+    await clock.advance(5_000);
+    await keyRing.getKey(hs, 'ed25519:a', startMs);
+    expect(asked).toHaveLength(2);
+    await clock.advance(4_999);
+    await keyRing.getKey(hs, 'ed25519:a', startMs);
+    expect(asked).toHaveLength(2);
+    answers[hs] = published(hs);
+    await clock.advance(60_000);
+    expect(await keyRing.getKey(hs, 'ed25519:a', startMs)).toBe(hsKey.publicKey);
+  });
+
+  it('is asked for once by all who want it at the same time', async () => {
+    const { asked, keyRing } = ring({ [hs]: published(hs) });
+    const wanted = Array.from({ length: 20 }, () => keyRing.getKey(hs, 'ed25519:a', startMs));
+    expect(new Set(await Promise.all(wanted))).toEqual(new Set([hsKey.publicKey]));
+    expect(asked).toHaveLength(1);
+  });
+
+  it('is asked of 32 servers at once, no more', async () => {
+    const { asked, answers, keyRing } = ring();
+    let answer = (): void => {};
+    const gate = new Promise<void>((resolve) => {
+      answer = resolve;
+    });
+    const servers = Array.from({ length: 40 }, (_, index) => `s${index}.example` as ServerName);
+    for (const server of servers) answers[server] = () => gate.then(() => published(server));
+    const keys = servers.map((server) => keyRing.getKey(server, 'ed25519:a', startMs));
+    await settle();
+    expect(asked).toHaveLength(32);
+    answer();
+    expect(new Set(await Promise.all(keys))).toEqual(new Set([hsKey.publicKey]));
+    expect(asked).toHaveLength(40);
+  });
+});
+
+describe('what a server publishes is refused whole', () => {
+  const signed = published(hs);
+  const forged = { ...signed, valid_until_ts: startMs + 2 * dayMs };
+  const weak = { 'ed25519:a': { key: 'AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA' } };
+
+  it.each<[string, JsonObject]>([
+    ['it is about another server', published(other)],
+    ['its signature is wrong', forged],
+    ['it has no signature', { ...signed, signatures: {} }],
+    [
+      'it is signed by a key that it does not list',
+      signJson({ ...signed, signatures: {} }, { server: hs, key: otherKey }),
+    ],
+    ['it is signed by another server alone', signJson({ ...signed, signatures: {} }, { server: other, key: hsKey })],
+    ['valid_until_ts is null', published(hs, { validUntilMs: null })],
+    ['valid_until_ts is no integer', published(hs, { validUntilMs: '5' })],
+    ['verify_keys is a list', published(hs, { more: { verify_keys: [] } })],
+    ['an entry of verify_keys is no object', published(hs, { more: { verify_keys: { 'ed25519:a': 'abc' } } })],
+    ['its key is of small order', published(hs, { more: { verify_keys: weak } })],
+    ['old_verify_keys is nonsense', published(hs, { more: { old_verify_keys: 5 } })],
+    ['it is empty', {}],
+  ])('when %s', async (_why, answer) => {
+    const { written, keyRing } = ring({ [hs]: JSON.parse(JSON.stringify(answer)) });
+    expect(await keyRing.getKey(hs, 'ed25519:a', startMs)).toBeUndefined();
+    expect(written).toEqual([]);
+  });
+
+  it('but not for keys of other algorithms, a missing list of old ones, or an old one without its end', async () => {
+    const more = {
+      verify_keys: { 'ed25519:a': { key: hsKey.publicKey }, 'rsa:1': { key: 'x' }, 'ed25519:bad id': { key: 'x' } },
+      old_verify_keys: { 'ed25519:old': { key: otherKey.publicKey } },
+    };
+    const { keyRing } = ring({ [hs]: published(hs, { more }) });
+    expect(await keyRing.getKey(hs, 'ed25519:a', startMs)).toBe(hsKey.publicKey);
+    expect(await keyRing.getKey(hs, 'ed25519:old', 0)).toBeUndefined();
+    const { old_verify_keys: _none, ...without } = published(hs, { more: { signatures: {} } });
+    const again = ring({ [hs]: signJson({ ...without, signatures: {} }, { server: hs, key: hsKey }) });
+    expect(await again.keyRing.getKey(hs, 'ed25519:a', startMs)).toBe(hsKey.publicKey);
+  });
+});
+
+describe('signed JSON', () => {
+  const both = signJson(signJson({ a: 1 }, { server: hs, key: hsKey }), { server: other, key: otherKey });
+  const answers = { [hs]: published(hs), [other]: published(other, { key: otherKey }) };
+
+  it('is good when all the servers signed it', async () => {
+    const { keyRing } = ring(answers);
+    expect(await keyRing.verifySignedBy({ object: both, servers: [hs, other], validAtMs: startMs })).toBe(true);
+    expect(await keyRing.verifySignedBy({ object: both, servers: [hs], validAtMs: startMs })).toBe(true);
+  });
+
+  it('is not when one of them did not, or nobody is named', async () => {
+    const { keyRing } = ring(answers);
+    const one = signJson({ a: 1 }, { server: hs, key: hsKey });
+    const verify = (object: JsonObject, servers: ServerName[], validAtMs = startMs) =>
+      keyRing.verifySignedBy({ object, servers, validAtMs });
+    expect(await verify(one, [hs, other])).toBe(false);
+    expect(await verify({ ...both, a: 2 }, [hs, other])).toBe(false);
+    expect(await verify(both, [])).toBe(false);
+    expect(await verify(both, [hs], startMs + 8 * dayMs)).toBe(false);
+    expect(await verify({ ...both, a: 1.5 }, [hs])).toBe(false);
+    expect(await verify({}, [hs])).toBe(false);
+  });
+
+  it('of ours is checked with our own key', async () => {
+    const { asked, keyRing } = ring();
+    const object = signJson({ a: 1 }, { server: us, key: ourKey });
+    expect(await keyRing.verifySignedBy({ object, servers: [us], validAtMs: startMs })).toBe(true);
+    expect(asked).toEqual([]);
+  });
+
+  it('needs one good signature of each server, and looks at five', async () => {
+    const { keyRing } = ring(answers);
+    const good = both.signatures[hs]?.['ed25519:a'] ?? '';
+    const withBad = (count: number) => {
+      const bad = Array.from({ length: count }, (_, index) => [`ed25519:x${index}`, good]);
+      return { a: 1, signatures: { [hs]: Object.fromEntries([...bad, ['ed25519:a', good]]) } };
+    };
+    const verify = (object: JsonObject) => keyRing.verifySignedBy({ object, servers: [hs], validAtMs: startMs });
+    expect(await verify(withBad(4))).toBe(true);
+    expect(await verify(withBad(5))).toBe(false);
+  });
+
+  it('is checked in bulk, asking each server once, and answered by index', async () => {
+    const { asked, keyRing } = ring({ [hs]: published(hs) });
+    const all = Array.from({ length: 300 }, (_, index) => {
+      const server = index % 3 === 0 ? other : hs;
+      const object = signJson({ index }, { server, key: server === hs ? hsKey : otherKey });
+      return { object, servers: [server], validAtMs: startMs };
+    });
+    const results = await keyRing.verifyAll(all);
+    expect(results).toEqual(all.map((_, index) => index % 3 !== 0));
+    expect([...asked].sort()).toEqual([hs, other]);
+  });
+});
