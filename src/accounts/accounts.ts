@@ -1,0 +1,96 @@
+import { Background } from '../base/background.ts';
+import type { Clock } from '../base/clock.ts';
+import type { Log } from '../base/log.ts';
+import type { Random } from '../base/random.ts';
+import type { FederationRequests } from '../federation-out/requests-contract.ts';
+import type { Feed } from '../feed/feed.ts';
+import type { UserId } from '../matrix/ids.ts';
+import type { ServerName } from '../matrix/server-name.ts';
+import type { Storage } from '../storage/contract/storage.ts';
+import { type AccountData, type CheckAccountData, createAccountData } from './account-data.ts';
+import { type Credentials, createCredentials } from './credentials.ts';
+import { createDevices, type Devices } from './devices.ts';
+import { createFilters, type Filters } from './filters.ts';
+import { resolveLocalUser } from './identifier.ts';
+import { createInOrder } from './in-order.ts';
+import { createInteractiveAuth, type InteractiveAuth } from './interactive-auth.ts';
+import { createLogin, type Login } from './login.ts';
+import { createPasswords, defaultPasswordCost, type PasswordCost } from './passwords.ts';
+import { createProfiles, type Profiles } from './profiles.ts';
+import { createRegistration, type Registration } from './registration.ts';
+import { createTags, type Tags } from './tags.ts';
+import { createTokens, type TokenOwner } from './tokens.ts';
+
+export interface AccountsDeps {
+  readonly storage: Pick<Storage, 'accounts' | 'accountData' | 'commit'>;
+  /** Told of commits: what ends a token is forgotten before the ending is acknowledged. */
+  readonly feed: Pick<Feed, 'onChanges'>;
+  readonly serverName: ServerName;
+  readonly registrationOpen: () => boolean;
+  /** User ids that only an application service may register; nobody's when not given. */
+  readonly isExclusive?: (userId: UserId) => boolean;
+  readonly queryRemoteProfile: FederationRequests['queryProfile'];
+  readonly checkAccountData: CheckAccountData;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly passwordCost?: PasswordCost;
+}
+
+/** All that local users have: their accounts, devices, profiles, settings. */
+export interface Accounts {
+  readonly registration: Registration;
+  readonly login: Login;
+  readonly interactiveAuth: InteractiveAuth;
+  readonly credentials: Credentials;
+  readonly devices: Devices;
+  readonly profiles: Profiles;
+  readonly accountData: AccountData;
+  readonly tags: Tags;
+  readonly filters: Filters;
+  /** Whose access token this is; undefined when nobody's. */
+  authenticate(token: string): Promise<TokenOwner | undefined>;
+  /** Waits for what is still being written down. Before storage stops. */
+  stop(): Promise<void>;
+}
+
+export function createAccounts(deps: AccountsDeps): Accounts {
+  const { storage, clock, random, log, serverName } = deps;
+  const inOrder = createInOrder();
+  const background = new Background({ log, tasksMax: 1_000 });
+  const passwords = createPasswords(deps.passwordCost ?? defaultPasswordCost);
+  const tokens = createTokens({ storage, random });
+  deps.feed.onChanges(tokens.onChanges);
+  const login = createLogin({ storage, serverName, passwords, tokens, inOrder, clock, random });
+  const interactiveAuth = createInteractiveAuth({
+    clock,
+    random,
+    resolveUser: (user) => resolveLocalUser(user, serverName),
+    isPassword: login.isPassword,
+  });
+  const accountData = createAccountData({ storage, checkAccountData: deps.checkAccountData, inOrder });
+  return {
+    login,
+    interactiveAuth,
+    accountData,
+    registration: createRegistration({
+      storage,
+      serverName,
+      registrationOpen: deps.registrationOpen,
+      isExclusive: deps.isExclusive ?? (() => false),
+      passwords,
+      interactiveAuth,
+      tokens,
+      inOrder,
+      clock,
+      random,
+    }),
+    credentials: createCredentials({ storage, passwords, inOrder, clock }),
+    devices: createDevices({ storage, inOrder, background, clock }),
+    profiles: createProfiles({ storage, serverName, queryRemoteProfile: deps.queryRemoteProfile, inOrder }),
+    tags: createTags({ storage, accountData }),
+    filters: createFilters({ storage }),
+    authenticate: tokens.findOwner,
+    stop: () => background.stop(),
+  };
+}

@@ -1,0 +1,106 @@
+import { LRUCache } from 'lru-cache';
+import type { Background } from '../base/background.ts';
+import type { Clock } from '../base/clock.ts';
+import { MatrixError, notFound } from '../matrix/errors.ts';
+import type { DeviceId, UserId } from '../matrix/ids.ts';
+import type { AccountReads, DeviceRow } from '../storage/contract/accounts.ts';
+import type { Row } from '../storage/contract/commit.ts';
+import type { Storage } from '../storage/contract/storage.ts';
+import type { InOrder } from './in-order.ts';
+
+export interface Devices {
+  list(userId: UserId): Promise<DeviceRow[]>;
+  /** Throws M_NOT_FOUND. */
+  get(userId: UserId, deviceId: DeviceId): Promise<DeviceRow>;
+  /** Throws M_NOT_FOUND. */
+  rename(userId: UserId, deviceId: DeviceId, displayName: string): Promise<void>;
+  /** Removes these devices with their tokens; those that are gone already are no error. */
+  remove(userId: UserId, deviceIds: readonly DeviceId[]): Promise<void>;
+  /** Removes every device but one, or every one. */
+  removeAll(userId: UserId, except: DeviceId | null): Promise<void>;
+  /**
+   * The device made a request. Written down at most once every five minutes per device, behind the caller's back; a process
+   * that is killed forgets at most that much.
+   */
+  touch(userId: UserId, deviceId: DeviceId, ip: string): void;
+}
+
+const touchEveryMs = 5 * 60_000;
+const touchedMax = 10_000;
+
+export function createDevices(deps: {
+  storage: { accounts: AccountReads; commit: Storage['commit'] };
+  inOrder: InOrder;
+  background: Background;
+  clock: Clock;
+}): Devices {
+  const { storage } = deps;
+  const touchedAtMs = new LRUCache<string, number>({ max: touchedMax });
+
+  async function get(userId: UserId, deviceId: DeviceId): Promise<DeviceRow> {
+    const device = await storage.accounts.findDevice(userId, deviceId);
+    if (!device) throw notFound('The user has no such device');
+    return device;
+  }
+
+  async function change(userId: UserId, deviceId: DeviceId, fields: Partial<DeviceRow>): Promise<void> {
+    await deps.inOrder(userId, async () => {
+      const device = await get(userId, deviceId);
+      await storage.commit({ rows: [{ kind: 'device', ...device, ...fields }] });
+    });
+  }
+
+  return {
+    list: (userId) => storage.accounts.listDevices(userId),
+    get,
+    rename: (userId, deviceId, displayName) => change(userId, deviceId, { displayName }),
+
+    remove(userId, deviceIds) {
+      return deps.inOrder(userId, async () => {
+        const known = new Set((await storage.accounts.listDevices(userId)).map((device) => device.deviceId));
+        const rows = [...new Set(deviceIds)].filter((deviceId) => known.has(deviceId)).map(removed(userId));
+        if (rows.length > 0) await storage.commit({ rows });
+      });
+    },
+
+    removeAll(userId, except) {
+      return deps.inOrder(userId, async () => {
+        const rows = await rowsToRemoveDevices(storage.accounts, userId, except);
+        if (rows.length > 0) await storage.commit({ rows });
+      });
+    },
+
+    touch(userId, deviceId, ip) {
+      const key = `${userId} ${deviceId}`;
+      const now = deps.clock.monotonic();
+      const last = touchedAtMs.get(key);
+      if (last !== undefined && now - last < touchEveryMs) return;
+      touchedAtMs.set(key, now);
+      deps.background.run('device last seen', async () => {
+        try {
+          await change(userId, deviceId, { lastSeenAtMs: deps.clock.now(), lastSeenIp: ip });
+        } catch (error) {
+          // Its last request may have been its logout.
+          if (!(error instanceof MatrixError)) throw error;
+        }
+      });
+    },
+  };
+}
+
+const removed =
+  (userId: UserId) =>
+  (deviceId: DeviceId): Row => ({ kind: 'device_removed', userId, deviceId });
+
+/** Rows that remove every device of the user but one. */
+export async function rowsToRemoveDevices(
+  accounts: AccountReads,
+  userId: UserId,
+  except: DeviceId | null,
+): Promise<Row[]> {
+  const devices = await accounts.listDevices(userId);
+  return devices
+    .map((device) => device.deviceId)
+    .filter((id) => id !== except)
+    .map(removed(userId));
+}

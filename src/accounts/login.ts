@@ -1,0 +1,60 @@
+import type { Clock } from '../base/clock.ts';
+import type { Random } from '../base/random.ts';
+import { forbidden, userDeactivated } from '../matrix/errors.ts';
+import type { UserId } from '../matrix/ids.ts';
+import type { ServerName } from '../matrix/server-name.ts';
+import type { AccountReads } from '../storage/contract/accounts.ts';
+import type { Storage } from '../storage/contract/storage.ts';
+import { resolveLocalUser } from './identifier.ts';
+import type { InOrder } from './in-order.ts';
+import type { Passwords } from './passwords.ts';
+import { type DeviceWish, decideSignIn, type SignedIn } from './sign-in.ts';
+import type { Tokens } from './tokens.ts';
+
+export interface LoginDeps {
+  readonly storage: { readonly accounts: AccountReads; readonly commit: Storage['commit'] };
+  readonly serverName: ServerName;
+  readonly passwords: Passwords;
+  readonly tokens: Tokens;
+  readonly inOrder: InOrder;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+export interface Login {
+  /**
+   * Signs a device in. `user` is a full id or a localpart. Throws 403 M_FORBIDDEN alike for an unknown user and a wrong
+   * password, taking the same time, and M_USER_DEACTIVATED.
+   */
+  byPassword(request: { user: string; password: string; device: DeviceWish }): Promise<{ userId: UserId } & SignedIn>;
+  /** Whether this is the password of the active account. */
+  isPassword(userId: UserId, password: string): Promise<boolean>;
+}
+
+const refusal = (): Error => forbidden('The user or the password is not right');
+
+export function createLogin(deps: LoginDeps): Login {
+  return {
+    async byPassword({ user, password, device }) {
+      const userId = resolveLocalUser(user, deps.serverName);
+      const account = userId && (await deps.storage.accounts.findAccount(userId));
+      const matches = await deps.passwords.verify(account?.passwordHash, password);
+      if (account && account.deactivatedAtMs !== null) throw userDeactivated('The account was deactivated');
+      if (!userId || !account || !matches) throw refusal();
+      return deps.inOrder(userId, async () => {
+        // The password may have been changed, and the account deactivated, while the hash was computed.
+        const now = await deps.storage.accounts.findAccount(userId);
+        if (now?.passwordHash !== account.passwordHash || now.deactivatedAtMs !== null) throw refusal();
+        const { signedIn, rows } = await decideSignIn(deps, userId, device);
+        await deps.storage.commit({ rows });
+        return { userId, ...signedIn };
+      });
+    },
+
+    async isPassword(userId, password) {
+      const account = await deps.storage.accounts.findAccount(userId);
+      const matches = await deps.passwords.verify(account?.passwordHash, password);
+      return matches && account !== undefined && account.deactivatedAtMs === null;
+    },
+  };
+}

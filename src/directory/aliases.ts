@@ -1,0 +1,122 @@
+import { FederationError, type FederationRequests } from '../federation-out/requests-contract.ts';
+import { forbidden, invalidParam, MatrixError, notFound } from '../matrix/errors.ts';
+import { isRoomAlias, type RoomAlias, type RoomId, serverOfAlias, type UserId } from '../matrix/ids.ts';
+import type { ServerName } from '../matrix/server-name.ts';
+import type { Roster } from '../roster/roster.ts';
+import type { Storage } from '../storage/contract/storage.ts';
+
+export interface AliasesDeps {
+  readonly storage: Pick<Storage, 'directory' | 'rooms' | 'commit'>;
+  readonly serverName: ServerName;
+  readonly roster: Pick<Roster, 'isJoined' | 'serversIn'>;
+  readonly requests: Pick<FederationRequests, 'queryDirectory'>;
+  /** Whether the user's power suffices to send `m.room.canonical_alias` in the room. */
+  readonly maySetCanonicalAlias: (roomId: RoomId, userId: UserId) => Promise<boolean>;
+  /** Takes the alias out of the room's `m.room.canonical_alias` in this user's name; does nothing where they may not. */
+  readonly withdrawCanonicalAlias: (roomId: RoomId, userId: UserId, alias: RoomAlias) => Promise<void>;
+}
+
+export interface ResolvedAlias {
+  readonly roomId: RoomId;
+  /** Servers that can be asked to join, the most promising first. */
+  readonly servers: readonly ServerName[];
+}
+
+export interface Aliases {
+  /** Client-server API, `PUT /directory/room/{roomAlias}`. 409 when the alias is taken. */
+  create(requester: UserId, alias: RoomAlias, roomId: RoomId): Promise<void>;
+  /** For whoever made the alias, or may set the room's canonical alias. Throws M_NOT_FOUND, M_FORBIDDEN. */
+  remove(requester: UserId, alias: RoomAlias): Promise<void>;
+  /** Asks the alias's own server if that is not us. Throws M_NOT_FOUND. */
+  resolve(alias: RoomAlias): Promise<ResolvedAlias>;
+  /** Only what this server knows itself: what other servers are told. */
+  findLocal(alias: RoomAlias): Promise<ResolvedAlias | undefined>;
+  list(roomId: RoomId): Promise<RoomAlias[]>;
+  /** Throws M_NOT_FOUND for a room that is not known here. */
+  getVisibility(roomId: RoomId): Promise<'public' | 'private'>;
+  /** Whether the room is in the public list. For whoever may set the room's canonical alias. M_NOT_FOUND as above. */
+  setVisibility(requester: UserId, roomId: RoomId, visibility: 'public' | 'private'): Promise<void>;
+}
+
+/** How many servers are named beside an alias. */
+const serversMax = 50;
+
+/** The aliases of this server, and the way to those of others. */
+export function createAliases(deps: AliasesDeps): Aliases {
+  const { storage, serverName, roster } = deps;
+
+  async function findLocal(alias: RoomAlias): Promise<ResolvedAlias | undefined> {
+    const row = await storage.directory.findAlias(alias);
+    if (!row) return undefined;
+    const others = [...roster.serversIn(row.roomId)].filter((server) => server !== serverName);
+    return { roomId: row.roomId, servers: [serverName, ...others.slice(0, serversMax - 1)] };
+  }
+
+  async function checkKnown(roomId: RoomId): Promise<void> {
+    if (!(await storage.rooms.find(roomId))) throw notFound('The room is not known to the server');
+  }
+
+  return {
+    findLocal,
+
+    async create(requester, alias, roomId) {
+      if (serverOfAlias(alias) !== serverName) throw invalidParam('An alias can only be made on its own server');
+      if (!roster.isJoined(roomId, requester)) throw forbidden('You are not in this room');
+      const result = await storage.commit({
+        rows: [{ kind: 'alias', alias, roomId, creator: requester }],
+        expect: [{ kind: 'alias_unused', alias }],
+      });
+      if (result.outcome === 'conflict') throw new MatrixError(409, 'M_UNKNOWN', 'This alias is already in use');
+    },
+
+    async remove(requester, alias) {
+      const row = await storage.directory.findAlias(alias);
+      if (!row) throw notFound('There is no such alias on this server');
+      if (row.creator !== requester && !(await deps.maySetCanonicalAlias(row.roomId, requester))) {
+        throw forbidden('You may not remove this alias');
+      }
+      await storage.commit({ rows: [{ kind: 'alias_removed', alias }] });
+      await deps.withdrawCanonicalAlias(row.roomId, requester, alias);
+    },
+
+    async resolve(alias) {
+      const server = serverOfAlias(alias);
+      if (server === serverName) {
+        const found = await findLocal(alias);
+        if (!found) throw notFound('There is no such room alias');
+        return found;
+      }
+      try {
+        const { roomId, servers } = await deps.requests.queryDirectory(server, alias);
+        return { roomId, servers: [...new Set([server, ...servers])].slice(0, serversMax) };
+      } catch (error) {
+        if (!(error instanceof FederationError)) throw error;
+        if (error.outcome === 'refused') throw notFound('There is no such room alias');
+        throw notFound('The server of this alias cannot be asked now');
+      }
+    },
+
+    async list(roomId) {
+      return (await storage.directory.listAliases(roomId)).map((row) => row.alias);
+    },
+
+    async getVisibility(roomId) {
+      await checkKnown(roomId);
+      return storage.directory.getVisibility(roomId);
+    },
+
+    async setVisibility(requester, roomId, visibility) {
+      await checkKnown(roomId);
+      if (!(await deps.maySetCanonicalAlias(roomId, requester))) {
+        throw forbidden('You may not change whether this room is listed');
+      }
+      await storage.commit({ rows: [{ kind: 'room_visibility', roomId, visibility }] });
+    },
+  };
+}
+
+/** Throws M_INVALID_PARAM unless this is a room alias. */
+export function parseRoomAlias(value: string): RoomAlias {
+  if (!isRoomAlias(value)) throw invalidParam('This is not a room alias');
+  return value;
+}

@@ -1,0 +1,51 @@
+import { type EventId, isEventId } from '../matrix/ids.ts';
+import type { JsonObject } from '../matrix/pdu.ts';
+import type { TimelineEvent } from '../storage/contract/events.ts';
+import type { Storage } from '../storage/contract/storage.ts';
+
+/** Client-server API, "Threaded read receipts": "a maximum of 3 hops is recommended to cover indirect relationships". */
+const hopsMax = 3;
+
+interface Relation {
+  type: string;
+  eventId: EventId;
+}
+
+/**
+ * Whether a receipt of this event may name this thread. An event is in the thread that it, or within three hops an event it
+ * relates to, names with `m.thread`; all others, roots included, are in `main`. A root may also be read within its own
+ * thread, as clients do that open one.
+ */
+export async function isInThread(
+  events: Pick<Storage['events'], 'findTimelineEvent'>,
+  event: TimelineEvent,
+  threadId: string,
+): Promise<boolean> {
+  if (event.eventId === threadId) return true;
+  return ((await findThread(events, event)) ?? 'main') === threadId;
+}
+
+async function findThread(
+  events: Pick<Storage['events'], 'findTimelineEvent'>,
+  event: TimelineEvent,
+): Promise<EventId | undefined> {
+  let at = event;
+  for (let hop = 0; hop <= hopsMax; hop += 1) {
+    const relation = findRelation(at);
+    if (!relation) return undefined;
+    if (relation.type === 'm.thread') return relation.eventId;
+    const parent = hop < hopsMax ? await events.findTimelineEvent(relation.eventId) : undefined;
+    if (parent?.roomId !== event.roomId) return undefined;
+    at = parent;
+  }
+  return undefined;
+}
+
+/** `m.relates_to` of a stored event's content; undefined where it is missing or makes no sense. */
+function findRelation(event: TimelineEvent): Relation | undefined {
+  const { content } = JSON.parse(event.clientText) as { content?: JsonObject };
+  const relation = content?.['m.relates_to'];
+  if (typeof relation !== 'object' || relation === null) return undefined;
+  const { rel_type: type, event_id: eventId } = relation as Record<string, unknown>;
+  return typeof type === 'string' && isEventId(eventId) ? { type, eventId } : undefined;
+}
