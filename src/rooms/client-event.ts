@@ -1,0 +1,90 @@
+import type { DeviceId, UserId } from '../matrix/ids.ts';
+import type { TimelineEvent } from '../storage/contract/events.ts';
+import { memberKey, membershipIn, readStateSlices, type StateReadDeps, type StateSlice } from './state-reads.ts';
+
+export interface EventViewer {
+  readonly userId: UserId;
+  /** Null where the caller has no device: then no event is an echo of its own. */
+  readonly deviceId: DeviceId | null;
+}
+
+export interface ClientEventOptions {
+  /** `/sync` leaves `room_id` out, everything else has it. */
+  readonly withRoomId: boolean;
+  readonly nowMs: number;
+}
+
+/**
+ * The events as this viewer's device gets them, as JSON texts in the order given: the stored text completed by `room_id`
+ * if wanted and by `unsigned` (client-server API, "Room event format"): `age`, `transaction_id` only for the device that
+ * sent it, `membership` (MSC4115), `prev_content`, `prev_sender` and `replaces_state` of state events, `redacted_because`.
+ * Says nothing about whether the viewer may see them. A fixed number of reads for the whole list.
+ */
+export async function encodeClientEvents(
+  deps: StateReadDeps,
+  events: readonly TimelineEvent[],
+  viewer: EventViewer,
+  options: ClientEventOptions,
+): Promise<string[]> {
+  if (events.length === 0) return [];
+  const [related, slices] = await Promise.all([
+    readRelated(deps, events),
+    readStateSlices(
+      deps,
+      events.filter((event) => event.snapshotAfter > 0).map((event) => event.snapshotAfter),
+      [memberKey(viewer.userId)],
+    ),
+  ]);
+  return events.map((event) => {
+    const unsigned = unsignedOf(event, { related, slice: slices.get(event.snapshotAfter), viewer, options });
+    return splice(event, unsigned, options.withRoomId);
+  });
+}
+
+async function readRelated(
+  deps: StateReadDeps,
+  events: readonly TimelineEvent[],
+): Promise<ReadonlyMap<string, TimelineEvent>> {
+  const wanted = new Set(events.flatMap((event) => [event.replaces, event.redactedBy].filter((id) => id !== null)));
+  if (wanted.size === 0) return new Map();
+  const found = await deps.storage.events.listTimelineEventsByIds([...wanted]);
+  return new Map(found.map((event) => [event.eventId, event]));
+}
+
+interface Surroundings {
+  readonly related: ReadonlyMap<string, TimelineEvent>;
+  readonly slice: StateSlice | undefined;
+  readonly viewer: EventViewer;
+  readonly options: ClientEventOptions;
+}
+
+function unsignedOf(event: TimelineEvent, around: Surroundings): string {
+  const { viewer, options } = around;
+  const parts = [`"age":${options.nowMs - event.originServerTs}`];
+  // "including any changes caused by the event" (MSC4115), therefore the state behind it.
+  if (around.slice) parts.push(`"membership":"${membershipIn(around.slice, viewer.userId)}"`);
+  // "This will be set by the server only to the device that sent the event."
+  const sent = event.transaction;
+  if (sent && sent.userId === viewer.userId && sent.deviceId === viewer.deviceId) {
+    parts.push(`"transaction_id":${JSON.stringify(sent.transactionId)}`);
+  }
+  const replaced = event.replaces === null ? undefined : around.related.get(event.replaces);
+  if (replaced) {
+    const { content } = JSON.parse(replaced.clientText) as { content: unknown };
+    parts.push(`"replaces_state":${JSON.stringify(replaced.eventId)}`);
+    parts.push(`"prev_sender":${JSON.stringify(replaced.sender)}`);
+    parts.push(`"prev_content":${JSON.stringify(content)}`);
+  }
+  const redaction = event.redactedBy === null ? undefined : around.related.get(event.redactedBy);
+  if (redaction) {
+    const age = `"age":${options.nowMs - redaction.originServerTs}`;
+    parts.push(`"redacted_because":${splice(redaction, `{${age}}`, options.withRoomId)}`);
+  }
+  return `{${parts.join(',')}}`;
+}
+
+/** The stored text is an object with at least one field, so its closing brace can make room for more. */
+function splice(event: TimelineEvent, unsigned: string, withRoomId: boolean): string {
+  const roomId = withRoomId ? `,"room_id":${JSON.stringify(event.roomId)}` : '';
+  return `${event.clientText.slice(0, -1)}${roomId},"unsigned":${unsigned}}`;
+}

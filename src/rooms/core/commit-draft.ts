@@ -1,0 +1,27 @@
+import type { CommitResult, Expectation, Row } from '../../storage/contract/commit.ts';
+import type { RoomsCore } from './deps.ts';
+import { outgoingRows } from './outgoing.ts';
+import type { RoomDraft } from './room-draft.ts';
+
+/**
+ * Writes a draft whole: its events, snapshots and memberships, what goes to other servers, what follows for audiences, and the rows
+ * of the caller. A conflict means that somebody else wrote to the room; decide again.
+ */
+export async function commitDraft(
+  deps: Pick<RoomsCore, 'storage' | 'roster' | 'serverName' | 'ports'>,
+  draft: RoomDraft,
+  also: { readonly rows?: readonly Row[]; readonly expect?: readonly Expectation[] } = {},
+): Promise<CommitResult> {
+  const audience = draft.steps.length > 0 ? await deps.ports.rowsForAudienceChange(draft.steps) : [];
+  return deps.storage.commit({
+    rows: [
+      ...draft.openingRows(),
+      ...draft.rows,
+      ...draft.closingRows(),
+      ...outgoingRows(deps, draft.events),
+      ...audience,
+      ...(also.rows ?? []),
+    ],
+    expect: [...draft.expectations(), ...(also.expect ?? [])],
+  });
+}

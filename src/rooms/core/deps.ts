@@ -1,0 +1,60 @@
+import type { Clock } from '../../base/clock.ts';
+import type { Log } from '../../base/log.ts';
+import type { Random } from '../../base/random.ts';
+import type { SignObject } from '../../engine/event/build.ts';
+import type { FederationRequests } from '../../federation-out/requests-contract.ts';
+import type { RoomAlias, RoomId, UserId } from '../../matrix/ids.ts';
+import type { JsonObject } from '../../matrix/pdu.ts';
+import type { ServerName } from '../../matrix/server-name.ts';
+import type { Roster } from '../../roster/roster.ts';
+import type { Position, Row } from '../../storage/contract/commit.ts';
+import type { MembershipStep } from '../../storage/contract/presence.ts';
+import type { Storage } from '../../storage/contract/storage.ts';
+import type { RoomLock } from './room-lock.ts';
+
+export interface SignaturesToCheck {
+  readonly object: JsonObject;
+  readonly servers: readonly ServerName[];
+  /** The keys must have been valid then, Unix milliseconds. */
+  readonly validAtMs: number;
+}
+
+/** For each whether the object carries good signatures of all its servers; keys that cannot be had count as no. By index. */
+export type VerifySignatures = (checks: readonly SignaturesToCheck[]) => Promise<boolean[]>;
+
+export interface Profile {
+  readonly displayname: string | null;
+  readonly avatarUrl: string | null;
+}
+
+/** What the neighbours of rooms are asked; `app/wiring.ts` fits them. */
+export interface RoomsPorts {
+  /** A local user's profile, for member events. */
+  readonly findProfile: (userId: UserId) => Promise<Profile | undefined>;
+  /** Rows that must be durable together with these changes of membership. */
+  readonly rowsForAudienceChange: (steps: readonly MembershipStep[]) => Promise<readonly Row[]>;
+  /** The room an alias leads to, ours or another server's; undefined when it leads nowhere. */
+  readonly resolveAlias: (
+    alias: RoomAlias,
+  ) => Promise<{ readonly roomId: RoomId; readonly servers: readonly ServerName[] } | undefined>;
+  /** The durable position a sync token stands for; undefined for anything else. */
+  readonly positionOfSyncToken: (token: string) => Position | undefined;
+}
+
+/** What the parts of rooms share; each takes the members it needs. */
+export interface RoomsCore {
+  readonly storage: Storage;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly random: Random;
+  readonly serverName: ServerName;
+  /** Adds this server's signature. */
+  readonly sign: SignObject;
+  readonly roster: Roster;
+  readonly requests: FederationRequests;
+  /** Tries now what waits to be sent to a server; resolves when it has it or could not be reached. */
+  readonly flushOutgoing: (server: ServerName) => Promise<void>;
+  readonly verifySignatures: VerifySignatures;
+  readonly lock: RoomLock;
+  readonly ports: RoomsPorts;
+}

@@ -1,0 +1,96 @@
+import { isPowerLevel } from '../../engine/power.ts';
+import { badAlias, badJson, invalidParam } from '../../matrix/errors.ts';
+import { isRoomAlias, isUserId, type RoomAlias, type RoomId } from '../../matrix/ids.ts';
+import type { JsonObject } from '../../matrix/pdu.ts';
+import { readCreators } from '../core/creators.ts';
+import type { RoomsCore } from '../core/deps.ts';
+import type { NewEvent } from '../core/room-draft.ts';
+import { membershipOf } from '../state-reads.ts';
+
+type CheckDeps = Pick<RoomsCore, 'storage' | 'ports'>;
+
+/**
+ * What a client's own event must fulfil beyond the rules that hold for everybody's. May ask another server where an alias
+ * leads, so it runs outside the room's lock.
+ */
+export async function checkLocalContent(deps: CheckDeps, event: NewEvent & { roomId: RoomId }): Promise<void> {
+  if (event.stateKey === undefined) return;
+  switch (event.type) {
+    case 'm.room.create':
+      throw badJson('A room is created once');
+    case 'm.room.power_levels':
+      return checkPowerLevels(deps, event);
+    case 'm.room.canonical_alias':
+      if (event.stateKey === '') await checkCanonicalAlias(deps, event.roomId, event.content);
+      return;
+    case 'm.room.member':
+      return checkMember(event);
+    default:
+      return;
+  }
+}
+
+function checkMember({ stateKey, content }: NewEvent): void {
+  if (!isUserId(stateKey)) throw badJson('The state key of a member event is a user id');
+  if (content.membership !== membershipOf(content)) throw badJson('There is no such membership');
+}
+
+const singleLevels = ['users_default', 'events_default', 'state_default', 'ban', 'redact', 'kick', 'invite'];
+const levelMaps = ['users', 'events', 'notifications'];
+
+/** Levels of the wrong kind are a mistake in the request (400), while levels that the sender may not set are refused (403). */
+async function checkPowerLevels(deps: CheckDeps, event: NewEvent & { roomId: RoomId }): Promise<void> {
+  const { content } = event;
+  for (const key of singleLevels) {
+    if (content[key] !== undefined && !isPowerLevel(content[key])) throw badJson(`'${key}' is not an integer`);
+  }
+  for (const key of levelMaps) {
+    const levels = content[key];
+    if (levels === undefined) continue;
+    if (typeof levels !== 'object' || levels === null || Array.isArray(levels)) {
+      throw badJson(`'${key}' is not an object`);
+    }
+    for (const level of Object.values(levels)) {
+      if (!isPowerLevel(level)) throw badJson(`'${key}' holds a level that is not an integer`);
+    }
+  }
+  const users = Object.keys(content.users ?? {});
+  if (!users.every(isUserId)) throw badJson("'users' holds a key that is not a user id");
+  const creators = await readCreators(deps, event.roomId);
+  if (users.some((userId) => creators.privileged.has(userId))) {
+    throw badJson("'users' names a creator of the room, whose power is not a number");
+  }
+}
+
+/**
+ * "Servers … should ensure that the aliases in alias and alt_aliases are well-formed (M_INVALID_PARAM) and point to the room
+ * (M_BAD_ALIAS)". Those that the event named before are taken as they are.
+ */
+async function checkCanonicalAlias(deps: CheckDeps, roomId: RoomId, content: JsonObject): Promise<void> {
+  const before = await deps.storage.state.findCurrent(roomId, 'm.room.canonical_alias', '');
+  const known = new Set(before ? knownAliases(before.event.pdu.content) : []);
+  for (const alias of listAliases(content)) {
+    if (!isRoomAlias(alias)) throw invalidParam(`'${alias}' is not a room alias`);
+    if (known.has(alias)) continue;
+    const target = await deps.ports.resolveAlias(alias);
+    if (target?.roomId !== roomId) throw badAlias(`The alias ${alias} does not lead to this room`);
+  }
+}
+
+/** Whatever stands in the room already, other servers' mistakes included. */
+function knownAliases({ alias, alt_aliases: others }: JsonObject): unknown[] {
+  return [alias, ...(Array.isArray(others) ? others : [])];
+}
+
+const aliasesMax = 50;
+
+function listAliases(content: JsonObject): (string | RoomAlias)[] {
+  const { alias, alt_aliases: others } = content;
+  if (others !== undefined && others !== null && !Array.isArray(others)) throw badJson("'alt_aliases' is not a list");
+  const all: unknown[] = [...(alias === undefined || alias === null || alias === '' ? [] : [alias]), ...(others ?? [])];
+  if (all.length > aliasesMax) throw badJson(`A room names at most ${aliasesMax} aliases`);
+  return all.map((entry) => {
+    if (typeof entry !== 'string') throw badJson('An alias is a string');
+    return entry;
+  });
+}

@@ -1,0 +1,159 @@
+import { checkAuth } from '../../engine/auth/check.ts';
+import { authStateOfEvents } from '../../engine/auth-state.ts';
+import { buildEvent } from '../../engine/event/build.ts';
+import { badJson, invalidRoomState, MatrixError, roomInUse, unsupportedRoomVersion } from '../../matrix/errors.ts';
+import { type RoomId, serverOfUser, type UserId } from '../../matrix/ids.ts';
+import type { RoomEvent } from '../../matrix/pdu.ts';
+import { findRoomVersion, type RoomVersion } from '../../matrix/room-versions.ts';
+import type { Row } from '../../storage/contract/commit.ts';
+import { commitDraft } from '../core/commit-draft.ts';
+import type { RoomsCore } from '../core/deps.ts';
+import { RoomDraft } from '../core/room-draft.ts';
+import { newRoomHead } from '../core/room-head.ts';
+import { type CreateRoomRequest, planRoom, type RoomPlan } from './create-plan.ts';
+import { memberContent } from './member-content.ts';
+import type { InviteRemote } from './send.ts';
+
+export type CreateDeps = Pick<
+  RoomsCore,
+  'storage' | 'clock' | 'sign' | 'lock' | 'roster' | 'serverName' | 'ports' | 'random' | 'log'
+> & {
+  readonly defaultRoomVersion: string;
+  /** Invites a user of another server. */
+  readonly inviteRemote: InviteRemote;
+};
+
+export interface Creating {
+  /**
+   * Creates a room with all that the request asks for, its local events in one commit; users of other servers are invited after it, and
+   * one whose server does not answer is left out. Throws M_BAD_JSON, M_UNSUPPORTED_ROOM_VERSION, M_ROOM_IN_USE, M_INVALID_ROOM_STATE,
+   * M_INVALID_PARAM.
+   */
+  createRoom(creator: UserId, request: CreateRoomRequest): Promise<RoomId>;
+}
+
+const roomIdLength = 18;
+const attemptsMax = 3;
+
+export function createCreating(deps: CreateDeps): Creating {
+  let lastMs = 0;
+  /** A room id that is a hash is the same for equal create events, so each gets a millisecond of its own. */
+  const nextMs = (): number => {
+    lastMs = Math.max(deps.clock.now(), lastMs + 1);
+    return lastMs;
+  };
+  return {
+    async createRoom(creator, request) {
+      const versionId = request.room_version ?? deps.defaultRoomVersion;
+      const version = findRoomVersion(versionId);
+      if (!version) throw unsupportedRoomVersion('This server does not support that room version');
+      const plan = planRoom(request, { creator, version, serverName: deps.serverName });
+      if (plan.alias && (await deps.storage.directory.findAlias(plan.alias))) throw aliasTaken();
+      const roomId = await commitRoom(deps, { creator, version, plan, nextMs });
+      await inviteOthers(deps, { creator, roomId, plan });
+      return roomId;
+    },
+  };
+}
+
+function aliasTaken(): MatrixError {
+  return roomInUse('The room alias is already taken');
+}
+
+interface RoomToMake {
+  readonly creator: UserId;
+  readonly version: RoomVersion;
+  readonly plan: RoomPlan;
+  /** The time of another create event. */
+  readonly nextMs: () => number;
+}
+
+async function commitRoom(deps: CreateDeps, room: RoomToMake): Promise<RoomId> {
+  const { plan, creator } = room;
+  for (let attempt = 0; attempt < attemptsMax; attempt++) {
+    const draft = await draftRoom(deps, room);
+    const rows: Row[] = [];
+    if (plan.alias) rows.push({ kind: 'alias', alias: plan.alias, roomId: draft.roomId, creator });
+    if (plan.visibility === 'public') {
+      rows.push({ kind: 'room_visibility', roomId: draft.roomId, visibility: plan.visibility });
+    }
+    const expect = plan.alias ? [{ kind: 'alias_unused' as const, alias: plan.alias }] : [];
+    const result = await deps.lock.run(draft.roomId, () => commitDraft(deps, draft, { rows, expect }));
+    if (result.outcome === 'committed') return draft.roomId;
+    if (result.expectation.kind === 'alias_unused') throw aliasTaken();
+  }
+  throw roomInUse('The room could not be created, try again');
+}
+
+async function draftRoom(deps: CreateDeps, room: RoomToMake): Promise<RoomDraft> {
+  const { creator, version, plan } = room;
+  const create = buildCreate(deps, room);
+  const draft = new RoomDraft(deps, newRoomHead(deps.storage, create.roomId, version));
+  await draft.add(create);
+  try {
+    await draft.append({
+      type: 'm.room.member',
+      sender: creator,
+      stateKey: creator,
+      content: await memberContent(deps, { userId: creator, membership: 'join' }),
+    });
+    for (const { type, stateKey, content } of plan.state) {
+      await draft.append({ type, sender: creator, stateKey, content });
+    }
+    for (const target of plan.invites) {
+      if (serverOfUser(target) !== deps.serverName) continue;
+      const content = await inviteContent(deps, target, plan);
+      await draft.append({ type: 'm.room.member', sender: creator, stateKey: target, content });
+    }
+  } catch (error) {
+    if (!(error instanceof MatrixError) || error.status !== 403) throw error;
+    throw invalidRoomState(`The room cannot begin like this: ${error.message}`);
+  }
+  return draft;
+}
+
+function buildCreate(deps: CreateDeps, { creator, version, plan, nextMs }: RoomToMake): RoomEvent {
+  const roomId = `!${deps.random.token(roomIdLength)}:${deps.serverName}` as RoomId;
+  const result = buildEvent(
+    {
+      type: 'm.room.create',
+      sender: creator,
+      state_key: '',
+      ...(version.roomIdFormat === 'opaque' ? { room_id: roomId } : {}),
+      content: plan.createContent,
+      depth: 1,
+      origin_server_ts: version.roomIdFormat === 'create_hash' ? nextMs() : deps.clock.now(),
+      prev_events: [],
+      auth_events: [],
+    },
+    version,
+    deps.sign,
+  );
+  if (result.outcome === 'malformed') throw badJson(`creation_content is refused: ${result.reason}`);
+  const verdict = checkAuth(result.event, authStateOfEvents([]), version);
+  if (!verdict.allowed) throw badJson(`creation_content is refused: ${verdict.reason}`);
+  return result.event;
+}
+
+async function inviteContent(deps: CreateDeps, target: UserId, plan: RoomPlan) {
+  const more = plan.isDirect ? { is_direct: true } : {};
+  return memberContent(deps, { userId: target, membership: 'invite' }, more);
+}
+
+async function inviteOthers(
+  deps: CreateDeps,
+  { creator, roomId, plan }: { creator: UserId; roomId: RoomId; plan: RoomPlan },
+): Promise<void> {
+  for (const target of plan.invites) {
+    if (serverOfUser(target) === deps.serverName) continue;
+    try {
+      await deps.inviteRemote({ roomId, sender: creator, target }, await inviteContent(deps, target, plan));
+    } catch (error) {
+      if (!(error instanceof MatrixError)) throw error;
+      deps.log.warn(
+        { roomId, server: serverOfUser(target), reason: error.message },
+        'an invite could not be delivered',
+      );
+    }
+  }
+}

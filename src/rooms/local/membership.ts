@@ -1,0 +1,180 @@
+import { badState, forbidden, MatrixError, notFound, unknown } from '../../matrix/errors.ts';
+import { findServerOfRoom, type RoomId, serverOfUser, type UserId } from '../../matrix/ids.ts';
+import type { JsonObject } from '../../matrix/pdu.ts';
+import type { ServerName } from '../../matrix/server-name.ts';
+import type { Membership, StoredMembership } from '../../storage/contract/rooms.ts';
+import type { RoomsCore } from '../core/deps.ts';
+import { isLocalRoom } from '../core/local-room.ts';
+import { memberContent, withoutAuthoriser } from './member-content.ts';
+import type { InviteRemote } from './send.ts';
+import { type MemberChange, sendMember } from './send-member.ts';
+
+export type MembershipDeps = Pick<
+  RoomsCore,
+  'storage' | 'clock' | 'sign' | 'lock' | 'roster' | 'serverName' | 'ports'
+> & {
+  /** Joins through other servers; throws a MatrixError when none lets the user in. local: this server is in the room now. */
+  readonly joinRemote: (join: {
+    readonly userId: UserId;
+    readonly roomId: RoomId;
+    readonly servers: readonly ServerName[];
+    readonly content: JsonObject;
+    /** Also where this server is in the room: its own users cannot vouch for the join. */
+    readonly forced: boolean;
+  }) => Promise<'joined' | 'local'>;
+  /** Gives an invite back through the server it came from; always ends with the user having left here. */
+  readonly leaveRemote: (invite: StoredMembership, content: JsonObject) => Promise<void>;
+  readonly inviteRemote: InviteRemote;
+};
+
+export interface JoinRequest {
+  readonly userId: UserId;
+  readonly roomId: RoomId;
+  /** Servers to ask when this one is not in the room. */
+  readonly servers: readonly ServerName[];
+  /** `reason` and whatever else the client wants in the member event. */
+  readonly content: JsonObject;
+}
+
+/** One member's change by another. */
+export interface Moderation {
+  readonly roomId: RoomId;
+  readonly sender: UserId;
+  readonly target: UserId;
+  readonly reason: string | undefined;
+}
+
+/** Client-server API, "Room membership". All throw M_FORBIDDEN where the rules of the room or the membership forbid it. */
+export interface MembershipChanges {
+  /** Joining a room that the user is in already does nothing. M_NOT_FOUND when nobody can be asked about the room. */
+  join(request: JoinRequest): Promise<void>;
+  /** Also gives an invite back. Leaving a room one has left does nothing. */
+  leave(roomId: RoomId, userId: UserId, reason: string | undefined): Promise<void>;
+  invite(invite: Moderation, more?: JsonObject): Promise<void>;
+  kick(kick: Moderation): Promise<void>;
+  ban(ban: Moderation): Promise<void>;
+  /** M_BAD_STATE for somebody who is not banned. */
+  unban(unban: Moderation): Promise<void>;
+  /** M_UNKNOWN while the user is in the room. */
+  forget(roomId: RoomId, userId: UserId): Promise<void>;
+}
+
+const joinServersMax = 20;
+
+export function createMembershipChanges(deps: MembershipDeps): MembershipChanges {
+  const { storage } = deps;
+  const change = (member: MemberChange) => sendMember(deps, member);
+
+  return {
+    async join(request) {
+      const { userId, roomId } = request;
+      const row = await storage.rooms.findMembership(roomId, userId);
+      if (row?.membership === 'join') return;
+      const isLocal = row?.outOfBand == null && (await isLocalRoom(deps, roomId));
+      if (isLocal && (await joinLocally(deps, request))) return;
+      const servers = listJoinServers(deps, request, row);
+      if (servers.length === 0) throw notFound('No server is known that is in this room');
+      const content = await joinContent(deps, request);
+      const outcome = await deps.joinRemote({ userId, roomId, servers, content, forced: isLocal });
+      if (outcome === 'local') await joinLocally(deps, request);
+    },
+
+    async leave(roomId, userId, reason) {
+      const row = await storage.rooms.findMembership(roomId, userId);
+      if (row?.membership === 'leave') return;
+      if (!row || row.membership === 'ban') throw forbidden('You are not in this room');
+      const content = { ...reasonOf(reason), membership: 'leave' };
+      const invitedHere = serverOfUser(row.sender) === deps.serverName;
+      if (row.outOfBand !== null || !(invitedHere || (await isLocalRoom(deps, roomId)))) {
+        return deps.leaveRemote(row, content);
+      }
+      await change({ roomId, sender: userId, target: userId, content });
+    },
+
+    async invite({ roomId, sender, target, reason }, more = {}) {
+      const content = await memberContent(
+        deps,
+        { userId: target, membership: 'invite' },
+        { ...more, ...reasonOf(reason) },
+      );
+      if (serverOfUser(target) === deps.serverName) await change({ roomId, sender, target, content });
+      else await deps.inviteRemote({ roomId, sender, target }, content);
+    },
+
+    async kick({ roomId, sender, target, reason }) {
+      const content = { ...reasonOf(reason), membership: 'leave' };
+      await change({ roomId, sender, target, content, check: mustBeIn });
+    },
+
+    async ban({ roomId, sender, target, reason }) {
+      await change({ roomId, sender, target, content: { ...reasonOf(reason), membership: 'ban' } });
+    },
+
+    async unban({ roomId, sender, target, reason }) {
+      const content = { ...reasonOf(reason), membership: 'leave' };
+      await change({ roomId, sender, target, content, check: mustBeBanned });
+    },
+
+    async forget(roomId, userId) {
+      await deps.lock.run(roomId, async () => {
+        const row = await storage.rooms.findMembership(roomId, userId);
+        if (!row) throw notFound('You were never in this room');
+        if (row.membership !== 'leave' && row.membership !== 'ban') throw unknown('You are still in this room');
+        const step = { roomId, userId, before: row.membership, after: 'forgotten' };
+        const audience = await deps.ports.rowsForAudienceChange([step]);
+        await storage.commit({ rows: [{ kind: 'room_forgotten', roomId, userId }, ...audience] });
+      });
+    },
+  };
+}
+
+function reasonOf(reason: string | undefined): JsonObject {
+  return reason === undefined ? {} : { reason };
+}
+
+/** The rules would let a moderator make a stranger leave; the specification does not: "the target user must be in the room". */
+function mustBeIn(membership: Membership): void {
+  if (membership === 'leave' || membership === 'ban') throw forbidden('This user is not in the room');
+}
+
+function mustBeBanned(membership: Membership): void {
+  if (membership !== 'ban') throw badState('This user is not banned');
+}
+
+function joinContent(deps: MembershipDeps, { userId, content }: JoinRequest): Promise<JsonObject> {
+  return memberContent(deps, { userId, membership: 'join' }, withoutAuthoriser(content));
+}
+
+/** False when only another server can let the user in. */
+async function joinLocally(deps: MembershipDeps, request: JoinRequest): Promise<boolean> {
+  const { roomId, userId } = request;
+  const content = await joinContent(deps, request);
+  try {
+    await sendMember(deps, { roomId, sender: userId, target: userId, content });
+    return true;
+  } catch (error) {
+    if (error instanceof MatrixError && error.errcode === 'M_UNABLE_TO_AUTHORISE_JOIN') {
+      if (listJoinServers(deps, request, undefined).length > 0) return false;
+    }
+    throw error;
+  }
+}
+
+/**
+ * Whom to ask for a way in: those the client named, who may be the only ones it trusts to know; without any the server of whoever
+ * invited, and those that were in the room when we last were.
+ */
+function listJoinServers(
+  deps: MembershipDeps,
+  { roomId, servers }: JoinRequest,
+  row: StoredMembership | undefined,
+): ServerName[] {
+  const all = new Set<ServerName>(servers);
+  if (row?.membership === 'invite') all.add(serverOfUser(row.sender));
+  all.delete(deps.serverName);
+  if (all.size === 0) for (const server of deps.roster.serversIn(roomId)) all.add(server);
+  all.delete(deps.serverName);
+  const fromId = findServerOfRoom(roomId);
+  if (all.size === 0 && fromId !== undefined && fromId !== deps.serverName) all.add(fromId);
+  return [...all].slice(0, joinServersMax);
+}

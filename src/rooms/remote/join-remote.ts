@@ -1,0 +1,153 @@
+import { Serial } from '../../base/serial.ts';
+import { completeEvent, withSignatures } from '../../engine/event/build.ts';
+import { parsePdu } from '../../engine/event/parse.ts';
+import { authorisedViaKey } from '../../engine/event/verify.ts';
+import { FederationError } from '../../federation-out/requests-contract.ts';
+import { badGateway, forbidden, MatrixError, notFound } from '../../matrix/errors.ts';
+import type { RoomId, UserId } from '../../matrix/ids.ts';
+import type { JsonObject, RoomEvent } from '../../matrix/pdu.ts';
+import { findRoomVersion, type RoomVersion, supportedRoomVersions } from '../../matrix/room-versions.ts';
+import type { ServerName } from '../../matrix/server-name.ts';
+import type { RoomsCore } from '../core/deps.ts';
+import { verifyEvents } from '../core/verify-events.ts';
+import type { FetchFrom } from './fetch-events.ts';
+import { BadRoomError, importRoom } from './import-room.ts';
+import { takePulled } from './missing-events.ts';
+import { tellFirst } from './tell-first.ts';
+import { isTemplateFor } from './templates.ts';
+
+export interface RemoteJoin {
+  readonly userId: UserId;
+  readonly roomId: RoomId;
+  /** The most promising first. */
+  readonly servers: readonly ServerName[];
+  /** Of the member event. */
+  readonly content: JsonObject;
+  /** Also where this server is in the room, because none of its users can vouch for the join. */
+  readonly forced: boolean;
+}
+
+/** joined: the room is usable. local: meanwhile another of our users joined, so the room's own way is open. */
+export type RemoteJoinOutcome = 'joined' | 'local';
+
+export interface RemoteJoins {
+  /** Throws a MatrixError when no server lets the user in: M_FORBIDDEN if one said so, else M_NOT_FOUND or 502. */
+  join(join: RemoteJoin): Promise<RemoteJoinOutcome>;
+  /** Resolves when no join of this room is under way. Never rejects. */
+  joinsDone(roomId: RoomId): Promise<void>;
+  idle(): Promise<void>;
+}
+
+const waitingMax = 100;
+
+/** Joining through other servers (server-server API, "Joining Rooms"), one join of a room at a time. */
+export function createRemoteJoins(deps: RoomsCore): RemoteJoins {
+  const lanes = new Serial({ waitingMax });
+  const underWay = new Map<RoomId, Set<Promise<unknown>>>();
+  return {
+    async join(join) {
+      const running = lanes.run(join.roomId, async (): Promise<RemoteJoinOutcome> => {
+        if (!join.forced && isIn(deps, join.roomId)) return 'local';
+        await joinThroughAny(deps, join);
+        return 'joined';
+      });
+      const ofRoom = underWay.get(join.roomId) ?? new Set();
+      underWay.set(join.roomId, ofRoom.add(running));
+      try {
+        return await running;
+      } finally {
+        ofRoom.delete(running);
+        if (ofRoom.size === 0) underWay.delete(join.roomId);
+      }
+    },
+    async joinsDone(roomId) {
+      await Promise.allSettled(underWay.get(roomId) ?? []);
+    },
+    idle: () => lanes.idle(),
+  };
+}
+
+function isIn(deps: RoomsCore, roomId: RoomId): boolean {
+  return deps.roster.usersOfServerIn(roomId, deps.serverName).size > 0;
+}
+
+async function joinThroughAny(deps: RoomsCore, join: RemoteJoin): Promise<void> {
+  const failures: MatrixError[] = [];
+  for (const server of join.servers) {
+    try {
+      return await joinThrough(deps, join, server);
+    } catch (error) {
+      const failure = asRefusal(error, server);
+      deps.log.info({ roomId: join.roomId, server, reason: failure.message }, 'a server did not let our user join');
+      failures.push(failure);
+    }
+  }
+  const said = (status: number) => failures.find((failure) => failure.status === status);
+  throw said(403) ?? said(400) ?? said(404) ?? failures[0] ?? notFound('No server is known that is in this room');
+}
+
+/** What the client is told of another server's answer. Bugs pass through. */
+function asRefusal(error: unknown, server: ServerName): MatrixError {
+  if (error instanceof MatrixError) return error;
+  if (error instanceof BadRoomError) return badGateway(`${server} gave a room that cannot be: ${error.message}`);
+  if (!(error instanceof FederationError)) throw error;
+  const { errcode, error: message } = error.body ?? {};
+  const text = typeof message === 'string' ? message : `${server} refused`;
+  if (error.outcome !== 'refused') return badGateway(`${server} could not be asked`);
+  if (error.status === 403) return forbidden(text);
+  if (error.status === 404) return notFound(text);
+  if (error.status === 400 && typeof errcode === 'string') return new MatrixError(400, errcode, text);
+  return badGateway(text);
+}
+
+async function joinThrough(deps: RoomsCore, join: RemoteJoin, server: ServerName): Promise<void> {
+  const { roomId, userId } = join;
+  await tellFirst(deps, server);
+  const template = await deps.requests.makeJoin(server, roomId, userId, supportedRoomVersions);
+  const version = findRoomVersion(template.roomVersion);
+  if (!version) throw new BadRoomError(`its version ${template.roomVersion} is not known here`);
+  const event = completeJoin(deps, join, { event: template.event, version });
+  const answer = await deps.requests.sendJoin(server, roomId, event.eventId, event.pdu);
+  const returned = answer.event === undefined ? undefined : parsePdu(answer.event, version);
+  // A restricted join needs the signature of the server that vouches for it.
+  const signed =
+    returned?.outcome === 'parsed' && returned.event.eventId === event.eventId
+      ? withSignatures(event, returned.event.pdu.signatures)
+      : event;
+  const [verified] = await verifyEvents(deps, [signed], version);
+  if (!verified) throw new BadRoomError('nobody signed for the user whom its join names');
+  if (isIn(deps, roomId)) return takeJoin(deps, { server, roomId, version }, verified);
+  await importRoom(deps, { join: verified, version, server, state: answer.state, authChain: answer.authChain });
+}
+
+/** We are in the room already: the join is one more event of it, which the other server made possible. */
+async function takeJoin(deps: RoomsCore, from: FetchFrom, join: RoomEvent): Promise<void> {
+  const isTaken = await takePulled(deps, from, join, {
+    placement: 'timeline',
+    help: { answers: true, stateFetches: 1 },
+  });
+  if (!isTaken) throw new BadRoomError('the join that it let happen is not allowed by the room as it is here');
+}
+
+function completeJoin(
+  deps: RoomsCore,
+  { roomId, userId, content }: RemoteJoin,
+  template: { readonly event: JsonObject; readonly version: RoomVersion },
+): RoomEvent {
+  const { event, version } = template;
+  if (!isTemplateFor(event, { roomId, userId, membership: 'join' })) {
+    throw new BadRoomError('its join template is for something else');
+  }
+  const authoriser = event.content[authorisedViaKey];
+  const complete = completeEvent(
+    {
+      ...event,
+      origin_server_ts: deps.clock.now(),
+      content: { ...content, ...(authoriser === undefined ? {} : { [authorisedViaKey]: authoriser }) },
+    },
+    version,
+    deps.sign,
+  );
+  if (complete.outcome === 'malformed') throw new BadRoomError(`its join template is not an event: ${complete.reason}`);
+  return complete.event;
+}

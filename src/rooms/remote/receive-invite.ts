@@ -1,0 +1,139 @@
+import { signEvent } from '../../engine/event/build.ts';
+import { parsePdu } from '../../engine/event/parse.ts';
+import { badJson, forbidden, incompatibleRoomVersion, invalidParam, notFound } from '../../matrix/errors.ts';
+import { type EventId, isUserId, type RoomId, serverOfUser, type UserId } from '../../matrix/ids.ts';
+import type { JsonObject, RoomEvent } from '../../matrix/pdu.ts';
+import { findRoomVersion, type RoomVersion } from '../../matrix/room-versions.ts';
+import type { ServerName } from '../../matrix/server-name.ts';
+import { acceptEvent } from '../core/accept-event.ts';
+import { clientForm } from '../core/client-form.ts';
+import type { RoomsCore } from '../core/deps.ts';
+import { membershipRowOf } from '../core/member-row.ts';
+import { isServerAllowed } from '../core/server-access.ts';
+import { type IncomingEvent, verifyEvents } from '../core/verify-events.ts';
+import { membershipOf } from '../state-reads.ts';
+import type { ReceivedPdu } from './receive-types.ts';
+
+export interface InviteRequest {
+  readonly roomId: RoomId;
+  readonly eventId: EventId;
+  readonly roomVersion: string;
+  readonly event: IncomingEvent;
+  readonly strippedState: readonly JsonObject[];
+}
+
+const strippedStateMax = 100;
+
+/**
+ * An invite of one of our users by another server (server-server API, "Inviting to a room"): checked, kept, and given back with our
+ * signature. Throws M_INCOMPATIBLE_ROOM_VERSION, M_BAD_JSON, M_INVALID_PARAM, M_FORBIDDEN, M_NOT_FOUND.
+ */
+export async function receiveInvite(deps: RoomsCore, origin: ServerName, request: InviteRequest): Promise<JsonObject> {
+  const { roomId, eventId } = request;
+  const version = findRoomVersion(request.roomVersion);
+  if (!version) throw incompatibleRoomVersion(request.roomVersion);
+  const parsed = parsePdu(request.event.json, version, request.event.looseNumbers);
+  if (parsed.outcome === 'malformed') throw badJson(`The invite is not an event: ${parsed.reason}`);
+  if (parsed.event.eventId !== eventId || parsed.event.roomId !== roomId) {
+    throw invalidParam('The invite is another event than the request says');
+  }
+  const target = checkIsInvite(deps, parsed.event, origin);
+  await checkRoomTakesIt(deps, origin, parsed.event);
+  const account = await deps.storage.accounts.findAccount(target);
+  if (!account || account.deactivatedAtMs !== null) throw notFound('There is no such user here');
+  const [event] = await verifyEvents(deps, [parsed.event], version);
+  if (!event) throw forbidden('The invite is not signed by your server');
+  const signed = signEvent(event, deps.sign);
+  const strippedState = request.strippedState.filter(isStateLike).slice(0, strippedStateMax);
+  await deps.lock.run(roomId, () => keepInvite(deps, signed, strippedState));
+  return signed.pdu;
+}
+
+function checkIsInvite(deps: RoomsCore, { pdu }: RoomEvent, origin: ServerName): UserId {
+  if (pdu.type !== 'm.room.member' || membershipOf(pdu.content) !== 'invite') throw invalidParam('This is no invite');
+  const target = pdu.state_key;
+  if (!isUserId(target) || serverOfUser(target) !== deps.serverName) throw invalidParam('The invited user is not ours');
+  if (serverOfUser(pdu.sender) !== origin) throw forbidden('The inviting user is not yours');
+  return target;
+}
+
+/** Where we are in the room ourselves, we know its version and which servers it keeps out. */
+async function checkRoomTakesIt(deps: RoomsCore, origin: ServerName, event: RoomEvent): Promise<void> {
+  const { roomId, roomVersion } = event;
+  if (deps.roster.usersOfServerIn(roomId, deps.serverName).size === 0) return;
+  const room = await deps.storage.rooms.find(roomId);
+  if (room?.version !== roomVersion) throw invalidParam(`The room is of version ${room?.version}`);
+  if (!(await isServerAllowed(deps.storage, roomId, origin))) throw forbidden('Your server is kept out of this room');
+}
+
+async function keepInvite(deps: RoomsCore, event: RoomEvent, strippedState: readonly JsonObject[]): Promise<void> {
+  const row = membershipRowOf(event);
+  if (!row) return;
+  const before = await deps.storage.rooms.findMembership(row.roomId, row.userId);
+  if (before?.membership === 'join') throw forbidden('The user is in the room already');
+  if (deps.roster.usersOfServerIn(row.roomId, deps.serverName).size > 0) {
+    // We are in the room: the invite is one of its events, here or on its way in a transaction.
+    const verdict = await acceptEvent(deps, event, { placement: 'timeline' });
+    if (verdict.verdict === 'accepted' || verdict.verdict === 'waiting') return;
+    throw forbidden(`The room does not allow the invite: ${verdict.reason}`);
+  }
+  const step = { roomId: row.roomId, userId: row.userId, before: before?.membership ?? null, after: 'invite' };
+  const audience = await deps.ports.rowsForAudienceChange([step]);
+  const outOfBand = { event: clientForm(event), strippedState };
+  await deps.storage.commit({ rows: [{ ...row, outOfBand }, ...audience] });
+}
+
+function isStateLike(event: JsonObject): boolean {
+  const { type, state_key: stateKey, sender, content } = event;
+  const isObject = typeof content === 'object' && content !== null && !Array.isArray(content);
+  return typeof type === 'string' && typeof stateKey === 'string' && isUserId(sender) && isObject;
+}
+
+/**
+ * The end of an invite to a room that we are not in: a departure or a ban of the invited user by whoever invited them. What
+ * others may do there cannot be judged from here, and nothing else of such a room concerns us. Undefined where it is not that.
+ */
+export async function takeBackInvite(
+  deps: RoomsCore,
+  from: { readonly origin: ServerName; readonly roomId: RoomId; readonly version?: RoomVersion },
+  incoming: IncomingEvent,
+): Promise<ReceivedPdu | undefined> {
+  const target = findTarget(incoming.json);
+  if (target === undefined || serverOfUser(target) !== deps.serverName) return undefined;
+  const invite = await deps.storage.rooms.findMembership(from.roomId, target);
+  if (invite?.membership !== 'invite' || invite.outOfBand === null) return undefined;
+  const version = from.version ?? findInvitedVersion(invite.outOfBand.strippedState);
+  const parsed = version && parsePdu(incoming.json, version, incoming.looseNumbers);
+  if (!version || parsed?.outcome !== 'parsed') return undefined;
+  const { pdu, eventId } = parsed.event;
+  const membership = membershipOf(pdu.content);
+  const isEnd = pdu.type === 'm.room.member' && (membership === 'leave' || membership === 'ban');
+  const isByInviter = pdu.sender === invite.sender && from.origin === serverOfUser(pdu.sender);
+  if (!isEnd || !isByInviter || parsed.event.roomId !== from.roomId) return undefined;
+  const [event] = await verifyEvents(deps, [parsed.event], version);
+  const row = event && membershipRowOf(event);
+  if (!row) return undefined;
+  await deps.lock.run(from.roomId, async () => {
+    const now = await deps.storage.rooms.findMembership(from.roomId, target);
+    if (now?.eventId !== invite.eventId) return;
+    const step = { roomId: from.roomId, userId: target, before: 'invite', after: membership };
+    const audience = await deps.ports.rowsForAudienceChange([step]);
+    await deps.storage.commit({
+      rows: [{ ...row, outOfBand: { event: clientForm(event), strippedState: [] } }, ...audience],
+    });
+  });
+  return { eventId, verdict: { verdict: 'accepted' } };
+}
+
+function findTarget(json: unknown): UserId | undefined {
+  if (typeof json !== 'object' || json === null || !('state_key' in json)) return undefined;
+  return isUserId(json.state_key) ? json.state_key : undefined;
+}
+
+/** "MUST contain the m.room.create event", which names the version; rooms without a word about it are older than all we know. */
+export function findInvitedVersion(strippedState: readonly JsonObject[]): RoomVersion | undefined {
+  const create = strippedState.find((event) => event.type === 'm.room.create');
+  const content = create?.content;
+  if (typeof content !== 'object' || content === null || !('room_version' in content)) return undefined;
+  return findRoomVersion(content.room_version);
+}

@@ -1,0 +1,78 @@
+import type { Reaction } from '../feed/feed.ts';
+import type { JsonObject } from '../matrix/pdu.ts';
+import type { ServerName } from '../matrix/server-name.ts';
+import type { RoomsCore } from './core/deps.ts';
+import { createRoomLock } from './core/room-lock.ts';
+import { type AliasPorts, createAliasPorts } from './local/alias-ports.ts';
+import { type Creating, createCreating } from './local/create.ts';
+import { createMembershipChanges, type MembershipChanges } from './local/membership.ts';
+import { createProfileReaction } from './local/profile-reaction.ts';
+import { createSending, type InviteRemote, type Sending } from './local/send.ts';
+import { createRoomHistory, type RoomHistory } from './reading/room-history.ts';
+import { createRoomState, type RoomState } from './reading/room-state.ts';
+import { createBackfill } from './remote/backfill.ts';
+import { inviteRemote } from './remote/invite-remote.ts';
+import { createRemoteJoins } from './remote/join-remote.ts';
+import { leaveRemote } from './remote/leave-remote.ts';
+import { createReceiver, type Receiver } from './remote/receive.ts';
+import { type InviteRequest, receiveInvite } from './remote/receive-invite.ts';
+import { createMembershipServer, type MembershipServer } from './serve/room-server.ts';
+
+export type RoomsDeps = Omit<RoomsCore, 'lock'> & {
+  /** What `createRoom` makes unless told otherwise. */
+  readonly defaultRoomVersion: string;
+};
+
+/** Everything that happens in rooms. Each member is a part of its own; callers take those they need. */
+export interface Rooms {
+  readonly creating: Creating;
+  readonly sending: Sending;
+  readonly membership: MembershipChanges;
+  readonly state: RoomState;
+  readonly history: RoomHistory;
+  /** PDUs that other servers push. */
+  readonly receiver: Receiver;
+  /** What other servers ask of our rooms, history aside. */
+  readonly server: MembershipServer & {
+    receiveInvite(origin: ServerName, request: InviteRequest): Promise<JsonObject>;
+  };
+  /** What the directory asks of rooms. */
+  readonly aliasPorts: AliasPorts;
+  readonly profileReaction: Reaction;
+  /** Resolves when nothing that was begun is under way. */
+  idle(): Promise<void>;
+}
+
+export function createRooms(deps: RoomsDeps): Rooms {
+  const core: RoomsCore = { ...deps, lock: createRoomLock() };
+  const joins = createRemoteJoins(core);
+  const backfill = createBackfill(core);
+  const receiver = createReceiver({ ...core, joinsDone: joins.joinsDone });
+  const inviteOther: InviteRemote = (invite, content) => inviteRemote(core, invite, content);
+  const sending = createSending({ ...core, inviteRemote: inviteOther });
+  const membership = createMembershipChanges({
+    ...core,
+    joinRemote: joins.join,
+    leaveRemote: (invite, content) => leaveRemote(core, invite, content),
+    inviteRemote: inviteOther,
+  });
+  const reading = { ...core, positionOfSyncToken: deps.ports.positionOfSyncToken };
+  return {
+    creating: createCreating({ ...core, defaultRoomVersion: deps.defaultRoomVersion, inviteRemote: inviteOther }),
+    sending,
+    membership,
+    state: createRoomState(reading),
+    history: createRoomHistory({ ...reading, fillGap: backfill.fillGap }),
+    receiver,
+    server: {
+      ...createMembershipServer(core),
+      receiveInvite: (origin, request) => receiveInvite(core, origin, request),
+    },
+    aliasPorts: createAliasPorts(core, sending),
+    profileReaction: createProfileReaction(core),
+    async idle() {
+      await Promise.all([joins.idle(), receiver.idle(), backfill.idle()]);
+      await core.lock.idle();
+    },
+  };
+}

@@ -1,0 +1,158 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { RoomId, UserId } from '../../../src/matrix/ids.ts';
+import type { JsonObject } from '../../../src/matrix/pdu.ts';
+import type { ServerName } from '../../../src/matrix/server-name.ts';
+import { type TestHome, World } from './world.ts';
+
+let world: World;
+let hs1: TestHome;
+let hs2: TestHome;
+let alice: UserId;
+let bob: UserId;
+let roomId: RoomId;
+
+beforeEach(async () => {
+  world = new World();
+  hs1 = await world.add('hs1');
+  hs2 = await world.add('hs2');
+  alice = await hs1.user('alice');
+  bob = await hs2.user('bob');
+  roomId = await hs1.rooms.creating.createRoom(alice, { preset: 'public_chat', name: 'Ours' });
+});
+afterEach(() => world.stop());
+
+type SendJoinAnswer = Awaited<ReturnType<TestHome['requests']['sendJoin']>>;
+
+const join = () => hs2.rooms.membership.join({ roomId, userId: bob, servers: ['hs1' as ServerName], content: {} });
+
+/** The other server answers as it should, and then this happens to the answer. */
+function tamper(change: (answer: SendJoinAnswer) => SendJoinAnswer | Promise<SendJoinAnswer>): void {
+  const honest = hs2.requests.sendJoin;
+  hs2.requests.sendJoin = async (...call) => change(await honest(...call));
+}
+
+const without = (events: JsonObject[], type: string) => events.filter((event) => event.type !== type);
+const stateName = async () => (await hs2.storage.state.findCurrent(roomId, 'm.room.name', ''))?.event.pdu.content;
+
+async function expectNoRoom(): Promise<void> {
+  expect(hs2.roster.isJoined(roomId, bob)).toBe(false);
+  expect(await hs2.storage.state.findCurrentSnapshot(roomId)).toBeUndefined();
+  expect(await hs2.storage.rooms.findMembership(roomId, bob)).toBeUndefined();
+}
+
+describe('the answer to a join', () => {
+  it('may hold events that nobody signed, which are left out', async () => {
+    tamper((answer) => ({
+      ...answer,
+      state: answer.state.map((event) => (event.type === 'm.room.name' ? { ...event, signatures: {} } : event)),
+    }));
+    await join();
+    expect(hs2.roster.isJoined(roomId, bob)).toBe(true);
+    expect(await stateName()).toBeUndefined();
+  });
+
+  it('may hold things that are no events, or of other rooms, which are left out', async () => {
+    tamper((answer) => ({ ...answer, state: [...answer.state, { type: 1 }, { room_id: '!x:hs1' }], authChain: [{}] }));
+    await join();
+    expect(await stateName()).toEqual({ name: 'Ours' });
+  });
+
+  it('counts only as far as its hashes go', async () => {
+    tamper((answer) => ({
+      ...answer,
+      state: answer.state.map((event) =>
+        event.type === 'm.room.name' ? { ...event, content: { name: 'Theirs' } } : event,
+      ),
+    }));
+    await join();
+    expect(await stateName()).toEqual({});
+  });
+
+  it.each([
+    ['has no create event', 'm.room.create'],
+    ['does not let the user in', 'm.room.join_rules'],
+  ])('is refused when it %s, and leaves no room behind', async (_, type) => {
+    tamper((answer) => ({ ...answer, state: without(answer.state, type), authChain: without(answer.authChain, type) }));
+    await expect(join()).rejects.toMatchObject({ status: 502 });
+    await expectNoRoom();
+  });
+
+  it('leads to the next server when it is refused', async () => {
+    const hs3 = await world.add('hs3');
+    const carol = await hs3.user('carol');
+    await hs3.rooms.membership.join({ roomId, userId: carol, servers: ['hs1' as ServerName], content: {} });
+    const honest = hs2.requests.sendJoin;
+    hs2.requests.sendJoin = async (server, ...rest) => {
+      const answer = await honest(server, ...rest);
+      return server === 'hs1' ? { ...answer, state: [] } : answer;
+    };
+    await world.deliver();
+    const servers = ['hs1', 'hs3'] as ServerName[];
+    await hs2.rooms.membership.join({ roomId, userId: bob, servers, content: {} });
+    expect(hs2.roster.isJoined(roomId, bob)).toBe(true);
+  });
+});
+
+describe('the template of a join', () => {
+  it.each([
+    ['another user', { sender: '@eve:hs2', state_key: '@eve:hs2' }],
+    ['another room', { room_id: '!other:hs1' }],
+    ['another kind of event', { type: 'm.room.message' }],
+    ['another membership', { content: { membership: 'ban' } }],
+  ])('for %s is never signed', async (_, change) => {
+    const honest = hs2.requests.makeJoin;
+    hs2.requests.makeJoin = async (...call) => {
+      const answer = await honest(...call);
+      return { ...answer, event: { ...answer.event, ...change } };
+    };
+    await expect(join()).rejects.toMatchObject({ status: 502 });
+    expect(hs2.asked).not.toContain('sendJoin hs1');
+    await expectNoRoom();
+  });
+
+  it('of a version that is not known here is not taken', async () => {
+    hs2.requests.makeJoin = async () => ({ roomVersion: 'x', event: {} });
+    await expect(join()).rejects.toMatchObject({ status: 502 });
+  });
+});
+
+describe('what arrives while the room is being joined', () => {
+  it('waits for the join and is not lost', async () => {
+    tamper(async (answer) => {
+      const eventId = await hs1.rooms.sending.sendEvent({
+        roomId,
+        sender: alice,
+        type: 'm.room.message',
+        content: { body: 'welcome' },
+      });
+      const [text = '{}'] = await hs1.storage.events.listPduTexts([eventId]);
+      pushed = hs2.rooms.receiver.receivePdus({
+        origin: hs1.name,
+        roomId,
+        pdus: [{ json: JSON.parse(text), looseNumbers: false }],
+      }).results;
+      return answer;
+    });
+    let pushed: Promise<{ verdict: { verdict: string } }[]> = Promise.resolve([]);
+    await join();
+    expect((await pushed).map(({ verdict }) => verdict.verdict)).toEqual(['accepted']);
+  });
+});
+
+describe('a room with many members', () => {
+  it('is taken in whole, in small commits', async () => {
+    const invite = Array.from({ length: 498 }, (_, count) => `@user${count}:hs1` as UserId);
+    roomId = await hs1.rooms.creating.createRoom(alice, { preset: 'public_chat', invite });
+    const { commit } = hs2.storage;
+    let largest = 0;
+    hs2.storage.commit = (batch) => {
+      largest = Math.max(largest, batch.rows.length);
+      return commit.call(hs2.storage, batch);
+    };
+    await join();
+    expect(await hs2.storage.rooms.countMembers(roomId, 'invite')).toBe(invite.length);
+    const ids = async (home: TestHome) => (await home.storage.state.listCurrentIds(roomId)).sort();
+    expect(await ids(hs2)).toEqual(await ids(hs1));
+    expect(largest).toBeLessThanOrEqual(500);
+  });
+});
