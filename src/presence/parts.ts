@@ -1,0 +1,135 @@
+import { assert } from '../base/assert.ts';
+import { Background } from '../base/background.ts';
+import type { Clock } from '../base/clock.ts';
+import type { Log } from '../base/log.ts';
+import type { Random } from '../base/random.ts';
+import type { Sender } from '../federation-out/sender-contract.ts';
+import type { Waiters } from '../feed/feed.ts';
+import { isRoomId, type RoomId, serverOfUser, type UserId } from '../matrix/ids.ts';
+import type { ServerName } from '../matrix/server-name.ts';
+import type { Roster } from '../roster/roster.ts';
+import type { Row } from '../storage/contract/commit.ts';
+import type { Storage } from '../storage/contract/storage.ts';
+import { AudienceRows } from './audience-rows.ts';
+import type { Copy } from './copies.ts';
+import { Dispatcher } from './dispatcher.ts';
+import { createFacts, type Ground } from './facts.ts';
+import { Inboxes } from './inbox.ts';
+import { Past } from './past.ts';
+import { Reader } from './reader.ts';
+import type { ReceiverDeps } from './receiver.ts';
+import { RemoteSubjects } from './remote-subjects.ts';
+import { RoomSizes } from './room-sizes.ts';
+import { RulesOfUsers } from './rules.ts';
+import { Servers } from './servers.ts';
+import { Sights } from './sight.ts';
+import { PresenceTokens } from './token.ts';
+import { Tracker } from './tracker.ts';
+import { defaultPresenceSettings, type PresenceSettings, type Shown } from './types.ts';
+
+export interface PresenceDeps {
+  serverName: ServerName;
+  storage: Pick<Storage, 'presence' | 'accountData' | 'state' | 'commit'>;
+  roster: Roster;
+  waiters: Pick<Waiters, 'wake'>;
+  sender: Pick<Sender, 'poke'>;
+  clock: Clock;
+  random: Random;
+  log: Log;
+  settings?: Partial<PresenceSettings>;
+}
+
+export type Parts = ReturnType<typeof createParts>;
+
+/** The pieces of presence, each given what it asks of the others. */
+export function createParts(deps: PresenceDeps) {
+  const common = createCommon(deps);
+  const { background } = common;
+  const tracker = new Tracker({
+    ...common,
+    onChange: (userId, before) => dispatcher.tell(userId, isComing(before, tracker.find(userId)?.shown)),
+  });
+  const remote = new RemoteSubjects({
+    ...common,
+    isOpen: common.settings.enabled && common.settings.inbound,
+    onExpired: (subject, before) =>
+      void background.run('tell of expired presence', () =>
+        dispatcher.tellReceived(new Map([[subject, before]]), common.now()),
+      ),
+  });
+  const inboxes = new Inboxes(common);
+  const subjects = { ...common, tracker, remote, inboxes };
+  const servers = new Servers(subjects);
+  const rows = new AudienceRows({
+    ...subjects,
+    servers,
+    copyExpiresMs: common.settings.copyExpiresMs,
+    findPredecessor: (roomId) => findPredecessor(deps.storage, roomId),
+  });
+  const dispatcher = new Dispatcher({
+    ...subjects,
+    servers,
+    async narrow(destination, subject) {
+      const held = rows.findHeld(destination, subject);
+      if (held) await commitRows(deps.storage, [rows.narrowingRow(destination, subject, held)]);
+    },
+  });
+  const sights = new Sights(subjects);
+  const tokens = new PresenceTokens(common);
+  const reader = new Reader({ ...subjects, sights, tokens, lagMs: () => dispatcher.lagMs });
+  const receiver: ReceiverDeps = {
+    ...subjects,
+    onReceived: (before: ReadonlyMap<UserId, readonly Copy[]>, since) => dispatcher.tellReceived(before, since),
+    onDropped: (origin, entries) => deps.log.info({ origin, entries }, 'entries of a presence update were refused'),
+  };
+  return { ...subjects, servers, rows, dispatcher, sights, reader, receiver };
+}
+
+/** What everything else stands on: settings, and the facts that the policy is asked with. */
+function createCommon(deps: PresenceDeps) {
+  const { clock, random, log, roster, storage, serverName, sender, waiters } = deps;
+  const settings: PresenceSettings = { ...defaultPresenceSettings, ...deps.settings };
+  const rules = new RulesOfUsers();
+  const sizes = new RoomSizes({ roster, settings });
+  const ground: Ground = {
+    roomsOf: (user) => roster.roomsOf(user),
+    counts: (roomId) => sizes.counts(roomId),
+    rulesOf: (user) => rules.rulesOf(user),
+  };
+  return {
+    serverName,
+    storage,
+    roster,
+    waiters,
+    sender,
+    clock,
+    random,
+    settings,
+    rules,
+    sizes,
+    ground,
+    facts: createFacts(ground),
+    past: new Past(),
+    background: new Background({ log }),
+    now: () => clock.monotonic(),
+    isLocal: (userId: UserId): boolean => serverOfUser(userId) === serverName,
+  };
+}
+
+/** Online after offline is worth hurrying for. */
+function isComing(before: Shown, after: Shown | undefined): boolean {
+  return before.state === 'offline' && after?.state === 'online';
+}
+
+/** Writes rows that nothing can be in conflict with. */
+export async function commitRows(storage: Pick<Storage, 'commit'>, rows: readonly Row[]): Promise<void> {
+  const result = await storage.commit({ rows });
+  assert(result.outcome === 'committed', 'presence expects nothing');
+}
+
+async function findPredecessor(storage: Pick<Storage, 'state'>, roomId: RoomId): Promise<RoomId | undefined> {
+  const create = await storage.state.findCurrent(roomId, 'm.room.create', '');
+  const predecessor: unknown = create?.event.pdu.content.predecessor;
+  if (typeof predecessor !== 'object' || predecessor === null || !('room_id' in predecessor)) return undefined;
+  return isRoomId(predecessor.room_id) ? predecessor.room_id : undefined;
+}

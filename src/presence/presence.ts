@@ -1,0 +1,144 @@
+import type { Timer } from '../base/clock.ts';
+import { RateLimit } from '../base/rate-limit.ts';
+import { limitExceeded, notFound } from '../matrix/errors.ts';
+import type { UserId } from '../matrix/ids.ts';
+import { lossesKeptMs } from './audience-rows.ts';
+import { commitRows, createParts, type Parts, type PresenceDeps } from './parts.ts';
+import { createReactions } from './reactions.ts';
+import { receivePresence } from './receiver.ts';
+import { presenceStatus } from './render.ts';
+import { narrowForSettings } from './settings-change.ts';
+import type { Presence, PresencePart, SyncBegin } from './types.ts';
+
+const pruneEveryMs = 86_400_000;
+
+/** Presence whole. */
+export function createPresence(deps: PresenceDeps): Presence {
+  const parts = createParts(deps);
+  const { tracker, dispatcher, rows, background, settings, clock, storage } = parts;
+  const puts = new RateLimit({ clock, points: settings.putsPerMinute, windowMs: 60_000 });
+  const userDeactivated = (userId: UserId): void => forgetUser(parts, userId);
+  const deviceGone: Presence['deviceGone'] = (userId, deviceId) => tracker.deviceGone(userId, deviceId);
+
+  return {
+    source: parts.servers,
+    ...createLife(parts),
+    begin: (request) => beginSync(parts, request),
+    read: (request) => parts.reader.read(request),
+    getPresence: (viewer, subject) => getPresence(parts, viewer, subject),
+
+    async putPresence({ userId, deviceId }, state, statusMsg) {
+      const answer = await puts.use(userId);
+      if (answer.outcome === 'limited') throw limitExceeded(answer.retryAfterMs);
+      if (settings.enabled) await tracker.put(userId, deviceId, { state, statusMsg });
+    },
+
+    activity({ userId, deviceId }) {
+      if (settings.enabled) tracker.activity(userId, deviceId);
+    },
+
+    deviceGone,
+    userDeactivated,
+    receive: (origin, contents) => receivePresence(parts.receiver, origin, contents),
+
+    onChanges: createReactions({
+      ...parts,
+      deviceGone,
+      userDeactivated,
+      store: (repaired) => void background.run('store a config again', () => commitRows(storage, repaired)),
+    }),
+
+    async checkAccountData(userId, roomId, type, content) {
+      await dispatcher.room();
+      return rows.forAccountData(userId, roomId, { type, content });
+    },
+
+    async rowsForAudienceChange(steps) {
+      await dispatcher.room();
+      return rows.forMembership(steps);
+    },
+  };
+}
+
+function beginSync({ inboxes, tracker, settings }: Parts, request: SyncBegin): ReturnType<PresencePart['begin']> {
+  const inbox = inboxes.open(request.userId);
+  inbox.beginPoll(request.deviceId);
+  const end = settings.enabled ? tracker.begin(request) : () => {};
+  let open = true;
+  return () => {
+    if (!open) return;
+    open = false;
+    inbox.endPoll(request.deviceId);
+    end();
+  };
+}
+
+async function getPresence({ sights, roster }: Parts, viewer: UserId, subject: UserId) {
+  const sight = sights.find(subject, viewer);
+  if (sight !== 'denied') return presenceStatus(sight);
+  // "Unknown, denied or simply a stranger, all the same."
+  if (viewer !== subject && !roster.shareRoom(viewer, subject)) throw notFound('There is no presence of this user');
+  return presenceStatus(undefined);
+}
+
+function forgetUser({ background, rows, tracker, inboxes, storage }: Parts, userId: UserId): void {
+  background.run('forget the presence of a user', async () => {
+    const gone = await rows.forDeactivation(userId);
+    tracker.remove(userId);
+    inboxes.close(userId);
+    await storage.commit({ rows: gone });
+  });
+}
+
+/** Start, rest and end. */
+function createLife(parts: Parts): Pick<Presence, 'start' | 'stop' | 'idle'> {
+  const { storage, clock, background, dispatcher, servers, inboxes, tracker, remote } = parts;
+  let pruneTimer: Timer | undefined;
+
+  async function prune(): Promise<void> {
+    await storage.commit({ rows: [{ kind: 'presence_losses_pruned', beforeMs: clock.now() - lossesKeptMs }] });
+    pruneTimer = clock.setTimer(pruneEveryMs, () => void background.run('prune losses', prune));
+  }
+
+  return {
+    async start() {
+      const stored = await storage.presence.listFacts();
+      parts.sizes.load(stored);
+      await parts.rules.load(storage.accountData);
+      await remote.load();
+      await tracker.load();
+      for (const narrowing of await storage.presence.listNarrowings()) servers.narrow(narrowing);
+      await narrowForSettings(parts, stored);
+      for (const subject of tracker.subjects()) takeUp(parts, subject);
+      await prune();
+    },
+
+    async stop() {
+      pruneTimer?.clear();
+      await dispatcher.idle();
+      servers.stop();
+      inboxes.stop();
+      await background.stop();
+      await tracker.stop();
+      await remote.stop();
+    },
+
+    async idle() {
+      await dispatcher.idle();
+      await background.idle();
+    },
+  };
+}
+
+/** Marks live in memory: what an earlier process had yet to send is sent again, what it sent is renewed in time. */
+function takeUp({ tracker, roster, servers, settings, clock }: Parts, subject: UserId): void {
+  const presence = tracker.find(subject);
+  if (!presence || !tracker.mayBeHeld(presence, settings.copyExpiresMs)) return;
+  const isOffline = presence.shown.state === 'offline';
+  // A status of long ago has arrived or will be sent with the next change.
+  if (isOffline && clock.monotonic() - presence.changedAt >= settings.copyExpiresMs) return;
+  for (const server of roster.serversSharingWith(subject)) {
+    if (isOffline) servers.mark(server, subject, { urgent: false, resend: true });
+    else servers.assumeHeld(server, subject);
+  }
+}

@@ -1,0 +1,146 @@
+import type { EduSource } from '../federation-out/edu-source.ts';
+import type { DeviceId, RoomId, UserId } from '../matrix/ids.ts';
+import type { JsonObject } from '../matrix/pdu.ts';
+import type { PresenceState } from '../matrix/presence.ts';
+import type { ServerName } from '../matrix/server-name.ts';
+import type { Change } from '../storage/contract/changes.ts';
+import type { Row } from '../storage/contract/commit.ts';
+import type { MembershipStep } from '../storage/contract/presence.ts';
+
+/** Every time, window and switch of presence. All times are milliseconds. */
+export interface PresenceSettings {
+  readonly enabled: boolean;
+  /** Whether other servers' updates are taken in. */
+  readonly inbound: boolean;
+  /** Whether updates are sent to other servers. What they hold already is taken back when this is switched off. */
+  readonly outbound: boolean;
+  /** Rooms that share nothing, whatever their members' configs say. */
+  readonly excludedRooms: readonly RoomId[];
+  /** A room with more joined members shares nothing until it is below 80 % of this. Null: no limit. */
+  readonly largestRoom: number | null;
+  readonly currentlyActiveMs: number;
+  readonly idleAfterMs: number;
+  readonly offlineAfterMs: number;
+  /** How long users who were online at the last stop may take to come back before they are reported offline. */
+  readonly restartGraceMs: number;
+  /** How long further presence for a destination waits after an update; grows with their number up to the second. */
+  readonly windowMs: number;
+  readonly windowMaxMs: number;
+  readonly keepAliveMinMs: number;
+  readonly keepAliveMaxMs: number;
+  /** A remote subject who is not offline is taken to be, this long after the last update. */
+  readonly copyExpiresMs: number;
+  readonly putsPerMinute: number;
+}
+
+export const defaultPresenceSettings: PresenceSettings = {
+  enabled: true,
+  inbound: true,
+  outbound: true,
+  excludedRooms: [],
+  largestRoom: null,
+  currentlyActiveMs: 60_000,
+  idleAfterMs: 300_000,
+  offlineAfterMs: 30_000,
+  restartGraceMs: 45_000,
+  windowMs: 1_000,
+  windowMaxMs: 30_000,
+  keepAliveMinMs: 1_200_000,
+  keepAliveMaxMs: 1_500_000,
+  copyExpiresMs: 1_800_000,
+  putsPerMinute: 60,
+};
+
+/** What there is to see of somebody. Never changed in place: a new value is a change. */
+export interface Shown {
+  readonly state: PresenceState;
+  readonly statusMsg: string | null;
+  readonly currentlyActive: boolean;
+}
+
+export const shownOffline: Shown = { state: 'offline', statusMsg: null, currentlyActive: false };
+
+/** Offline without a status: what is shown of a member never seen, and what has no words to be taken back. */
+export function isBlank(shown: Shown): boolean {
+  return shown.state === 'offline' && shown.statusMsg === null;
+}
+
+export function isSameShown(a: Shown, b: Shown): boolean {
+  return a.state === b.state && a.statusMsg === b.statusMsg && a.currentlyActive === b.currentlyActive;
+}
+
+/** One set_presence of a sync. */
+export interface SyncBegin {
+  readonly userId: UserId;
+  readonly deviceId: DeviceId;
+  readonly setPresence: PresenceState;
+  /** Whether the request said so itself. */
+  readonly written: boolean;
+}
+
+export interface PresenceRequest {
+  readonly viewer: UserId;
+  readonly deviceId: DeviceId;
+  /** The presence part of the device's token; null: an initial sync. */
+  readonly since: string | null;
+  /** Whom this same answer shows as new in a shared room. */
+  readonly newlyShared: ReadonlySet<UserId>;
+  /** The filter of the request. */
+  accepts(subject: UserId): boolean;
+}
+
+/** Texts of `m.presence` events, and the token: equal to `since` where there is nothing new. */
+export interface PresenceAnswer {
+  readonly events: string[];
+  readonly token: string;
+}
+
+/** What the sync loop needs. */
+export interface PresencePart {
+  /** Called at the start of each request, the returned function at its end (twice is harmless). */
+  begin(request: SyncBegin): () => void;
+  read(request: PresenceRequest): Promise<PresenceAnswer>;
+}
+
+/** The answer to `GET /presence/{userId}/status`. */
+export interface PresenceStatus {
+  presence: PresenceState;
+  last_active_ago?: number;
+  status_msg?: string;
+  currently_active?: boolean;
+}
+
+/** Everything that other folders ask of presence. */
+export interface Presence extends PresencePart {
+  /** For the sender. */
+  readonly source: EduSource;
+  /** Loads what is stored; before the first request. */
+  start(): Promise<void>;
+  /** Writes what is not written yet; nothing is answered afterwards. */
+  stop(): Promise<void>;
+  /** Resolves when what was caused so far has been handed out; for tests. */
+  idle(): Promise<void>;
+
+  /** Throws M_NOT_FOUND for whoever is neither in the audience nor shares a room. */
+  getPresence(viewer: UserId, subject: UserId): Promise<PresenceStatus>;
+  /** Stored before it resolves. Throws M_LIMIT_EXCEEDED. */
+  putPresence(
+    requester: { readonly userId: UserId; readonly deviceId: DeviceId },
+    state: PresenceState,
+    statusMsg: string | null,
+  ): Promise<void>;
+  /** The user did something with this device. */
+  activity(requester: { readonly userId: UserId; readonly deviceId: DeviceId }): void;
+  deviceGone(userId: UserId, deviceId: DeviceId): void;
+  userDeactivated(userId: UserId): void;
+
+  /** The contents of all `m.presence` EDUs of one transaction, in their order. Total. */
+  receive(origin: ServerName, contents: readonly unknown[]): Promise<void>;
+
+  /** A listener of the feed. */
+  onChanges(changes: readonly Change[]): void;
+  /** The rows to write in place of a PUT of account data. Throws M_BAD_JSON for an invalid sharing config. */
+  checkAccountData(userId: UserId, roomId: RoomId | null, type: string, content: JsonObject): Promise<readonly Row[]>;
+  /** The rows that must be durable together with these changes of membership; asked before they are committed. */
+  rowsForAudienceChange(steps: readonly MembershipStep[]): Promise<readonly Row[]>;
+}

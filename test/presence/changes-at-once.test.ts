@@ -1,0 +1,120 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { Row } from '../../src/storage/contract/commit.ts';
+import { type Client, here, room, user, World } from '../support/presence-world.ts';
+
+const [alice, bob, carol] = [user('alice'), user('bob'), user('carol')];
+const offline = (sender: string) => ({ sender, presence: 'offline' });
+
+let world: World;
+let bobs: Client;
+
+beforeEach(async () => {
+  world = await World.start({}, [here]);
+  await world.join(room('a'), alice, bob, carol);
+  bobs = world.device(bob);
+  bobs.poll('offline', true);
+  await bobs.read();
+  await world.put(alice, 'online', 'hello');
+  expect(await bobs.readStates()).toEqual({ [alice]: 'online' });
+  // Acknowledged: nothing waits in the inbox.
+  expect(await bobs.read()).toEqual([]);
+});
+
+/** A leave as one commit, without waiting for what follows from it. */
+async function leave(userId: typeof alice, name: string): Promise<void> {
+  const step = { roomId: room(name), userId, before: 'join', after: 'leave' } as const;
+  await world.host(here).setMembership(step);
+}
+
+describe('two changes of which neither alone hides the subject', () => {
+  it('a leave takes the room out of her config with it: who saw her through it sees her offline', async () => {
+    await world.join(room('b'), alice, bob);
+    await world.share(alice, { allowed_users: [room('b')], denied_users: ['@*'] });
+    await bobs.read();
+    await world.leave(room('b'), alice);
+    expect(await bobs.read()).toEqual([offline(alice)]);
+  });
+
+  it('a leave of the last shared room right behind a config edit hides her', async () => {
+    await world.join(room('b'), alice, bob);
+    await world.leave(room('a'), alice);
+    await bobs.read();
+    const host = world.host(here);
+    const edit = await host.presence.checkAccountData(alice, null, 'm.presence_sharing_config', {
+      denied_users: [room('b')],
+    });
+    const step = { roomId: room('b'), userId: alice, before: 'join', after: 'leave' } as const;
+    const audience = await host.presence.rowsForAudienceChange([step]);
+    await Promise.all([host.commit(edit), host.commit([leaveRow(alice, 'b'), ...audience])]);
+    await world.settle();
+    expect(await bobs.read()).toEqual([offline(alice)]);
+  });
+
+  it('both leave at once', async () => {
+    await Promise.all([leave(alice, 'a'), leave(bob, 'a')]);
+    await world.settle();
+    expect(await bobs.read()).toEqual([offline(alice)]);
+  });
+
+  it('a denial and its end in one breath leave the viewer where they were', async () => {
+    const host = world.host(here);
+    const rows = await host.presence.checkAccountData(alice, null, 'm.presence_sharing_config', {
+      denied_users: [bob],
+    });
+    const undo = await host.presence.checkAccountData(alice, null, 'm.presence_sharing_config', {});
+    await Promise.all([host.commit(rows), host.commit(undo)]);
+    await world.settle();
+    const seen = await bobs.read();
+    expect(seen.filter(({ presence }) => presence === 'offline')).toEqual([]);
+    expect(await world.get(bob, alice)).toMatchObject({ presence: 'online' });
+  });
+});
+
+describe('a denial and a change of state at once', () => {
+  it('show a viewer offline who was not told that she had gone', async () => {
+    const host = world.host(here);
+    const rows = await host.presence.checkAccountData(alice, null, 'm.presence_sharing_config', {
+      denied_users: [bob],
+    });
+    await Promise.all([
+      host.presence.putPresence({ userId: alice, deviceId: 'PUT' as never }, 'offline', null),
+      host.commit(rows),
+    ]);
+    await world.settle();
+    expect(await bobs.read()).toEqual([offline(alice)]);
+  });
+
+  it('in the other order show them offline as well', async () => {
+    const host = world.host(here);
+    const rows = await host.presence.checkAccountData(alice, null, 'm.presence_sharing_config', {
+      denied_users: [bob],
+    });
+    await Promise.all([
+      host.commit(rows),
+      host.presence.putPresence({ userId: alice, deviceId: 'PUT' as never }, 'offline', null),
+    ]);
+    await world.settle();
+    expect(await bobs.read()).toEqual([offline(alice)]);
+  });
+
+  it('tell nothing to who knew already that she was offline', async () => {
+    await world.put(alice, 'offline');
+    expect(await bobs.read()).toHaveLength(1);
+    expect(await bobs.read()).toEqual([]);
+    await world.share(alice, { denied_users: [bob] });
+    expect(await bobs.read()).toEqual([]);
+  });
+});
+
+function leaveRow(userId: typeof alice, name: string): Row {
+  return {
+    kind: 'membership',
+    roomId: room(name),
+    userId,
+    membership: 'leave',
+    eventId: `$leave-${name}-${userId}` as never,
+    sender: userId,
+    displayname: null,
+    avatarUrl: null,
+  };
+}

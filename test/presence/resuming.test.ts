@@ -1,0 +1,154 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { DeviceId } from '../../src/matrix/ids.ts';
+import { type Client, here, room, user, World } from '../support/presence-world.ts';
+
+/** What a client is told that comes back after a while, or after a restart, with the token it had. */
+
+const [alice, bob, carol] = [user('alice'), user('bob'), user('carol')];
+const dave = user('dave:there.test');
+const offline = (sender: string) => ({ sender, presence: 'offline' });
+const away = 120_000;
+
+let world: World;
+let bobs: Client;
+
+beforeEach(async () => {
+  world = await World.start();
+  await world.join(room('a'), alice, bob, dave);
+  bobs = world.device(bob);
+  await world.put(alice, 'online', 'hello');
+  await world.put(dave, 'online', 'hello');
+  await world.advance(2_000);
+  await bobs.sync({ set: 'offline' });
+  await bobs.read();
+});
+
+describe('a denial, then the end of the last shared room', () => {
+  it.each([
+    [alice, alice],
+    [alice, bob],
+  ])('by %s and the leave of %s are one loss to a client from before a restart', async (subject, leaver) => {
+    await world.advance(away);
+    await world.share(subject, { denied_users: [bob] });
+    await world.leave(room('a'), leaver);
+    await world.host(here).restart();
+    expect(await bobs.read()).toContainEqual(offline(subject));
+  });
+
+  it('are one loss to a client of the same process', async () => {
+    await world.advance(away);
+    await world.share(alice, { denied_users: [bob] });
+    await world.leave(room('a'), alice);
+    expect(await bobs.read()).toContainEqual(offline(alice));
+  });
+
+  it('are none to whom she denied before', async () => {
+    await world.share(alice, { denied_users: [bob] });
+    await world.advance(2_000);
+    await world.put(dave, 'unavailable');
+    await world.advance(2_000);
+    expect(await bobs.read()).toContainEqual(offline(alice));
+    await bobs.read();
+    await world.advance(away);
+    await world.put(alice, 'unavailable', 'secret');
+    await world.leave(room('a'), alice);
+    const seen = await bobs.read();
+    expect(seen.map(({ sender }) => sender)).not.toContain(alice);
+  });
+});
+
+describe('a filter', () => {
+  it.each([
+    ['after a while', async () => world.advance(away)],
+    ['after a restart', async () => world.host(here).restart()],
+  ])('that lets nobody in loses nothing for the next one with the same token, %s', async (_, happen) => {
+    await happen();
+    await world.put(alice, 'unavailable', 'news');
+    expect(await bobs.read({ accepts: () => false })).toEqual([]);
+    expect(await bobs.read({ accepts: () => false })).toEqual([]);
+    expect(await bobs.read()).toContainEqual(expect.objectContaining({ sender: alice, status_msg: 'news' }));
+  });
+});
+
+describe('a subject of another server', () => {
+  it('who denied the viewer then and now is not named, whatever they did and however often', async () => {
+    await world.share(dave, { denied_users: [bob] });
+    await world.join(room('a'), carol);
+    await world.advance(2_000);
+    await world.put(alice, 'unavailable');
+    expect(await bobs.read()).toContainEqual(offline(dave));
+    await bobs.read();
+    await world.advance(away);
+    for (let round = 0; round < 8; round += 1) {
+      await world.put(dave, round % 2 === 0 ? 'unavailable' : 'online', `secret ${round}`);
+      await world.advance(2_000);
+    }
+    expect(await world.get(carol, dave)).toMatchObject({ status_msg: 'secret 7' });
+    expect((await bobs.read()).map(({ sender }) => sender)).not.toContain(dave);
+  });
+
+  it('who changed often and then denied the viewer is shown offline', async () => {
+    await world.advance(away);
+    for (let round = 0; round < 8; round += 1) {
+      await world.put(dave, round % 2 === 0 ? 'unavailable' : 'online', `hello ${round}`);
+      await world.advance(2_000);
+    }
+    await world.share(dave, { denied_users: [bob] });
+    await world.advance(2_000);
+    expect(await bobs.read()).toContainEqual(offline(dave));
+  });
+
+  it('is not shown from what was held before their presence was refused here', async () => {
+    await world.put(dave, 'offline', 'was here');
+    await world.advance(2_000);
+    expect(await world.get(bob, dave)).toMatchObject({ status_msg: 'was here' });
+    await world.host(here).restart({ settings: { inbound: false } });
+    expect(await world.get(bob, dave)).toEqual({ presence: 'offline' });
+    expect(await bobs.read()).toContainEqual(offline(dave));
+    await world.share(dave, { denied_users: [bob] });
+    await world.advance(5_000);
+    await world.host(here).restart({ settings: {} });
+    expect(await world.get(bob, dave)).toEqual({ presence: 'offline' });
+  });
+
+  it('is forgotten with the last shared room, also for who is away: a re-join shows nothing old', async () => {
+    await world.join(room('a'), carol);
+    await world.advance(away);
+    // Nothing that their server says arrives.
+    world.host(here).isDown = true;
+    await world.leave(room('a'), bob);
+    await world.join(room('a'), bob);
+    expect(await world.get(bob, dave)).toEqual({ presence: 'offline' });
+    expect(await world.get(carol, dave)).toMatchObject({ presence: 'offline', status_msg: 'hello' });
+  });
+});
+
+describe('a crash', () => {
+  it('in the minute in which somebody first came online leaves nobody who saw it with a green dot', async () => {
+    const phone = { userId: carol, deviceId: 'PHONE' as DeviceId };
+    await world.join(room('a'), carol);
+    world.presence.begin({ ...phone, setPresence: 'online', written: false });
+    await world.advance(2_000);
+    expect(await bobs.readStates()).toMatchObject({ [carol]: 'online' });
+    await world.host(here).restart({ crash: true });
+    await world.advance(60_000);
+    expect(await bobs.read()).toContainEqual(expect.objectContaining({ sender: carol, presence: 'offline' }));
+  });
+
+  it('does not make a user write more than once a minute', async () => {
+    const { storage } = world.host(here);
+    const { commit } = storage;
+    let rows = 0;
+    storage.commit = (batch) => {
+      rows += batch.rows.filter((row) => row.kind === 'presence' && row.userId === carol).length;
+      return commit(batch);
+    };
+    const phone = { userId: carol, deviceId: 'PHONE' as DeviceId };
+    for (let second = 0; second < 60; second += 1) {
+      world.presence.begin({ ...phone, setPresence: second % 2 === 0 ? 'online' : 'unavailable', written: true })();
+      await world.advance(1_000);
+    }
+    expect(rows).toBeLessThanOrEqual(2);
+    expect(rows).toBeGreaterThan(0);
+  });
+});

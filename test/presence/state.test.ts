@@ -1,0 +1,299 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { DeviceId, UserId } from '../../src/matrix/ids.ts';
+import type { PresenceState } from '../../src/matrix/presence.ts';
+import { type Client, here, room, user, World } from '../support/presence-world.ts';
+
+const [alice, bob] = [user('alice'), user('bob')];
+
+let world: World;
+let viewer: Client;
+let endPoll: () => void;
+
+beforeEach(async () => {
+  world = await World.start({}, [here]);
+  await world.join(room('a'), alice, bob);
+  viewer = world.device(bob);
+  await viewer.sync({ set: 'offline' });
+  endPoll = viewer.poll('offline', true);
+});
+
+async function stateOf(subject: UserId): Promise<PresenceState> {
+  return (await world.get(bob, subject)).presence;
+}
+
+describe('what a user says of themselves', () => {
+  it('round-trips, for themselves and for who shares a room', async () => {
+    await world.put(alice, 'online', 'writing tests');
+    for (const reader of [alice, bob]) {
+      expect(await world.get(reader, alice)).toEqual({
+        presence: 'online',
+        status_msg: 'writing tests',
+        last_active_ago: 0,
+        currently_active: true,
+      });
+    }
+    expect(await viewer.read()).toEqual([
+      {
+        sender: alice,
+        presence: 'online',
+        status_msg: 'writing tests',
+        last_active_ago: 0,
+        currently_active: true,
+      },
+    ]);
+  });
+
+  it('may be unavailable', async () => {
+    await world.put(alice, 'unavailable', 'lunch');
+    expect(await world.get(bob, alice)).toMatchObject({ presence: 'unavailable', status_msg: 'lunch' });
+  });
+
+  it('loses its status by a PUT without one, not by a sync', async () => {
+    const phone = world.device(alice);
+    await world.put(alice, 'online', 'here', 'PHONE');
+    await phone.sync({ set: 'online' });
+    expect(await world.get(bob, alice)).toHaveProperty('status_msg', 'here');
+    await world.put(alice, 'online', null, 'PHONE');
+    expect(await world.get(bob, alice)).not.toHaveProperty('status_msg');
+  });
+
+  it('keeps its status over a time-out', async () => {
+    await world.put(alice, 'online', 'back on Monday');
+    await viewer.read();
+    await world.advance(30_000);
+    const [seen] = await viewer.read();
+    expect(seen).toMatchObject({ sender: alice, presence: 'offline', status_msg: 'back on Monday' });
+    expect(seen?.last_active_ago).toBe(30_000);
+    expect(await world.get(bob, alice)).toMatchObject({ presence: 'offline', status_msg: 'back on Monday' });
+  });
+});
+
+describe('time', () => {
+  it('makes a user idle five minutes after their last activity, however long they are connected', async () => {
+    const phone = world.device(alice);
+    const end = phone.poll();
+    await world.advance(299_999);
+    expect(await stateOf(alice)).toBe('online');
+    await world.advance(1);
+    expect(await stateOf(alice)).toBe('unavailable');
+    end();
+  });
+
+  it('lets a client that only syncs go idle, and one that does something come back', async () => {
+    const phone = world.device(alice);
+    for (let minute = 0; minute < 6; minute += 1) {
+      const end = phone.poll('online', true);
+      await world.advance(29_000);
+      end();
+      const again = phone.poll('online', true);
+      await world.advance(31_000);
+      again();
+    }
+    expect(await stateOf(alice)).toBe('unavailable');
+    world.presence.activity({ userId: alice, deviceId: phone.deviceId });
+    expect(await world.get(bob, alice)).toMatchObject({
+      presence: 'online',
+      last_active_ago: 0,
+      currently_active: true,
+    });
+  });
+
+  it('takes a user for offline thirty seconds after the last sync ended, and not while one is in flight', async () => {
+    const phone = world.device(alice);
+    const end = phone.poll();
+    await world.advance(120_000);
+    expect(await stateOf(alice)).toBe('online');
+    end();
+    await world.advance(29_999);
+    expect(await stateOf(alice)).toBe('online');
+    await world.advance(1);
+    expect(await stateOf(alice)).toBe('offline');
+  });
+
+  it('ends currently_active a minute after the last activity, and says so once', async () => {
+    const phone = world.device(alice);
+    const end = phone.poll();
+    await world.settle();
+    await viewer.read();
+    await world.advance(30_000);
+    world.presence.activity({ userId: alice, deviceId: phone.deviceId });
+    await world.settle();
+    expect(await viewer.read()).toEqual([]);
+    await world.advance(59_999);
+    expect(await viewer.read()).toEqual([]);
+    await world.advance(1);
+    expect(await viewer.read()).toEqual([
+      { sender: alice, presence: 'online', currently_active: false, last_active_ago: 60_000 },
+    ]);
+    end();
+  });
+});
+
+describe('two devices', () => {
+  const words = ['online', 'unavailable', 'hidden', 'gone'] as const;
+  const rank = { online: 2, unavailable: 1, hidden: 0, gone: 0 };
+  const expected = (one: (typeof words)[number], other: (typeof words)[number]): PresenceState => {
+    const best = Math.max(rank[one], rank[other]);
+    return best === 2 ? 'online' : best === 1 ? 'unavailable' : 'offline';
+  };
+  const pairs = words.flatMap((one) => words.map((other) => ({ one, other, state: expected(one, other) })));
+
+  it.each(pairs)('$one and $other make $state', async ({ one, other, state }) => {
+    const ends: (() => void)[] = [];
+    for (const [deviceId, word] of [
+      ['ONE', one],
+      ['OTHER', other],
+    ] as const) {
+      const device = world.device(alice, deviceId);
+      if (word === 'hidden') await world.put(alice, 'offline', null, deviceId);
+      if (word === 'gone') device.poll()();
+      else ends.push(device.poll(word === 'hidden' ? 'online' : word, word === 'unavailable'));
+    }
+    await world.advance(31_000);
+    expect(await stateOf(alice)).toBe(state);
+    for (const end of ends) end();
+  });
+});
+
+describe('who hides', () => {
+  it('stays hidden whatever they do', async () => {
+    await world.put(alice, 'online', 'x', 'PHONE');
+    await viewer.read();
+    await world.put(alice, 'offline', null, 'PHONE');
+    const before = await viewer.read();
+    expect(before).toMatchObject([{ sender: alice, presence: 'offline' }]);
+    await world.advance(10_000);
+    const phone = world.device(alice);
+    world.presence.activity({ userId: alice, deviceId: phone.deviceId });
+    await phone.sync();
+    world.presence.activity({ userId: alice, deviceId: phone.deviceId });
+    await world.settle();
+    expect(await viewer.read()).toEqual([]);
+    expect(await world.get(bob, alice)).toMatchObject({ presence: 'offline', last_active_ago: 10_000 });
+  });
+
+  it('stays hidden by set_presence=offline too: receipts of theirs change nothing', async () => {
+    const phone = world.device(alice);
+    await phone.sync({ set: 'offline' });
+    world.presence.activity({ userId: alice, deviceId: phone.deviceId });
+    await world.settle();
+    expect(await viewer.read()).toEqual([]);
+    expect(await stateOf(alice)).toBe('offline');
+  });
+
+  it('is still hidden after a restart, before the first word of the device', async () => {
+    const phone = world.device(alice);
+    await world.put(alice, 'offline', null, 'PHONE');
+    await world.host(here).restart({ crash: true });
+    world.presence.activity({ userId: alice, deviceId: phone.deviceId });
+    await phone.sync();
+    expect(await stateOf(alice)).toBe('offline');
+    await phone.sync({ set: 'unavailable' });
+    await phone.sync({ set: 'online' });
+    expect(await stateOf(alice)).toBe('online');
+  });
+});
+
+describe('nothing is told of what changes nothing', () => {
+  it('when a PUT repeats what was so', async () => {
+    await world.put(alice, 'unavailable', 'busy');
+    await viewer.read();
+    const { woken } = world.host(here);
+    woken.length = 0;
+    await world.put(alice, 'unavailable', 'busy');
+    expect(woken).toEqual([]);
+    expect(await viewer.read()).toEqual([]);
+  });
+
+  it('when a thousand PUTs come: they are limited, and few are written', async () => {
+    const { storage } = world.host(here);
+    let commits = 0;
+    const commit = storage.commit.bind(storage);
+    storage.commit = (batch) => {
+      commits += 1;
+      return commit(batch);
+    };
+    const answers: number[] = [];
+    for (let index = 0; index < 1_000; index += 1) {
+      try {
+        const word = { userId: alice, deviceId: 'PUT' as DeviceId };
+        await world.presence.putPresence(word, index % 2 === 0 ? 'online' : 'unavailable', null);
+        answers.push(200);
+      } catch (error) {
+        expect(error).toMatchObject({ status: 429, errcode: 'M_LIMIT_EXCEEDED' });
+        expect((error as { fields: { retry_after_ms: number } }).fields.retry_after_ms).toBeGreaterThan(0);
+        answers.push(429);
+      }
+    }
+    expect(answers.filter((status) => status === 200)).toHaveLength(60);
+    expect(commits).toBeLessThanOrEqual(60);
+    await world.settle();
+    expect(await viewer.read()).toHaveLength(1);
+  });
+});
+
+describe('the end of a process', () => {
+  it('gives users who were online 45 seconds to come back', async () => {
+    const phone = world.device(alice);
+    const end = phone.poll();
+    await world.advance(1_000);
+    await world.host(here).restart();
+    expect(await stateOf(alice)).toBe('online');
+    await world.advance(44_999);
+    expect(await stateOf(alice)).toBe('online');
+    await world.advance(1);
+    expect(await stateOf(alice)).toBe('offline');
+    end();
+  });
+
+  it('lets who comes back within them notice nothing', async () => {
+    const phone = world.device(alice);
+    const end = phone.poll();
+    await world.advance(60_000);
+    await world.host(here).restart({ crash: true });
+    await world.advance(30_000);
+    const again = phone.poll();
+    await world.advance(100_000);
+    expect(await stateOf(alice)).toBe('online');
+    again();
+    end();
+  });
+
+  it('lets nobody stay online for ever after a crash', async () => {
+    const end = world.device(alice).poll();
+    await world.advance(61_000);
+    await world.host(here).restart({ crash: true });
+    await world.advance(46_000);
+    expect(await stateOf(alice)).toBe('offline');
+    end();
+  });
+
+  it('keeps a PUT whose 200 was given just before a crash', async () => {
+    await world.put(alice, 'unavailable', 'kept');
+    await world.host(here).restart({ crash: true });
+    expect(await world.get(bob, alice)).toMatchObject({ presence: 'unavailable', status_msg: 'kept' });
+  });
+});
+
+describe('a device that ends', () => {
+  it('by logout ends at once', async () => {
+    const phone = world.device(alice);
+    const end = phone.poll();
+    await world.settle();
+    world.presence.deviceGone(alice, phone.deviceId);
+    expect(await stateOf(alice)).toBe('offline');
+    end();
+  });
+
+  it('by deactivation takes status and record with it', async () => {
+    await world.put(alice, 'online', 'secret');
+    await viewer.read();
+    world.presence.userDeactivated(alice);
+    await world.settle();
+    expect(await viewer.read()).toMatchObject([{ sender: alice, presence: 'offline' }]);
+    expect(await world.get(bob, alice)).toEqual({ presence: 'offline' });
+    await world.advance(61_000);
+    expect(await world.host(here).storage.presence.find(alice)).toBeUndefined();
+    endPoll();
+  });
+});

@@ -1,0 +1,80 @@
+import { describe, expect, it } from 'vitest';
+import { room, there, user, World } from '../support/presence-world.ts';
+
+const [alice, bob] = [user('alice'), user('bob')];
+const [dave, erin] = [user('dave:there.test'), user('erin:there.test')];
+
+/** What went out about a subject, in order: for whom, and the state. */
+function told(world: World): [string, readonly string[] | undefined][] {
+  return world
+    .takeTransactions(there)
+    .flatMap(({ push }) => push)
+    .map((entry) => [entry.presence, entry.allowed_recipients]);
+}
+
+describe('an update for everybody of a server, now and to come', () => {
+  it('is taken back when a room grows too large that the server is not even in: its users may join there', async () => {
+    const world = await World.start({ largestRoom: 3 });
+    await world.join(room('a'), alice, dave);
+    await world.join(room('b'), alice, bob, user('x'));
+    await world.put(alice, 'online', 'secret');
+    await world.advance(2_000);
+    expect(told(world)).toContainEqual(['online', undefined]);
+    await world.join(room('b'), user('y'));
+    await world.advance(2_000);
+    expect(told(world)).toEqual([
+      ['offline', [`@*:${there}`]],
+      ['online', [dave]],
+    ]);
+    const erins = world.device(erin);
+    await world.join(room('b'), erin);
+    await world.advance(2_000);
+    expect(await erins.sync()).toMatchObject([{ sender: erin }]);
+    expect(await world.get(erin, alice)).toEqual({ presence: 'offline' });
+    expect(await world.get(dave, alice)).toMatchObject({ presence: 'online', status_msg: 'secret' });
+  });
+
+  it.each([
+    ['a denied user of theirs who shares no room yet', { denied_users: [erin] }],
+    ['a glob that might match one of theirs', { denied_users: ['@e*'] }],
+    ['a denied room of which they are not in', { denied_users: [room('b')] }],
+    ['an allowed room beside a room that is not', { allowed_users: [room('a')], denied_users: ['@*'] }],
+  ] as const)('is not sent with %s', async (_, config) => {
+    const world = await World.start();
+    await world.join(room('a'), alice, dave);
+    await world.join(room('b'), alice, bob);
+    await world.share(alice, config);
+    await world.put(alice, 'online', 'secret');
+    await world.advance(2_000);
+    expect(told(world)).toContainEqual(['online', [dave]]);
+    await world.join(room('b'), erin);
+    await world.advance(2_000);
+    expect((await world.get(erin, alice)).presence).toBe('offline');
+  });
+
+  it('is not sent where one is ignored, also one who shares no room yet', async () => {
+    const world = await World.start();
+    await world.join(room('a'), alice, dave);
+    await world.ignore(alice, erin);
+    await world.put(alice, 'online');
+    await world.advance(2_000);
+    expect(told(world)).toEqual([['online', [dave]]]);
+  });
+
+  it('is taken back before she enters a denied or excluded room, or none there could be kept from seeing her', async () => {
+    const world = await World.start({ excludedRooms: [room('excluded')] });
+    await world.join(room('a'), alice, dave);
+    await world.join(room('excluded'), erin, bob);
+    await world.put(alice, 'online');
+    await world.advance(2_000);
+    expect(told(world)).toEqual([['online', undefined]]);
+    await world.join(room('excluded'), alice);
+    await world.advance(2_000);
+    expect((await world.get(erin, alice)).presence).toBe('offline');
+    expect((await world.get(dave, alice)).presence).toBe('online');
+    expect(told(world)).toEqual([
+      ['offline', [`@*:${there}`]],
+      ['online', [dave]],
+    ]);
+  });
+});
