@@ -1,0 +1,87 @@
+import type { Clock } from '../base/clock.ts';
+import { hasLooseNumbers } from '../base/json.ts';
+import { findArraySpans } from '../base/json-spans.ts';
+import { transactionEdusMax, transactionPdusMax } from '../matrix/edu.ts';
+import { badJson } from '../matrix/errors.ts';
+import type { JsonObject } from '../matrix/pdu.ts';
+import type { ServerName } from '../matrix/server-name.ts';
+import type { Storage } from '../storage/contract/storage.ts';
+import type { EduReceiver } from './edus.ts';
+import type { IncomingPdu, PduReceiver } from './pdus.ts';
+
+export interface TransactionDeps {
+  readonly storage: Pick<Storage, 'federation' | 'commit'>;
+  readonly pdus: PduReceiver;
+  readonly edus: EduReceiver;
+  readonly clock: Clock;
+}
+
+export interface Transaction {
+  origin: ServerName;
+  transactionId: string;
+  body: JsonObject;
+  /** The raw body: what JSON.parse cannot tell about numbers. */
+  text: string;
+}
+
+/** event id → `{}` or `{ error }`, for each PDU whose id could be computed (server-server API, PUT /send/{txnId}). */
+export interface TransactionAnswer extends JsonObject {
+  pdus: { [eventId: string]: { error?: string } };
+}
+
+export interface TransactionReceiver {
+  /**
+   * Takes in a transaction once: the same (origin, id) again gets the stored answer, and arriving twice at once joins the
+   * first. A bad PDU or EDU costs its own entry. Throws M_BAD_JSON when the transaction itself is not one.
+   */
+  receive(transaction: Transaction): Promise<TransactionAnswer>;
+}
+
+export function createTransactionReceiver(deps: TransactionDeps): TransactionReceiver {
+  const underWay = new Map<string, Promise<TransactionAnswer>>();
+  return {
+    receive(transaction) {
+      const key = `${transaction.origin}|${transaction.transactionId}`;
+      const running = underWay.get(key);
+      if (running !== undefined) return running;
+      const answer = receiveOnce(deps, transaction).finally(() => underWay.delete(key));
+      underWay.set(key, answer);
+      return answer;
+    },
+  };
+}
+
+async function receiveOnce(deps: TransactionDeps, transaction: Transaction): Promise<TransactionAnswer> {
+  const { origin, transactionId } = transaction;
+  const stored = await deps.storage.federation.findReceivedTransaction(origin, transactionId);
+  if (stored) return stored as TransactionAnswer;
+  const { pdus, edus } = parseTransaction(transaction);
+  const taken = deps.pdus.receive(origin, pdus);
+  // Ephemeral data waits for the PDUs that can be judged at once (a join may come with the joiner's presence), but not for
+  // what other servers have to be asked first.
+  await taken.judgedLocally;
+  await deps.edus.receive(origin, edus);
+  const answer: TransactionAnswer = { pdus: Object.fromEntries(await taken.results) };
+  await deps.storage.commit({
+    rows: [{ kind: 'received_transaction', origin, transactionId, answer, receivedAtMs: deps.clock.now() }],
+  });
+  return answer;
+}
+
+function parseTransaction({ body, text }: Transaction): { pdus: IncomingPdu[]; edus: unknown[] } {
+  const pdus = body.pdus ?? [];
+  const edus = body.edus ?? [];
+  if (!Array.isArray(pdus)) throw badJson('pdus must be a list');
+  if (!Array.isArray(edus)) throw badJson('edus must be a list');
+  if (pdus.length > transactionPdusMax) throw badJson(`A transaction has at most ${transactionPdusMax} PDUs`);
+  if (edus.length > transactionEdusMax) throw badJson(`A transaction has at most ${transactionEdusMax} EDUs`);
+  const loose = findLooseElements(text, 'pdus');
+  return { pdus: pdus.map((json: unknown, index) => ({ json, looseNumbers: loose.has(index) })), edus };
+}
+
+/** Indexes of the elements whose raw text holds numbers that are no strict integers, such as `1.0` or `1e2`. */
+export function findLooseElements(text: string, key: string): ReadonlySet<number> {
+  if (!hasLooseNumbers(text)) return new Set();
+  const spans = findArraySpans(text, key) ?? [];
+  return new Set(spans.flatMap(({ start, end }, index) => (hasLooseNumbers(text.slice(start, end)) ? [index] : [])));
+}

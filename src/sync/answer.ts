@@ -1,0 +1,114 @@
+import type { RoomId } from '../matrix/ids.ts';
+import type { ToldMember } from './lazy-members.ts';
+
+/** The timeline of a room in an answer, its events as JSON texts. */
+export interface TimelinePart {
+  events: readonly string[];
+  limited: boolean;
+  prevBatch: string | null;
+}
+
+export interface JoinedRoomPart {
+  /** JSON object; null where nothing in it changed. */
+  summary: string | null;
+  state: readonly string[];
+  timeline: TimelinePart;
+  ephemeral: string[];
+  accountData: string[];
+}
+
+export interface LeftRoomPart {
+  state: readonly string[];
+  timeline: TimelinePart;
+  accountData: string[];
+}
+
+/** What the streams found, as JSON texts, until it is written out as one. */
+export class Answer {
+  readonly joined = new Map<RoomId, JoinedRoomPart>();
+  readonly left = new Map<RoomId, LeftRoomPart>();
+  readonly invited = new Map<RoomId, readonly string[]>();
+  readonly knocked = new Map<RoomId, readonly string[]>();
+  readonly accountData: string[] = [];
+  presence: readonly string[] = [];
+  presenceToken = '';
+  /** Member events in it, for clients that load members lazily. */
+  readonly membersTold: ToldMember[] = [];
+
+  /** The part of a joined room; an empty one is added if there was none. */
+  joinedRoom(roomId: RoomId): JoinedRoomPart {
+    let part = this.joined.get(roomId);
+    if (!part) {
+      part = {
+        summary: null,
+        state: [],
+        timeline: { events: [], limited: false, prevBatch: null },
+        ephemeral: [],
+        accountData: [],
+      };
+      this.joined.set(roomId, part);
+    }
+    return part;
+  }
+
+  isEmpty(): boolean {
+    return (
+      this.joined.size === 0 &&
+      this.left.size === 0 &&
+      this.invited.size === 0 &&
+      this.knocked.size === 0 &&
+      this.accountData.length === 0 &&
+      this.presence.length === 0
+    );
+  }
+}
+
+/**
+ * The body of the response. `device_one_time_keys_count` is always there (absent reads as "none left" to clients that
+ * encrypt), other sections only when they hold something; within a joined room every section is there.
+ */
+export function encodeAnswer(answer: Answer, nextBatch: string, useStateAfter: boolean): string {
+  const stateName = useStateAfter ? 'state_after' : 'state';
+  const rooms = [
+    section('join', answer.joined, (part) => encodeJoinedRoom(part, stateName)),
+    section('invite', answer.invited, (events) => `{"invite_state":${encodeEvents(events)}}`),
+    section('knock', answer.knocked, (events) => `{"knock_state":${encodeEvents(events)}}`),
+    section('leave', answer.left, (part) => encodeLeftRoom(part, stateName)),
+  ].filter((text) => text !== '');
+  const parts = [`"next_batch":${JSON.stringify(nextBatch)}`, '"device_one_time_keys_count":{}'];
+  if (answer.accountData.length > 0) parts.push(`"account_data":${encodeEvents(answer.accountData)}`);
+  if (answer.presence.length > 0) parts.push(`"presence":${encodeEvents(answer.presence)}`);
+  if (rooms.length > 0) parts.push(`"rooms":{${rooms.join(',')}}`);
+  return `{${parts.join(',')}}`;
+}
+
+function section<Part>(name: string, rooms: ReadonlyMap<RoomId, Part>, encode: (part: Part) => string): string {
+  if (rooms.size === 0) return '';
+  const entries = [...rooms].map(([roomId, part]) => `${JSON.stringify(roomId)}:${encode(part)}`);
+  return `"${name}":{${entries.join(',')}}`;
+}
+
+function encodeJoinedRoom(part: JoinedRoomPart, stateName: string): string {
+  const summary = part.summary === null ? '' : `"summary":${part.summary},`;
+  return (
+    `{${summary}"${stateName}":${encodeEvents(part.state)},"timeline":${encodeTimeline(part.timeline)},` +
+    `"ephemeral":${encodeEvents(part.ephemeral)},"account_data":${encodeEvents(part.accountData)},` +
+    '"unread_notifications":{"highlight_count":0,"notification_count":0}}'
+  );
+}
+
+function encodeLeftRoom(part: LeftRoomPart, stateName: string): string {
+  return (
+    `{"${stateName}":${encodeEvents(part.state)},"timeline":${encodeTimeline(part.timeline)},` +
+    `"account_data":${encodeEvents(part.accountData)}}`
+  );
+}
+
+function encodeTimeline(timeline: TimelinePart): string {
+  const prevBatch = timeline.prevBatch === null ? '' : `,"prev_batch":${JSON.stringify(timeline.prevBatch)}`;
+  return `{"events":[${timeline.events.join(',')}],"limited":${timeline.limited}${prevBatch}}`;
+}
+
+function encodeEvents(events: readonly string[]): string {
+  return `{"events":[${events.join(',')}]}`;
+}

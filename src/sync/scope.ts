@@ -1,0 +1,104 @@
+import { acceptsRoom, type SyncFilter } from '../matrix/filter.ts';
+import type { DeviceId, RoomId, UserId } from '../matrix/ids.ts';
+import { ignoredUsersType, parseIgnoredUsers } from '../matrix/ignored-users.ts';
+import type { Roster } from '../roster/roster.ts';
+import type { Position } from '../storage/contract/numbers.ts';
+import type { Membership, StoredMembership } from '../storage/contract/rooms.ts';
+import type { Storage } from '../storage/contract/storage.ts';
+import type { LazyMembers } from './lazy-members.ts';
+import type { LeftRoom, ScopeRooms, SyncScope, TypingReads } from './stream.ts';
+import type { SyncToken } from './token.ts';
+
+export interface ScopeDeps {
+  readonly storage: Pick<Storage, 'accountData' | 'rooms' | 'position'>;
+  readonly roster: Pick<Roster, 'roomsOf'>;
+  readonly typing: TypingReads;
+}
+
+export interface ScopeRequest {
+  readonly viewer: { readonly userId: UserId; readonly deviceId: DeviceId };
+  readonly since: SyncToken | null;
+  /** Behind the position of `since` when earlier readings of the same request found nothing up to here. */
+  readonly after: Position;
+  readonly filter: SyncFilter;
+  readonly fullState: boolean;
+  readonly useStateAfter: boolean;
+  readonly lazy: LazyMembers | null;
+  readonly nowMs: number;
+}
+
+/** Fixes how far this reading goes, and finds out which rooms the client has to hear of in which section. */
+export async function readScope(deps: ScopeDeps, request: ScopeRequest): Promise<SyncScope> {
+  // Taken in one go, before anything is awaited: who is joined is as of this position.
+  const typing = { epoch: deps.typing.epoch, number: deps.typing.number() };
+  const upTo = deps.storage.position();
+  const joined = new Set(deps.roster.roomsOf(request.viewer.userId));
+  const ignored = parseIgnoredUsers(
+    (await deps.storage.accountData.find(request.viewer.userId, null, ignoredUsersType))?.content,
+  );
+  const rooms = await readRooms(deps, request, { joined, upTo, ignored });
+  return { ...request, upTo, typing, ignored, rooms };
+}
+
+interface RoomFacts {
+  readonly joined: ReadonlySet<RoomId>;
+  readonly upTo: Position;
+  readonly ignored: ReadonlySet<UserId>;
+}
+
+async function readRooms(deps: ScopeDeps, request: ScopeRequest, facts: RoomFacts): Promise<ScopeRooms> {
+  const isShown = (roomId: RoomId): boolean => acceptsRoom(request.filter, roomId);
+  const { joined } = facts;
+  const joinedShown = new Set([...joined].filter(isShown));
+  const news = request.since === null ? await readAll(deps, request, facts) : await readChanged(deps, request, facts);
+  const told = news.rows.filter(({ membership }) => isShown(membership.roomId));
+  return {
+    joined,
+    newlyJoined: news.newlyJoined,
+    joinedShown,
+    pending: told
+      .map(({ membership }) => membership)
+      .filter((row) => row.membership === 'knock' || (row.membership === 'invite' && !facts.ignored.has(row.sender))),
+    left: told.filter(({ membership }) => membership.membership === 'leave' || membership.membership === 'ban'),
+  };
+}
+
+interface RoomNews {
+  readonly newlyJoined: ReadonlySet<RoomId>;
+  /** Of rooms that the viewer is not joined to. */
+  readonly rows: readonly LeftRoom[];
+}
+
+async function readAll(deps: ScopeDeps, request: ScopeRequest, facts: RoomFacts): Promise<RoomNews> {
+  // A room that the user left is over for them; a ban holds, so a client that begins anew is told too.
+  const memberships: Membership[] = ['invite', 'knock', 'ban'];
+  if (request.filter.includeLeave) memberships.push('leave');
+  const rows = await deps.storage.rooms.listMembershipsOfUser(request.viewer.userId, memberships);
+  return {
+    newlyJoined: facts.joined,
+    rows: rows.filter((row) => row.position <= facts.upTo).map((membership) => ({ membership, before: null })),
+  };
+}
+
+async function readChanged(deps: ScopeDeps, request: ScopeRequest, facts: RoomFacts): Promise<RoomNews> {
+  const { userId } = request.viewer;
+  const changes =
+    facts.upTo > request.after ? await deps.storage.rooms.listMembershipChanges(userId, request.after, facts.upTo) : [];
+  if (changes.length === 0) return { newlyJoined: new Set(), rows: [] };
+  const last = new Map<RoomId, StoredMembership>();
+  const interrupted = new Set<RoomId>();
+  for (const change of changes) {
+    last.set(change.roomId, change);
+    if (change.membership !== 'join') interrupted.add(change.roomId);
+  }
+  const before = await deps.storage.rooms.listMembershipsAt(userId, new Set(last.keys()), request.after);
+  const newlyJoined = new Set<RoomId>();
+  const rows: LeftRoom[] = [];
+  for (const [roomId, membership] of last) {
+    const known = before.get(roomId) ?? null;
+    if (membership.membership !== 'join') rows.push({ membership, before: known });
+    // Who left and came back within this answer missed what happened between: the room is told as a new one.
+    else if (known?.membership !== 'join' || interrupted.has(roomId)) newlyJoined.add(roomId);
+  }
+  return { newlyJoined: new Set([...newlyJoined].filter((roomId) => facts.joined.has(roomId))), rows };
+}

@@ -1,0 +1,103 @@
+import { acceptsType } from '../../matrix/filter.ts';
+import type { RoomId } from '../../matrix/ids.ts';
+import type { Position } from '../../storage/contract/numbers.ts';
+import type { ReceiptRow } from '../../storage/contract/receipts.ts';
+import type { Storage } from '../../storage/contract/storage.ts';
+import { acceptsSection } from '../apply-filter.ts';
+import type { SyncScope, SyncStream, TypingReads } from '../stream.ts';
+
+export interface EphemeralDeps {
+  readonly storage: Pick<Storage, 'receipts'>;
+  readonly typing: TypingReads;
+}
+
+/** Typing and receipts of the joined rooms, without those of ignored users. */
+export function createEphemeralStream(deps: EphemeralDeps): SyncStream {
+  return {
+    async read(scope, answer) {
+      for (const roomId of listTypingRooms(deps.typing, scope)) {
+        const userIds = deps.typing.listTyping(roomId).filter((userId) => !scope.ignored.has(userId));
+        answer.joinedRoom(roomId).ephemeral.push(JSON.stringify({ type: 'm.typing', content: { user_ids: userIds } }));
+      }
+      for (const [roomId, rows] of await listReceipts(deps, scope)) {
+        answer.joinedRoom(roomId).ephemeral.push(...encodeReceipts(rows));
+      }
+    },
+  };
+}
+
+function accepts(scope: SyncScope, roomId: RoomId, type: string): boolean {
+  const filter = scope.filter.roomEphemeral;
+  return scope.rooms.joinedShown.has(roomId) && acceptsSection(filter, roomId) && acceptsType(filter, type);
+}
+
+/**
+ * Rooms whose list of typing users the client must hear. To a client that knows nothing of this process, only lists with
+ * somebody on them are news.
+ */
+function listTypingRooms(typing: TypingReads, scope: SyncScope): Set<RoomId> {
+  const rooms = new Set<RoomId>();
+  const known = scope.since?.typing;
+  const continues = known !== undefined && known.epoch === typing.epoch;
+  if (continues) for (const roomId of typing.roomsChangedSince(known.number)) rooms.add(roomId);
+  for (const roomId of continues ? scope.rooms.newlyJoined : scope.rooms.joinedShown) {
+    if (typing.listTyping(roomId).length > 0) rooms.add(roomId);
+  }
+  return new Set([...rooms].filter((roomId) => accepts(scope, roomId, 'm.typing')));
+}
+
+/** Receipts to be told, by room: new ones, and all of a room that is new to the client. Private ones only to their owner. */
+async function listReceipts(deps: EphemeralDeps, scope: SyncScope): Promise<Map<RoomId, ReceiptRow[]>> {
+  const byRoom = new Map<RoomId, ReceiptRow[]>();
+  const wanted = [...scope.rooms.joinedShown].filter((roomId) => accepts(scope, roomId, 'm.receipt'));
+  const isNew = (roomId: RoomId): boolean => scope.rooms.newlyJoined.has(roomId);
+  const read = async (rooms: readonly RoomId[], after: Position): Promise<void> => {
+    if (rooms.length === 0 || scope.upTo <= after) return;
+    for (const row of await deps.storage.receipts.listSince(new Set(rooms), after, scope.upTo)) {
+      if (!isVisible(scope, row)) continue;
+      const rows = byRoom.get(row.roomId);
+      if (rows) rows.push(row);
+      else byRoom.set(row.roomId, [row]);
+    }
+  };
+  await read(
+    wanted.filter((roomId) => !isNew(roomId)),
+    scope.after,
+  );
+  await read(wanted.filter(isNew), 0);
+  return byRoom;
+}
+
+function isVisible(scope: SyncScope, row: ReceiptRow): boolean {
+  if (row.userId === scope.viewer.userId) return true;
+  return row.receiptType === 'm.read' && !scope.ignored.has(row.userId);
+}
+
+type ReceiptContent = Record<string, Record<string, Record<string, { ts: number; thread_id?: string }>>>;
+
+/**
+ * event → type → user → the receipt. One user may have read one event in several threads, which that shape cannot hold:
+ * what does not fit goes into a further `m.receipt`.
+ */
+function encodeReceipts(rows: readonly ReceiptRow[]): string[] {
+  const contents: ReceiptContent[] = [];
+  for (const row of rows) {
+    if (!contents.some((content) => put(content, row))) {
+      const content: ReceiptContent = {};
+      put(content, row);
+      contents.push(content);
+    }
+  }
+  return contents.map((content) => JSON.stringify({ type: 'm.receipt', content }));
+}
+
+/** False where the place is taken. */
+function put(content: ReceiptContent, row: ReceiptRow): boolean {
+  const ofEvent = content[row.eventId] ?? {};
+  const ofType = ofEvent[row.receiptType] ?? {};
+  if (ofType[row.userId] !== undefined) return false;
+  ofType[row.userId] = row.threadId === null ? { ts: row.ts } : { ts: row.ts, thread_id: row.threadId };
+  ofEvent[row.receiptType] = ofType;
+  content[row.eventId] = ofEvent;
+  return true;
+}

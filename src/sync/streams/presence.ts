@@ -1,0 +1,53 @@
+import { breathe } from '../../base/breathe.ts';
+import { acceptsSender, acceptsType } from '../../matrix/filter.ts';
+import type { UserId } from '../../matrix/ids.ts';
+import type { PresencePart } from '../../presence/types.ts';
+import type { Roster } from '../../roster/roster.ts';
+import type { Storage } from '../../storage/contract/storage.ts';
+import type { SyncScope, SyncStream } from '../stream.ts';
+
+export interface PresenceStreamDeps {
+  readonly storage: Pick<Storage, 'rooms'>;
+  readonly roster: Pick<Roster, 'usersIn'>;
+  readonly presence: Pick<PresencePart, 'read'>;
+}
+
+/** Hands on what presence addressed to this device. Who may see whom is decided there. */
+export function createPresenceStream(deps: PresenceStreamDeps): SyncStream {
+  return {
+    async read(scope, answer) {
+      const wanted = acceptsType(scope.filter.presence, 'm.presence');
+      if (!wanted && scope.since !== null) {
+        // Nothing is taken from what waits for this client; a later filter may want it.
+        answer.presenceToken = scope.since.presence;
+        return;
+      }
+      const { events, token } = await deps.presence.read({
+        viewer: scope.viewer.userId,
+        deviceId: scope.viewer.deviceId,
+        since: scope.since?.presence ?? null,
+        newlyShared: wanted ? await listNewlyShared(deps, scope) : new Set(),
+        accepts: (subject) => wanted && acceptsSender(scope.filter.presence, subject),
+      });
+      answer.presence = events;
+      answer.presenceToken = token;
+    },
+  };
+}
+
+/**
+ * "The response that carries a join carries the presence gained by it": the members of rooms that this answer tells as
+ * new, and who newly joined a room of the viewer. An initial sync asks about everybody anyway.
+ */
+async function listNewlyShared(deps: PresenceStreamDeps, scope: SyncScope): Promise<Set<UserId>> {
+  const users = new Set<UserId>();
+  if (scope.since === null || scope.upTo <= scope.after) return users;
+  for (const roomId of scope.rooms.newlyJoined) {
+    for (const userId of deps.roster.usersIn(roomId)) users.add(userId);
+    await breathe();
+  }
+  const known = new Set([...scope.rooms.joined].filter((roomId) => !scope.rooms.newlyJoined.has(roomId)));
+  for (const { userId } of await deps.storage.rooms.listNewlyJoined(known, scope.after, scope.upTo)) users.add(userId);
+  users.delete(scope.viewer.userId);
+  return users;
+}

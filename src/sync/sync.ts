@@ -1,0 +1,149 @@
+import type { Clock } from '../base/clock.ts';
+import type { Waiters } from '../feed/feed.ts';
+import { invalidParam } from '../matrix/errors.ts';
+import type { SyncFilter } from '../matrix/filter.ts';
+import type { DeviceId, UserId } from '../matrix/ids.ts';
+import type { PresenceState } from '../matrix/presence.ts';
+import type { PresencePart } from '../presence/types.ts';
+import type { Roster } from '../roster/roster.ts';
+import type { Position } from '../storage/contract/numbers.ts';
+import type { Storage } from '../storage/contract/storage.ts';
+import { Answer, encodeAnswer } from './answer.ts';
+import { createFilterResolver } from './apply-filter.ts';
+import { LazyMemberMemory, type LazyMembers } from './lazy-members.ts';
+import { QuietMemory } from './quiet.ts';
+import { readScope } from './scope.ts';
+import type { SyncScope, SyncStream, TypingReads } from './stream.ts';
+import { createAccountDataStream } from './streams/account-data.ts';
+import { createEphemeralStream } from './streams/ephemeral.ts';
+import { createPresenceStream } from './streams/presence.ts';
+import { createRoomsInvitedStream } from './streams/rooms-invited.ts';
+import { createRoomsJoinedStream } from './streams/rooms-joined.ts';
+import { createRoomsLeftStream } from './streams/rooms-left.ts';
+import { encodeSyncToken, parseSyncToken, type SyncToken } from './token.ts';
+
+export interface SyncDeps {
+  readonly storage: Pick<Storage, 'accounts' | 'accountData' | 'events' | 'receipts' | 'rooms' | 'state' | 'position'>;
+  readonly roster: Pick<Roster, 'roomsOf' | 'usersIn' | 'connect' | 'disconnect'>;
+  readonly waiters: Pick<Waiters, 'ticket' | 'wait'>;
+  readonly typing: TypingReads;
+  readonly presence: PresencePart;
+  readonly clock: Clock;
+}
+
+export interface SyncRequest {
+  readonly requester: { readonly userId: UserId; readonly deviceId: DeviceId };
+  /** As the client sent it; null: an initial sync. */
+  readonly since: string | null;
+  /** How long to wait for something to tell. */
+  readonly timeoutMs: number;
+  readonly fullState: boolean;
+  readonly setPresence: PresenceState;
+  /** Whether the client wrote `set_presence` out. */
+  readonly setPresenceWritten: boolean;
+  /** JSON or a filter id, as the client sent it. */
+  readonly filter: string | null;
+  readonly useStateAfter: boolean;
+  /** Ends the wait when the client goes away or the server stops. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * `GET /sync`: what is new to this device since its token, as the JSON text of the body. With something to tell it
+ * answers at once; else when something comes up, or after `timeoutMs` with nothing and the very token it was given.
+ * Throws M_INVALID_PARAM for a token or a filter that is none.
+ */
+export type Sync = (request: SyncRequest) => Promise<string>;
+
+export function createSync(deps: SyncDeps): Sync {
+  const filters = createFilterResolver(deps);
+  const lazyMembers = new LazyMemberMemory();
+  const quiet = new QuietMemory();
+  // Rooms before account data, which completes them.
+  const streams: readonly SyncStream[] = [
+    createRoomsJoinedStream(deps),
+    createRoomsLeftStream(deps),
+    createRoomsInvitedStream(deps),
+    createAccountDataStream(deps),
+    createEphemeralStream(deps),
+    createPresenceStream(deps),
+  ];
+
+  return async (request) => {
+    const { userId, deviceId } = request.requester;
+    const since = request.since === null ? null : checkToken(deps, request.since);
+    const filter = await filters.resolve(userId, request.filter);
+    const lazy = filter.roomState.lazyLoadMembers ? lazyMembers.open(userId, deviceId, request.since) : null;
+    deps.roster.connect(userId);
+    try {
+      const end = deps.presence.begin({
+        userId,
+        deviceId,
+        setPresence: request.setPresence,
+        written: request.setPresenceWritten,
+      });
+      try {
+        return await poll({ deps, streams, quiet }, request, { since, filter, lazy });
+      } finally {
+        end();
+      }
+    } finally {
+      deps.roster.disconnect(userId);
+    }
+  };
+}
+
+interface Parsed {
+  readonly since: SyncToken | null;
+  readonly filter: SyncFilter;
+  readonly lazy: LazyMembers | null;
+}
+
+interface Parts {
+  readonly deps: SyncDeps;
+  readonly streams: readonly SyncStream[];
+  readonly quiet: QuietMemory;
+}
+
+async function poll({ deps, streams, quiet }: Parts, request: SyncRequest, parsed: Parsed): Promise<string> {
+  const { userId, deviceId } = request.requester;
+  const { filter } = parsed;
+  const endsAtMs = deps.clock.monotonic() + request.timeoutMs;
+  let after: Position = parsed.since?.position ?? 0;
+  if (request.since !== null) after = quiet.find(userId, deviceId, { since: request.since, filter }) ?? after;
+  for (;;) {
+    // Before anything is read: what comes up meanwhile ends the wait at once.
+    const ticket = deps.waiters.ticket(userId);
+    const scope = await readScope(deps, {
+      ...parsed,
+      viewer: request.requester,
+      after,
+      fullState: request.fullState,
+      useStateAfter: request.useStateAfter,
+      nowMs: deps.clock.now(),
+    });
+    const answer = new Answer();
+    for (const stream of streams) await stream.read(scope, answer);
+    if (request.since === null || !answer.isEmpty()) return finish(scope, answer, request);
+    // Nothing up to here concerned this client, so the next reading begins where this one ended.
+    after = scope.upTo;
+    quiet.put(userId, deviceId, { since: request.since, filter, upTo: after });
+    const leftMs = request.fullState ? 0 : endsAtMs - deps.clock.monotonic();
+    if (leftMs <= 0 || !(await deps.waiters.wait(ticket, leftMs, request.signal))) {
+      return encodeAnswer(new Answer(), request.since, request.useStateAfter);
+    }
+  }
+}
+
+function finish(scope: SyncScope, answer: Answer, request: SyncRequest): string {
+  const nextBatch = encodeSyncToken({ position: scope.upTo, typing: scope.typing, presence: answer.presenceToken });
+  scope.lazy?.tell(nextBatch, answer.membersTold);
+  return encodeAnswer(answer, nextBatch, request.useStateAfter);
+}
+
+/** A token from the future is none of ours: it would make the client wait for what it already has. */
+function checkToken(deps: SyncDeps, text: string): SyncToken {
+  const token = parseSyncToken(text);
+  if (!token || token.position > deps.storage.position()) throw invalidParam('since is not a token of this server');
+  return token;
+}

@@ -1,0 +1,82 @@
+import { describe, expect, it } from 'vitest';
+import { silentLog } from '../../../src/base/log.ts';
+import type { PduVerdict } from '../../../src/engine/verdict.ts';
+import { createPduReceiver, type IncomingPdu } from '../../../src/federation-in/pdus.ts';
+import type { EventId } from '../../../src/matrix/ids.ts';
+import type { ServerName } from '../../../src/matrix/server-name.ts';
+import type { ReceiveRequest } from '../../../src/rooms/remote/receive.ts';
+import type { ReceivedPdu } from '../../../src/rooms/remote/receive-types.ts';
+
+const origin = 'other.example' as ServerName;
+const pdu = (roomId: unknown, name: string, looseNumbers = false): IncomingPdu => ({
+  json: { room_id: roomId, name },
+  looseNumbers,
+});
+
+function setUp(answer: (request: ReceiveRequest) => Promise<ReceivedPdu[]> = async () => []) {
+  const requests: ReceiveRequest[] = [];
+  const receiver = createPduReceiver({
+    rooms: {
+      receivePdus(request) {
+        requests.push(request);
+        return { judgedLocally: Promise.resolve(), results: answer(request) };
+      },
+    },
+    log: silentLog,
+  });
+  return { receiver, requests };
+}
+
+describe('the PDUs of a transaction', () => {
+  it('go to their rooms, each with its neighbours in order', async () => {
+    const { receiver, requests } = setUp();
+    const [a1, b1, a2] = [pdu('!a:x', '1'), pdu('!b:x', '2', true), pdu('!a:x', '3')];
+    await receiver.receive(origin, [a1, b1, a2]).results;
+    expect(requests).toEqual([
+      { origin, roomId: '!a:x', pdus: [a1, a2] },
+      { origin, roomId: '!b:x', pdus: [b1] },
+    ]);
+  });
+
+  it('without a room id are dropped without a word', async () => {
+    const { receiver, requests } = setUp();
+    const bad = [pdu(undefined, 'a'), pdu(7, 'b'), pdu('room', 'c'), { json: null, looseNumbers: false }];
+    expect(await receiver.receive(origin, bad).results).toEqual(new Map());
+    expect(requests).toEqual([]);
+  });
+
+  it.each<[PduVerdict, object]>([
+    [{ verdict: 'accepted' }, {}],
+    [{ verdict: 'soft_failed', reason: 'no' }, {}],
+    [{ verdict: 'waiting', missing: [] }, {}],
+    [{ verdict: 'rejected', reason: 'no' }, { error: 'no' }],
+    [{ verdict: 'dropped', reason: 'no' }, { error: 'no' }],
+  ])('that are %j answer %j', async (verdict, said) => {
+    const eventId = '$e' as EventId;
+    const { receiver } = setUp(async () => [
+      { eventId, verdict },
+      { eventId: undefined, verdict },
+    ]);
+    expect(await receiver.receive(origin, [pdu('!a:x', '1')]).results).toEqual(new Map([[eventId, said]]));
+  });
+
+  it('of one room whose handling shows a bug cost the other rooms nothing', async () => {
+    const eventId = '$fine' as EventId;
+    const { receiver } = setUp(async ({ roomId }) => {
+      if (roomId === '!bug:x') throw new Error('a bug');
+      return [{ eventId, verdict: { verdict: 'accepted' } }];
+    });
+    const taken = receiver.receive(origin, [pdu('!bug:x', '1'), pdu('!fine:x', '2')]);
+    await taken.judgedLocally;
+    expect(await taken.results).toEqual(new Map([[eventId, {}]]));
+  });
+
+  it('that can be judged at once are waited for apart from those that cannot', async () => {
+    let finish: () => void = () => undefined;
+    const { receiver } = setUp(() => new Promise((resolve) => (finish = () => resolve([]))));
+    const taken = receiver.receive(origin, [pdu('!a:x', '1')]);
+    await taken.judgedLocally;
+    finish();
+    expect(await taken.results).toEqual(new Map());
+  });
+});
