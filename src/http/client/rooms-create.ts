@@ -1,0 +1,36 @@
+import { z } from 'zod';
+import type { Creating } from '../../rooms/local/create.ts';
+import { clientPath, type Route, userRoute } from '../route.ts';
+import { jsonObject, optional, shortText, userId } from '../shapes.ts';
+
+const stateEventsMax = 500;
+const invitesMax = 1_000;
+
+const createRoomBody = z.object({
+  visibility: optional(z.enum(['public', 'private'])),
+  room_alias_name: optional(shortText),
+  name: optional(z.string()),
+  topic: optional(z.string()),
+  invite: optional(z.array(userId).max(invitesMax)),
+  invite_3pid: optional(z.array(jsonObject).max(invitesMax)),
+  room_version: optional(z.string()),
+  creation_content: optional(jsonObject),
+  initial_state: optional(
+    z.array(z.object({ type: shortText, state_key: optional(shortText), content: jsonObject })).max(stateEventsMax),
+  ),
+  preset: optional(z.enum(['private_chat', 'trusted_private_chat', 'public_chat'])),
+  is_direct: optional(z.boolean()),
+  power_level_content_override: optional(jsonObject),
+});
+
+/** Client-server API, "Creation". */
+export function roomCreationRoutes({ rooms }: { rooms: Creating }): Route[] {
+  return [
+    userRoute({
+      method: 'POST',
+      path: clientPath('/createRoom'),
+      body: createRoomBody,
+      handle: async ({ requester, body }) => ({ room_id: await rooms.createRoom(requester.userId, body) }),
+    }),
+  ];
+}

@@ -1,0 +1,50 @@
+import { z } from 'zod';
+import { isPresenceState } from '../../matrix/presence.ts';
+import type { Sync } from '../../sync/sync.ts';
+import { clientPath, Reply, type Route, userRoute } from '../route.ts';
+import { queryBoolean } from '../shapes.ts';
+
+export interface SyncRoutesDeps {
+  readonly sync: Sync;
+}
+
+/** A longer wish to wait is cut to this: proxies between end requests at some point. */
+const timeoutMsMax = 300_000;
+
+const query = z.object({
+  since: z.string().optional(),
+  filter: z.string().optional(),
+  full_state: queryBoolean.optional(),
+  use_state_after: queryBoolean.optional(),
+  set_presence: z.string().refine(isPresenceState, 'must be online, unavailable or offline').optional(),
+  timeout: z
+    .string()
+    .regex(/^\d{1,16}$/, 'must be a number of milliseconds')
+    .optional(),
+});
+
+/** Client-server API, "Syncing". */
+export function syncRoutes(deps: SyncRoutesDeps): Route[] {
+  return [
+    userRoute({
+      method: 'GET',
+      path: clientPath('/sync'),
+      query,
+      waits: true,
+      async handle({ query: asked, requester, signal }) {
+        const text = await deps.sync({
+          requester,
+          since: asked.since ?? null,
+          timeoutMs: Math.min(Number(asked.timeout ?? 0), timeoutMsMax),
+          fullState: asked.full_state ?? false,
+          setPresence: isPresenceState(asked.set_presence) ? asked.set_presence : 'online',
+          setPresenceWritten: asked.set_presence !== undefined,
+          filter: asked.filter ?? null,
+          useStateAfter: asked.use_state_after ?? false,
+          signal,
+        });
+        return new Reply(200, text);
+      },
+    }),
+  ];
+}

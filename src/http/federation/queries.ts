@@ -1,0 +1,28 @@
+import { z } from 'zod';
+import type { QueryServer } from '../../federation-in/serve-queries.ts';
+import { type Route, serverRoute } from '../route.ts';
+import { roomAlias, userId } from '../shapes.ts';
+
+/** Server-server API, "Querying for information", and "Device Management" as far as devices without keys go. */
+export function queryRoutes(deps: { readonly queries: QueryServer }): Route[] {
+  return [
+    serverRoute({
+      method: 'GET',
+      path: '/_matrix/federation/v1/query/profile',
+      query: z.object({ user_id: userId, field: z.enum(['displayname', 'avatar_url']).optional() }),
+      handle: ({ query }) => deps.queries.queryProfile(query.user_id, query.field),
+    }),
+    serverRoute({
+      method: 'GET',
+      path: '/_matrix/federation/v1/query/directory',
+      query: z.object({ room_alias: roomAlias }),
+      handle: ({ query }) => deps.queries.queryDirectory(query.room_alias),
+    }),
+    serverRoute({
+      method: 'GET',
+      path: '/_matrix/federation/v1/user/devices/:userId',
+      params: z.object({ userId }),
+      handle: ({ params }) => deps.queries.listDevices(params.userId),
+    }),
+  ];
+}

@@ -1,0 +1,47 @@
+import type { IncomingMessage } from 'node:http';
+import { missingToken, unauthorized, unknownToken } from '../../matrix/errors.ts';
+import type { JsonObject } from '../../matrix/pdu.ts';
+import type { ServerName } from '../../matrix/server-name.ts';
+import type { RequestContext } from '../request-state.ts';
+import type { Requester } from '../route.ts';
+
+/** Whose access token this is; undefined when nobody's. Throws a MatrixError for a refusal of its own. */
+export type Authenticate = (token: string) => Promise<Requester | undefined>;
+
+/** What an X-Matrix signature covers (server-server API, "Request Authentication"). */
+export interface SignedRequest {
+  readonly method: string;
+  /** Path and query exactly as they were sent. */
+  readonly uri: string;
+  /** Every `Authorization` header, in order; there may be one for each key. At least one. */
+  readonly authorization: readonly string[];
+  /** The parsed body; undefined when the request had none. */
+  readonly content: JsonObject | undefined;
+  readonly signal: AbortSignal;
+}
+
+/** The server that signed the request. Throws a MatrixError (401 M_UNAUTHORIZED, 403 M_FORBIDDEN) when none validly did. */
+export type VerifyServer = (request: SignedRequest) => Promise<ServerName>;
+
+export async function authenticateUser(authenticate: Authenticate, context: RequestContext): Promise<Requester> {
+  const token = findToken(context);
+  if (token === undefined || token === '') throw missingToken('An access token is required');
+  const requester = await authenticate(token);
+  if (requester === undefined) throw unknownToken('The access token is not known');
+  return requester;
+}
+
+/** Client-server API, "Using access tokens": the header, or the older query parameter. */
+function findToken(context: RequestContext): string | undefined {
+  const header = context.req.headers.authorization;
+  if (header !== undefined) return /^Bearer +(\S+) *$/i.exec(header)?.[1];
+  const query = context.query.access_token;
+  return typeof query === 'string' ? query : query?.[0];
+}
+
+/** The headers that may hold signatures. Refused before the body is read when there are none. */
+export function listSignatures(request: IncomingMessage): readonly string[] {
+  const authorization = request.headersDistinct.authorization ?? [];
+  if (authorization.length === 0) throw unauthorized('The request is not signed');
+  return authorization;
+}

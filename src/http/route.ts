@@ -1,0 +1,89 @@
+import type { ZodType } from 'zod';
+import type { DeviceId, UserId } from '../matrix/ids.ts';
+import type { ServerName } from '../matrix/server-name.ts';
+
+export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
+
+/** A local user's device, as its access token says. */
+export interface Requester {
+  readonly userId: UserId;
+  readonly deviceId: DeviceId;
+}
+
+/** An answer other than 200 with a JSON body. `text` is JSON that is already written. */
+export class Reply {
+  readonly status: number;
+  readonly text: string;
+  readonly headers: Readonly<Record<string, string>>;
+  constructor(status: number, body: unknown, headers: Record<string, string> = {}) {
+    this.status = status;
+    this.text = typeof body === 'string' ? body : JSON.stringify(body);
+    this.headers = headers;
+  }
+}
+
+interface RouteBase<P, Q, B> {
+  readonly method: Method;
+  /** Full path with `:name` for parameters; several where the same route stands under several prefixes (`v3`, `r0`). */
+  readonly path: string | readonly string[];
+  /** Path parameters, percent-decoded. */
+  readonly params?: ZodType<P>;
+  /** Query parameters: strings, or lists of strings where one is repeated. Unknown ones are ignored. */
+  readonly query?: ZodType<Q>;
+  /** The JSON body, always an object. Without a shape, no body is read. An empty body counts as `{}`. */
+  readonly body?: ZodType<B>;
+  /** Where the limit of the route's kind does not fit; more answers 413 M_TOO_LARGE. */
+  readonly bodyBytesMax?: number;
+}
+
+export interface RequestParts<P, Q, B> {
+  readonly params: P;
+  readonly query: Q;
+  readonly body: B;
+  /** Aborted when the caller goes away or the server stops. */
+  readonly signal: AbortSignal;
+  /** Address of the caller. */
+  readonly ip: string;
+  readonly userAgent: string | undefined;
+}
+
+/** Anybody may call it. */
+export interface OpenRoute<P = unknown, Q = unknown, B = unknown> extends RouteBase<P, Q, B> {
+  readonly access: 'open';
+  handle(request: RequestParts<P, Q, B>): Promise<unknown>;
+}
+
+/**
+ * Needs an access token. `activity`: calling it counts as activity of the user's presence (sending, receipts, typing…). `waits`: it
+ * may take minutes, so the token is asked for again before the answer leaves.
+ */
+export interface UserRoute<P = unknown, Q = unknown, B = unknown> extends RouteBase<P, Q, B> {
+  readonly access: 'user';
+  readonly activity?: boolean;
+  readonly waits?: boolean;
+  handle(request: RequestParts<P, Q, B> & { readonly requester: Requester }): Promise<unknown>;
+}
+
+/** Needs a valid X-Matrix signature. `text` is the raw body, for what JSON.parse cannot tell. */
+export interface ServerRoute<P = unknown, Q = unknown, B = unknown> extends RouteBase<P, Q, B> {
+  readonly access: 'server';
+  handle(request: RequestParts<P, Q, B> & { readonly origin: ServerName; readonly text: string }): Promise<unknown>;
+}
+
+export type Route = OpenRoute | UserRoute | ServerRoute;
+
+/** Declares a route; the shapes give the handler its types. What `handle` returns is the 200's JSON body, or a Reply. */
+export function openRoute<P, Q, B>(route: Omit<OpenRoute<P, Q, B>, 'access'>): Route {
+  return { ...route, access: 'open' } as unknown as Route;
+}
+export function userRoute<P, Q, B>(route: Omit<UserRoute<P, Q, B>, 'access'>): Route {
+  return { ...route, access: 'user' } as unknown as Route;
+}
+export function serverRoute<P, Q, B>(route: Omit<ServerRoute<P, Q, B>, 'access'>): Route {
+  return { ...route, access: 'server' } as unknown as Route;
+}
+
+/** The same client path under `v3` and, where clients still ask for it, `r0`. */
+export function clientPath(path: string, ...versions: string[]): string[] {
+  return (versions.length > 0 ? versions : ['v3', 'r0']).map((version) => `/_matrix/client/${version}${path}`);
+}

@@ -1,0 +1,135 @@
+import type { Clock } from '../base/clock.ts';
+import type { JsonObject } from '../matrix/pdu.ts';
+import type { HttpLimits } from './limits.ts';
+import { type Authenticate, authenticateUser, listSignatures, type VerifyServer } from './middleware/access.ts';
+import type { CallerLimit } from './middleware/caller-limit.ts';
+import { checkShape } from './middleware/check-shape.ts';
+import { parseBody } from './middleware/json-body.ts';
+import { readBody } from './middleware/read-body.ts';
+import type { RequestContext } from './request-state.ts';
+import {
+  type OpenRoute,
+  Reply,
+  type Requester,
+  type RequestParts,
+  type Route,
+  type ServerRoute,
+  type UserRoute,
+} from './route.ts';
+
+export interface RunRouteDeps {
+  readonly authenticate: Authenticate;
+  readonly verifyServer: VerifyServer;
+  /** Told of each call of a route that counts as activity, when it is about to run. */
+  readonly onActivity: (requester: Requester) => void;
+  /** Told of every authenticated request; must be cheap. */
+  readonly onSeen: (requester: Requester, ip: string) => void;
+  readonly callerLimit: CallerLimit;
+  readonly limits: HttpLimits;
+  readonly clock: Clock;
+}
+
+/** Runs one route for one request whose path parameters are decoded: who calls, what does it say, handle, answer. */
+export async function runRoute(
+  deps: RunRouteDeps,
+  route: Route,
+  context: RequestContext,
+  pathParams: Readonly<Record<string, string>>,
+): Promise<void> {
+  switch (route.access) {
+    case 'open':
+      return respond(context, await runOpen(deps, route, context, pathParams));
+    case 'user':
+      return respond(context, await runUser(deps, route, context, pathParams));
+    case 'server':
+      return respond(context, await runServer(deps, route, context, pathParams));
+  }
+}
+
+type PathParams = Readonly<Record<string, string>>;
+
+async function runOpen(
+  deps: RunRouteDeps,
+  route: OpenRoute,
+  context: RequestContext,
+  pathParams: PathParams,
+): Promise<unknown> {
+  const body = await readJson(deps, route, context, deps.limits.openBodyBytesMax);
+  return route.handle(parts(route, context, pathParams, body?.value));
+}
+
+async function runUser(
+  deps: RunRouteDeps,
+  route: UserRoute,
+  context: RequestContext,
+  pathParams: PathParams,
+): Promise<unknown> {
+  const requester = await authenticateUser(deps.authenticate, context);
+  deps.onSeen(requester, context.ip);
+  const result = await deps.callerLimit.run(requester.userId, async () => {
+    const body = await readJson(deps, route, context, deps.limits.userBodyBytesMax);
+    const request = { ...parts(route, context, pathParams, body?.value), requester };
+    if (route.activity === true) deps.onActivity(requester);
+    return route.handle(request);
+  });
+  // Who was signed out meanwhile learns nothing more.
+  if (route.waits === true) await authenticateUser(deps.authenticate, context);
+  return result;
+}
+
+async function runServer(
+  deps: RunRouteDeps,
+  route: ServerRoute,
+  context: RequestContext,
+  pathParams: PathParams,
+): Promise<unknown> {
+  const authorization = listSignatures(context.req);
+  const body = await readJson(deps, route, context, deps.limits.serverBodyBytesMax);
+  const origin = await deps.verifyServer({
+    method: context.method,
+    uri: context.req.url ?? '',
+    authorization,
+    content: body === undefined || body.text === '' ? undefined : body.value,
+    signal: context.state.signal,
+  });
+  return deps.callerLimit.run(origin, () =>
+    route.handle({ ...parts(route, context, pathParams, body?.value), origin, text: body?.text ?? '' }),
+  );
+}
+
+/** Undefined for a route that takes no body. */
+async function readJson(
+  deps: RunRouteDeps,
+  route: Route,
+  context: RequestContext,
+  bytesMax: number,
+): Promise<{ value: JsonObject; text: string } | undefined> {
+  if (route.body === undefined) return undefined;
+  const limits = { bytesMax: route.bodyBytesMax ?? bytesMax, timeoutMs: deps.limits.bodyTimeoutMs };
+  const bytes = await readBody(context.req, limits, deps.clock);
+  return parseBody(bytes, route.access === 'server' ? 'server' : 'client');
+}
+
+function parts(
+  route: Route,
+  context: RequestContext,
+  pathParams: PathParams,
+  body: JsonObject | undefined,
+): RequestParts<unknown, unknown, unknown> {
+  return {
+    params: route.params === undefined ? undefined : checkShape(route.params, pathParams, 'path'),
+    query: route.query === undefined ? undefined : checkShape(route.query, context.query, 'query'),
+    body: route.body === undefined ? undefined : checkShape(route.body, body, 'body'),
+    signal: context.state.signal,
+    ip: context.ip,
+    userAgent: context.req.headers['user-agent'],
+  };
+}
+
+function respond(context: RequestContext, result: unknown): void {
+  const reply = result instanceof Reply ? result : new Reply(200, result ?? {});
+  context.status = reply.status;
+  context.set('Content-Type', 'application/json');
+  context.set({ ...reply.headers });
+  context.body = reply.text;
+}

@@ -1,0 +1,135 @@
+import { type CheckAccountData, singleRow } from '../../src/accounts/account-data.ts';
+import type { Accounts } from '../../src/accounts/accounts.ts';
+import { createAccounts } from '../../src/accounts/accounts.ts';
+import { silentLog } from '../../src/base/log.ts';
+import { systemRandom } from '../../src/base/random.ts';
+import type { FederationRequests } from '../../src/federation-out/requests-contract.ts';
+import { createHttpApp } from '../../src/http/app.ts';
+import { accountRoutes } from '../../src/http/client/account.ts';
+import { accountDataRoutes } from '../../src/http/client/account-data.ts';
+import { capabilitiesRoutes } from '../../src/http/client/capabilities.ts';
+import { deviceRoutes } from '../../src/http/client/devices.ts';
+import { filterRoutes } from '../../src/http/client/filters.ts';
+import { loginRoutes } from '../../src/http/client/login.ts';
+import { profileRoutes } from '../../src/http/client/profile.ts';
+import { registerRoutes } from '../../src/http/client/register.ts';
+import { tagRoutes } from '../../src/http/client/tags.ts';
+import { versionsRoutes } from '../../src/http/client/versions.ts';
+import { wellKnownClientRoutes } from '../../src/http/client/well-known.ts';
+import { listen } from '../../src/http/listen.ts';
+import { unauthorized } from '../../src/matrix/errors.ts';
+import type { ServerName } from '../../src/matrix/server-name.ts';
+import type { Storage } from '../../src/storage/contract/storage.ts';
+import { ManualClock } from '../support/manual-clock.ts';
+import { openTestStorage } from '../support/storage.ts';
+
+export interface Answer {
+  readonly status: number;
+  // biome-ignore lint/suspicious/noExplicitAny: tests look into answers of every shape.
+  readonly body: any;
+}
+
+export interface AccountServer {
+  readonly url: string;
+  readonly accounts: Accounts;
+  readonly storage: Storage;
+  readonly clock: ManualClock;
+  /** `path` behind `/_matrix/client/v3`, or a whole one that starts with `/_matrix` or `/.well-known`. */
+  call(method: string, path: string, options?: { token?: string; body?: unknown }): Promise<Answer>;
+  /** Registers with the password `secret`. */
+  register(username: string): Promise<{ userId: string; deviceId: string; token: string }>;
+  stop(): Promise<void>;
+}
+
+export interface AccountServerOptions {
+  registrationOpen?: () => boolean;
+  isExclusive?: (userId: string) => boolean;
+  baseUrl?: string;
+  checkAccountData?: CheckAccountData;
+  queryRemoteProfile?: FederationRequests['queryProfile'];
+}
+
+/** The account routes over HTTP with real storage in memory. */
+export async function startAccountServer(options: AccountServerOptions = {}): Promise<AccountServer> {
+  const clock = new ManualClock();
+  const storage = await openTestStorage(clock);
+  const accounts = createAccounts({
+    storage,
+    feed: { onChanges: (listener) => storage.onCommit(listener) },
+    serverName: 'a.test' as ServerName,
+    registrationOpen: options.registrationOpen ?? (() => true),
+    isExclusive: options.isExclusive ?? (() => false),
+    queryRemoteProfile: options.queryRemoteProfile ?? (() => Promise.reject(new Error('no other server expected'))),
+    checkAccountData: options.checkAccountData ?? (async (...row) => singleRow(...row)),
+    clock,
+    random: systemRandom,
+    log: silentLog,
+    passwordCost: { memoryKib: 8, passes: 1 },
+  });
+  const baseUrl = options.baseUrl ?? null;
+  const app = createHttpApp({
+    routes: [
+      ...versionsRoutes({ unstableFeatures: { 'test.feature': true } }),
+      ...wellKnownClientRoutes({ baseUrl }),
+      ...capabilitiesRoutes({ listRoomVersions: () => ({ default: '11', available: { '11': 'stable' } }) }),
+      ...registerRoutes({ accounts }),
+      ...loginRoutes({ accounts, baseUrl }),
+      ...accountRoutes({ accounts }),
+      ...deviceRoutes({ accounts }),
+      ...profileRoutes({ accounts }),
+      ...accountDataRoutes({ accounts }),
+      ...tagRoutes({ accounts }),
+      ...filterRoutes({ accounts }),
+    ],
+    listener: 'client',
+    authenticate: accounts.authenticate,
+    verifyServer: async () => {
+      throw unauthorized('no server expected');
+    },
+    onSeen: ({ userId, deviceId }, ip) => accounts.devices.touch(userId, deviceId, ip),
+    clock,
+    random: systemRandom,
+    log: silentLog,
+  });
+  const listening = await listen({ address: '127.0.0.1', port: 0, listener: app.listener });
+
+  const call: AccountServer['call'] = async (method, path, { token, body } = {}) => {
+    const full = path.startsWith('/_matrix') || path.startsWith('/.well-known') ? path : `/_matrix/client/v3${path}`;
+    const response = await fetch(`${listening.url}${full}`, {
+      method,
+      headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
+      ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+    });
+    return { status: response.status, body: await response.json() };
+  };
+
+  return {
+    url: listening.url,
+    accounts,
+    storage,
+    clock,
+    call,
+    async register(username) {
+      const { status, body } = await call('POST', '/register', {
+        body: { username, password: 'secret', auth: { type: 'm.login.dummy' } },
+      });
+      if (status !== 200) throw new Error(`could not register ${username}: ${JSON.stringify(body)}`);
+      return { userId: body.user_id, deviceId: body.device_id, token: body.access_token };
+    },
+    async stop() {
+      await listening.stop();
+      await accounts.stop();
+      await storage.stop();
+    },
+  };
+}
+
+/** The `auth` of a request that a password allows. */
+export function passwordAuth(user: string, password = 'secret', session?: string): Record<string, unknown> {
+  return {
+    type: 'm.login.password',
+    identifier: { type: 'm.id.user', user },
+    password,
+    ...(session === undefined ? {} : { session }),
+  };
+}

@@ -1,0 +1,483 @@
+import http, { Agent, type IncomingHttpHeaders } from 'node:http';
+import { afterAll, describe, expect, it } from 'vitest';
+import type { Route } from '../../src/http/route.ts';
+import { TestServer } from '../support/server.ts';
+import type { TestUser } from '../support/user.ts';
+import { encode, type Json, newUser, newUsers, query } from './rooms-support.ts';
+
+/** Every route of the client-server API, as the running server has them, against what no client should send. */
+const server = await TestServer.start();
+const [alice, bob] = await newUsers(server, 'alice', 'bob');
+const { storage } = server.running.lantern;
+afterAll(() => server.stop());
+
+interface Endpoint {
+  readonly name: string;
+  readonly route: Route;
+  readonly path: string;
+}
+
+const endpoints: Endpoint[] = server.running.lantern.http.routes.flatMap((route) => {
+  const path = typeof route.path === 'string' ? route.path : (route.path[0] ?? '');
+  const isClients = /^\/(_matrix\/client|\.well-known\/matrix\/client)/.test(path);
+  return isClients ? [{ name: `${route.method} ${path.replace('/_matrix/client/v3', '')}`, route, path }] : [];
+});
+const named = (wanted: (endpoint: Endpoint) => boolean): [string, Endpoint][] =>
+  endpoints.filter(wanted).map((endpoint) => [endpoint.name, endpoint]);
+
+interface Place {
+  readonly roomId: string;
+  readonly eventId: string;
+}
+
+async function newPlace(): Promise<Place> {
+  const roomId = await alice.createRoom({ preset: 'public_chat' });
+  return { roomId, eventId: await alice.say(roomId, 'x') };
+}
+
+const shared = await newPlace();
+
+/** A place for requests that may succeed: one of their own for those that end it. */
+async function placeFor({ name }: Endpoint): Promise<Place> {
+  return name in preparations || name === 'POST /rooms/:roomId/leave' ? newPlace() : shared;
+}
+
+let transactions = 0;
+
+/** The path with something that fits in each place; `other` replaces them. */
+function pathOf({ path }: Endpoint, place: Place, other: Record<string, string> = {}): string {
+  transactions += 1;
+  const fitting: Record<string, string> = {
+    ...place,
+    userId: alice.userId,
+    deviceId: alice.deviceId,
+    roomAlias: `#bad${transactions}:${server.name}`,
+    roomIdOrAlias: place.roomId,
+    eventType: 'test.type',
+    stateKey: '',
+    type: 'test.type',
+    tag: 'u.tag',
+    filterId: '0',
+    receiptType: 'm.read',
+    transactionId: `bad${transactions}`,
+    ...other,
+  };
+  return path.replace(/:([A-Za-z]+)/g, (_, name: string) => {
+    const value = fitting[name];
+    if (value === undefined) throw new Error(`nothing fits :${name} of ${path}`);
+    return value.startsWith('raw ') ? value.slice(4) : encode(value);
+  });
+}
+
+interface Reply {
+  status: number;
+  errcode: string | undefined;
+  body: Json;
+  headers: IncomingHttpHeaders;
+}
+
+type Body = string | Uint8Array<ArrayBuffer>;
+
+const agent = new Agent({ keepAlive: true });
+afterAll(() => agent.destroy());
+
+/** The answer to a request whose path stands on the wire as it stands here. */
+function send(
+  method: string,
+  path: string,
+  { body, headers }: { body: Body | undefined; headers: Record<string, string> },
+): Promise<{ status: number; text: string; headers: IncomingHttpHeaders }> {
+  const { hostname, port } = new URL(server.url);
+  return new Promise((resolve, reject) => {
+    const call = http.request({ agent, hostname, port, method, path, headers }, (response) => {
+      const chunks: Buffer[] = [];
+      response.on('data', (chunk: Buffer) => chunks.push(chunk));
+      response.on('end', () => {
+        const text = Buffer.concat(chunks).toString('utf8');
+        resolve({ status: response.statusCode ?? 0, text, headers: response.headers });
+      });
+    });
+    call.on('error', reject);
+    call.end(body);
+  });
+}
+
+/** Any request. Whatever comes back must be JSON that browsers may read, and no failure of the server. */
+async function request(
+  method: string,
+  path: string,
+  { body, token = alice.accessToken }: { body?: Body; token?: string | null } = {},
+): Promise<Reply> {
+  const { status, text, headers } = await send(method, path, {
+    body,
+    headers: {
+      ...(token === null ? {} : { authorization: `Bearer ${token}` }),
+      ...(body === undefined ? {} : { 'content-length': String(Buffer.byteLength(body)) }),
+    },
+  });
+  const fault = faultOf(status, text, headers);
+  if (fault !== undefined) throw new Error(`${method} ${path}: ${status} ${fault}: ${text.slice(0, 500)}`);
+  const parsed = JSON.parse(text);
+  return { status, errcode: parsed.errcode, body: parsed, headers };
+}
+
+/** What is wrong with an answer, whatever was asked; undefined: nothing. */
+function faultOf(status: number, text: string, headers: IncomingHttpHeaders): string | undefined {
+  if (status >= 500) return 'a failure of the server';
+  if (headers['access-control-allow-origin'] !== '*') return 'no Access-Control-Allow-Origin';
+  if (!headers['access-control-allow-headers']?.includes('Authorization')) return 'no Access-Control-Allow-Headers';
+  if (!headers['access-control-allow-methods']?.includes('PUT')) return 'no Access-Control-Allow-Methods';
+  if (!headers['content-type']?.startsWith('application/json')) return 'not declared as JSON';
+  const body = JSON.parse(text);
+  if (status < 400 || body.flows !== undefined) return undefined;
+  return typeof body.errcode === 'string' && typeof body.error === 'string' ? undefined : 'no standard error';
+}
+
+const refusalOf = ({ status, errcode }: Reply): unknown[] => [status, errcode];
+
+/** What each body must contain to be good, so that what is added to it can be judged alone. */
+const goodBodies: Record<string, (place: Place) => unknown> = {
+  'POST /register': () => ({
+    username: `new${transactions}`,
+    password: 'long enough',
+    auth: { type: 'm.login.dummy' },
+  }),
+  'POST /login': () => ({
+    type: 'm.login.password',
+    identifier: { type: 'm.id.user', user: alice.userId },
+    password: 'correct horse',
+  }),
+  'POST /account/password': () => ({ new_password: 'other', auth: { ...password(), password: 'wrong' } }),
+  'POST /account/deactivate': () => ({ auth: { ...password(), password: 'wrong' } }),
+  'PUT /devices/:deviceId': () => ({ display_name: 'Name' }),
+  'DELETE /devices/:deviceId': () => ({ auth: { ...password(), password: 'wrong' } }),
+  'POST /delete_devices': () => ({ devices: [], auth: password() }),
+  'PUT /profile/:userId/displayname': () => ({ displayname: `Name ${transactions}` }),
+  'PUT /profile/:userId/avatar_url': () => ({ avatar_url: 'mxc://a.test/x' }),
+  'PUT /user/:userId/account_data/:type': () => ({}),
+  'PUT /user/:userId/rooms/:roomId/account_data/:type': () => ({}),
+  'PUT /user/:userId/rooms/:roomId/tags/:tag': () => ({ order: 0.5 }),
+  'POST /user/:userId/filter': () => ({}),
+  'POST /createRoom': () => ({ name: 'Name', invite: [bob.userId], preset: 'private_chat' }),
+  'POST /join/:roomIdOrAlias': () => ({}),
+  'POST /rooms/:roomId/join': () => ({}),
+  'POST /rooms/:roomId/leave': () => ({}),
+  'POST /rooms/:roomId/invite': () => ({ user_id: bob.userId }),
+  'POST /rooms/:roomId/kick': () => ({ user_id: bob.userId }),
+  'POST /rooms/:roomId/ban': () => ({ user_id: bob.userId }),
+  'POST /rooms/:roomId/unban': () => ({ user_id: bob.userId }),
+  'PUT /rooms/:roomId/send/:eventType/:transactionId': () => ({ body: 'x' }),
+  'PUT /rooms/:roomId/redact/:eventId/:transactionId': () => ({ reason: 'x' }),
+  'PUT /rooms/:roomId/state/:eventType/:stateKey': () => ({ body: 'x' }),
+  'PUT /directory/room/:roomAlias': ({ roomId }) => ({ room_id: roomId }),
+  'PUT /directory/list/room/:roomId': () => ({ visibility: 'public' }),
+  'PUT /rooms/:roomId/typing/:userId': () => ({ typing: true, timeout: 1_000 }),
+  'POST /rooms/:roomId/receipt/:receiptType/:eventId': () => ({}),
+  'POST /rooms/:roomId/read_markers': ({ eventId }) => ({ 'm.fully_read': eventId }),
+  'PUT /presence/:userId/status': () => ({ presence: 'online' }),
+};
+
+/** What must have happened before a good request can succeed. */
+const preparations: Record<string, (place: Place) => Promise<void>> = {
+  'POST /rooms/:roomId/kick': ({ roomId }) => bob.join(roomId),
+  'POST /rooms/:roomId/unban': async ({ roomId }) => {
+    await alice.ok('POST', `/rooms/${encode(roomId)}/ban`, { user_id: bob.userId });
+  },
+};
+
+/** What a good request answers where that is not 200: these would end the user. */
+const goodStatus: Record<string, number> = {
+  'POST /account/password': 401,
+  'POST /account/deactivate': 401,
+  'DELETE /devices/:deviceId': 401,
+};
+
+function password(): Record<string, unknown> {
+  return {
+    type: 'm.login.password',
+    identifier: { type: 'm.id.user', user: alice.userId },
+    password: 'correct horse',
+  };
+}
+
+const takesBody = ({ route }: Endpoint): boolean => route.body !== undefined;
+const needsToken = ({ route }: Endpoint): boolean => route.access === 'user';
+
+/** Sends what would be right, with `extra` fields; everything the bad ones left behind would show here. */
+async function sendGood(endpoint: Endpoint, extra: Record<string, unknown> = {}): Promise<void> {
+  const place = await placeFor(endpoint);
+  await preparations[endpoint.name]?.(place);
+  const body = JSON.stringify({ ...(goodBodies[endpoint.name]?.(place) as object), ...extra });
+  const path = pathOf(endpoint, place);
+  const { status, errcode } = await request(endpoint.route.method, path, { body });
+  expect([endpoint.name, status, errcode]).toEqual([
+    endpoint.name,
+    goodStatus[endpoint.name] ?? 200,
+    status === 401 ? 'M_FORBIDDEN' : undefined,
+  ]);
+}
+
+const deep = (depth: number): string => `{"a":${'['.repeat(depth)}${']'.repeat(depth)}}`;
+const bytes = (...values: number[]): Uint8Array<ArrayBuffer> => new Uint8Array(values);
+
+const badBodies: [string, Body, number, string][] = [
+  ['half an object', '{"a":', 400, 'M_NOT_JSON'],
+  ['a comma too many', '{"a":1,}', 400, 'M_NOT_JSON'],
+  ['single quotes', "{'a':1}", 400, 'M_NOT_JSON'],
+  ['two values', '{}{}', 400, 'M_NOT_JSON'],
+  ['a form', 'a=1&b=2', 400, 'M_NOT_JSON'],
+  ['NaN', '{"a":NaN}', 400, 'M_NOT_JSON'],
+  ['a raw control character', '{"a":"\u0001"}', 400, 'M_NOT_JSON'],
+  ['bytes that are no UTF-8', bytes(0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d), 400, 'M_NOT_JSON'],
+  ['a surrogate in UTF-8', bytes(0x7b, 0x22, 0xed, 0xa0, 0x80, 0x22, 0x3a, 0x31, 0x7d), 400, 'M_NOT_JSON'],
+  ['a string', '"text"', 400, 'M_BAD_JSON'],
+  ['a list', '[]', 400, 'M_BAD_JSON'],
+  ['a number', '7', 400, 'M_BAD_JSON'],
+  ['null', 'null', 400, 'M_BAD_JSON'],
+  ['true', 'true', 400, 'M_BAD_JSON'],
+  ['a lone surrogate', '{"a":"\\ud800"}', 400, 'M_BAD_JSON'],
+  ['a lone surrogate as a key', '{"\\udc00":1}', 400, 'M_BAD_JSON'],
+  ['deep nesting', deep(1_000), 400, 'M_BAD_JSON'],
+  ['very deep nesting', deep(20_000), 400, 'M_BAD_JSON'],
+  ['2^53', '{"a":9007199254740992}', 400, 'M_BAD_JSON'],
+  ['-2^53', '{"a":{"b":[-9007199254740992]}}', 400, 'M_BAD_JSON'],
+  ['a number beyond all', '{"a":1e400}', 400, 'M_BAD_JSON'],
+  ['two mebibytes', `{"a":"${'x'.repeat(2 * 1024 * 1024)}"}`, 413, 'M_TOO_LARGE'],
+];
+
+/** Of the wrong type for whatever field it is put into, or a value that none should take. */
+const wrongValues = [7, -1.5, true, [], {}, [7], '', '\0', 'x'.repeat(5_000)];
+
+it('the table of good bodies has every route that takes one', () => {
+  expect(
+    named(takesBody)
+      .map(([name]) => name)
+      .sort(),
+  ).toEqual(Object.keys(goodBodies).sort());
+});
+
+describe.each(named(takesBody))('%s', (_, endpoint) => {
+  it('refuses bodies that are none, writes nothing, and takes a good one after them', async () => {
+    const place = await placeFor(endpoint);
+    await server.settle();
+    const before = storage.position();
+    for (const [what, body, status, errcode] of badBodies) {
+      const reply = await request(endpoint.route.method, pathOf(endpoint, place), { body });
+      expect([what, ...refusalOf(reply)]).toEqual([what, status, errcode]);
+    }
+    await server.settle();
+    expect(storage.position()).toBe(before);
+    await sendGood(endpoint);
+  });
+
+  it('survives wrong types in each field', async () => {
+    const shape: unknown = Reflect.get(endpoint.route.body ?? {}, 'shape');
+    const fields = typeof shape === 'object' && shape !== null ? Object.keys(shape) : ['reason', 'membership', 'order'];
+    const place = await placeFor(endpoint);
+    const good = goodBodies[endpoint.name]?.(place) as object;
+    for (const field of fields) {
+      for (const value of wrongValues) {
+        const body = JSON.stringify({ ...good, [field]: value });
+        await request(endpoint.route.method, pathOf(endpoint, place), { body });
+      }
+    }
+    await sendGood(endpoint);
+  });
+
+  it('ignores fields that it does not know', async () => {
+    await sendGood(endpoint, { 'org.example.unknown': { deep: [1, 'x', null] }, __proto__x: 1, constructor: 'x' });
+  });
+});
+
+describe.each(named(needsToken))('%s', (_, endpoint) => {
+  it('is for who has a token', async () => {
+    const place = { roomId: `!none:${server.name}`, eventId: '$none' };
+    const { method } = endpoint.route;
+    const path = pathOf(endpoint, place);
+    const sendWith = (token: string | null, more = '') => request(method, path + more, { token });
+    expect(refusalOf(await sendWith(null))).toEqual([401, 'M_MISSING_TOKEN']);
+    expect(refusalOf(await sendWith(''))).toEqual([401, 'M_MISSING_TOKEN']);
+    for (const token of ['unknown', `${alice.accessToken}x`, 'x'.repeat(5_000), '%00']) {
+      const reply = await sendWith(token);
+      expect([token, ...refusalOf(reply)]).toEqual([token, 401, 'M_UNKNOWN_TOKEN']);
+    }
+    expect(refusalOf(await sendWith(null, '?access_token=unknown'))).toEqual([401, 'M_UNKNOWN_TOKEN']);
+    expect(refusalOf(await sendWith(null, '?access_token='))).toEqual([401, 'M_MISSING_TOKEN']);
+  });
+});
+
+const parametersOf = ({ path }: Endpoint): string[] => [...path.matchAll(/:([A-Za-z]+)/g)].map(([, name = '']) => name);
+const badParts = ['raw %', 'raw %zz', 'raw %ff', 'raw %ed%a0%80', 'raw %c3%28'];
+const strangeParts = [
+  'raw %00',
+  'raw %2e%2e%2f',
+  'nonsense',
+  '!',
+  '@a:b c',
+  "'; DROP TABLE events; --",
+  `@${'x'.repeat(300)}:${server.name}`,
+  `!${'é'.repeat(200)}:${server.name}`,
+  '__proto__',
+  '💥',
+];
+
+/** Whose call would end the user or the room for those behind it. */
+const ending = new Set(['POST /logout', 'POST /logout/all']);
+
+describe.each(named((endpoint) => parametersOf(endpoint).length > 0))('%s', (_, endpoint) => {
+  it('refuses broken percent-encoding, and survives strange parts of its path', async () => {
+    const { route } = endpoint;
+    for (const name of parametersOf(endpoint)) {
+      const place = await placeFor(endpoint);
+      const body = (): { body?: string } =>
+        takesBody(endpoint) ? { body: JSON.stringify(goodBodies[endpoint.name]?.(place)) } : {};
+      for (const part of badParts) {
+        const reply = await request(route.method, pathOf(endpoint, place, { [name]: part }), body());
+        expect([name, part, ...refusalOf(reply)]).toEqual([name, part, 400, 'M_INVALID_PARAM']);
+      }
+      for (const part of strangeParts) {
+        await request(route.method, pathOf(endpoint, place, { [name]: part }), body());
+      }
+    }
+  });
+});
+
+it.each(named(({ name }) => !ending.has(name)))('%s survives strange queries', async (_, endpoint) => {
+  const shape: unknown = Reflect.get(endpoint.route.query ?? {}, 'shape');
+  const fields = typeof shape === 'object' && shape !== null ? Object.keys(shape) : ['limit'];
+  const place = await placeFor(endpoint);
+  const path = pathOf(endpoint, place);
+  const { method } = endpoint.route;
+  const body = takesBody(endpoint) ? { body: '{}' } : {};
+  for (const bad of ['?%', '?a=%zz', '?%ff=1', '?a=%ed%a0%80']) {
+    expect([bad, ...refusalOf(await request(method, path + bad, body))]).toEqual([bad, 400, 'M_INVALID_PARAM']);
+  }
+  for (const field of fields) {
+    for (const value of ['', '-1', '99999999999999999999', 'x'.repeat(2_000), '{', '\0', '💥']) {
+      await request(method, `${path}${query({ [field]: value })}`, body);
+    }
+    await request(method, `${path}?${field}=a&${field}=b`, body);
+  }
+});
+
+describe('what is not there', () => {
+  const methods = ['GET', 'POST', 'PUT', 'DELETE', 'PATCH'];
+
+  it('is 405 M_UNRECOGNIZED for a known path with another method, which names those it has', async () => {
+    const place = { roomId: `!none:${server.name}`, eventId: '$none' };
+    const byPath = new Map<string, Set<string>>();
+    for (const { path, route } of endpoints) byPath.set(path, (byPath.get(path) ?? new Set()).add(route.method));
+    for (const [path, allowed] of byPath) {
+      const concrete = pathOf({ path } as Endpoint, place, { stateKey: 'key' });
+      for (const method of methods) {
+        if (allowed.has(method)) continue;
+        const reply = await request(method, concrete, method === 'GET' ? {} : { body: '{}' });
+        expect([method, path, ...refusalOf(reply)]).toEqual([method, path, 405, 'M_UNRECOGNIZED']);
+        for (const name of allowed) expect(reply.headers.allow).toContain(name);
+      }
+    }
+  });
+
+  it('is 404 M_UNRECOGNIZED for an unknown path, with and without a token', async () => {
+    for (const path of [
+      '/',
+      '/_matrix',
+      '/_matrix/unknown',
+      '/_matrix/client',
+      '/_matrix/client/unknown',
+      '/_matrix/client/v3',
+      '/_matrix/client/v3/',
+      '/_matrix/client/v3/unknown',
+      '/_matrix/client/v3/sync/',
+      '/_matrix/client/v3/Sync',
+      '/_matrix/client/v99/sync',
+      '/_matrix/client/v3/rooms',
+      '/_matrix/client/v3/rooms/!a:b/unknown',
+      '/_matrix/federation/v1/version',
+      '/_matrix/media/v3/config',
+      '/_matrix/key/unknown',
+      '/.well-known/matrix/unknown',
+      '//_matrix/client/v3/sync',
+    ]) {
+      for (const method of methods) {
+        for (const token of [alice.accessToken, null]) {
+          const reply = await request(method, path, { token });
+          expect([method, path, ...refusalOf(reply)]).toEqual([method, path, 404, 'M_UNRECOGNIZED']);
+        }
+      }
+    }
+  });
+
+  it('is answered to browsers that ask beforehand, as what is there', async () => {
+    for (const path of ['/_matrix/client/v3/sync', '/_matrix/client/v3/unknown', '/']) {
+      const response = await fetch(server.url + path, {
+        method: 'OPTIONS',
+        headers: { origin: 'https://app.example', 'access-control-request-method': 'PUT' },
+      });
+      expect([path, response.ok, await response.text()]).toEqual([path, true, '']);
+      expect(response.headers.get('access-control-allow-origin')).toBe('*');
+      expect(response.headers.get('access-control-allow-methods')).toMatch(/GET.*POST.*PUT.*DELETE.*OPTIONS/);
+      expect(response.headers.get('access-control-allow-headers')).toMatch(/Content-Type.*Authorization/);
+    }
+  });
+});
+
+describe('an authorization header', () => {
+  it.each(['Basic abc', 'Bearer', 'Bearer ', 'token', 'Bearer a b', 'X-Matrix origin=a'])(
+    '%j is no token',
+    async (value) => {
+      const response = await fetch(`${server.url}/_matrix/client/v3/account/whoami`, {
+        headers: { authorization: value },
+      });
+      expect([response.status, ((await response.json()) as Json).errcode]).toEqual([401, 'M_MISSING_TOKEN']);
+      expect(response.headers.get('access-control-allow-origin')).toBe('*');
+    },
+  );
+});
+
+it('a body where none is read is none of the server’s business, however large', async () => {
+  const { roomId } = await newPlace();
+  await alice.leave(roomId);
+  const path = `/_matrix/client/v3/rooms/${encode(roomId)}/forget`;
+  for (const body of ['{', '"x"', 'x'.repeat(300_000)])
+    expect((await request('POST', path, { body })).status).toBe(200);
+  expect((await request('GET', '/_matrix/client/v3/account/whoami')).status).toBe(200);
+});
+
+it('a body needs no content type, and any is taken', async () => {
+  const { roomId } = await newPlace();
+  for (const type of ['text/plain', 'application/x-www-form-urlencoded', 'application/json; charset=latin1']) {
+    const response = await fetch(
+      `${server.url}/_matrix/client/v3/rooms/${encode(roomId)}/send/test.x/${encode(type)}`,
+      {
+        method: 'PUT',
+        headers: { authorization: `Bearer ${alice.accessToken}`, 'content-type': type },
+        body: '{"body":"ü"}',
+      },
+    );
+    expect(response.status).toBe(200);
+  }
+});
+
+it('more waiting syncs of one user than are good end the oldest, and nobody else notices', async () => {
+  const crowd = await newUser(server, 'crowd');
+  await crowd.sync();
+  const gone = new AbortController();
+  let answered = 0;
+  const waiting = Array.from({ length: 60 }, async () => {
+    const status = await syncing(crowd, gone.signal);
+    if (status === 200) answered += 1;
+  });
+  while (answered < 60 - 32) expect((await alice.call('GET', '/account/whoami')).status).toBe(200);
+  gone.abort();
+  await Promise.all(waiting);
+  expect(answered).toBe(60 - 32);
+});
+
+function syncing(user: TestUser, signal: AbortSignal): Promise<number> {
+  const path = `/_matrix/client/v3/sync${query({ timeout: '30000', since: user.since })}`;
+  return fetch(server.url + path, { signal, headers: { authorization: `Bearer ${user.accessToken}` } }).then(
+    ({ status }) => status,
+    () => 0,
+  );
+}
