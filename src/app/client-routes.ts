@@ -1,0 +1,57 @@
+import { accountRoutes } from '../http/client/account.ts';
+import { accountDataRoutes } from '../http/client/account-data.ts';
+import { capabilitiesRoutes } from '../http/client/capabilities.ts';
+import { deviceRoutes } from '../http/client/devices.ts';
+import { directoryRoutes } from '../http/client/directory.ts';
+import { filterRoutes } from '../http/client/filters.ts';
+import { loginRoutes } from '../http/client/login.ts';
+import { presenceRoutes } from '../http/client/presence.ts';
+import { profileRoutes } from '../http/client/profile.ts';
+import { receiptRoutes } from '../http/client/receipts.ts';
+import { registerRoutes } from '../http/client/register.ts';
+import { roomCreationRoutes } from '../http/client/rooms-create.ts';
+import { roomMembershipRoutes } from '../http/client/rooms-membership.ts';
+import { roomMessagesRoutes } from '../http/client/rooms-messages.ts';
+import { roomSendRoutes } from '../http/client/rooms-send.ts';
+import { roomStateRoutes } from '../http/client/rooms-state.ts';
+import { syncRoutes } from '../http/client/sync.ts';
+import { tagRoutes } from '../http/client/tags.ts';
+import { typingRoutes } from '../http/client/typing.ts';
+import { versionsRoutes } from '../http/client/versions.ts';
+import { wellKnownClientRoutes } from '../http/client/well-known.ts';
+import type { Route } from '../http/route.ts';
+import { supportedRoomVersions } from '../matrix/room-versions.ts';
+import type { Sync } from '../sync/sync.ts';
+import type { Surroundings } from './surroundings.ts';
+import type { Parts } from './wiring-parts.ts';
+
+/** Every route of the client-server API. */
+export function clientRoutes({ config }: Surroundings, parts: Parts, sync: Sync): Route[] {
+  const { accounts, rooms, aliases, typing, receipts, readMarkers, presence } = parts;
+  const { creating, sending, membership, state, history } = rooms;
+  const baseUrl = config.public_base_url;
+  const available = Object.fromEntries(supportedRoomVersions.map((version) => [version, 'stable' as const]));
+  return [
+    ...versionsRoutes({ unstableFeatures: { 'org.matrix.msc4222': true } }),
+    ...wellKnownClientRoutes({ baseUrl }),
+    ...capabilitiesRoutes({ listRoomVersions: () => ({ default: config.rooms.default_version, available }) }),
+    ...registerRoutes({ accounts }),
+    ...loginRoutes({ accounts, baseUrl }),
+    ...accountRoutes({ accounts }),
+    ...deviceRoutes({ accounts }),
+    ...profileRoutes({ accounts }),
+    ...accountDataRoutes({ accounts }),
+    ...tagRoutes({ accounts }),
+    ...filterRoutes({ accounts }),
+    ...roomCreationRoutes({ rooms: creating }),
+    ...roomMembershipRoutes({ membership, state, aliases }),
+    ...roomSendRoutes({ rooms: sending }),
+    ...roomStateRoutes({ rooms: sending, state }),
+    ...roomMessagesRoutes({ history }),
+    ...directoryRoutes({ aliases, state }),
+    ...typingRoutes({ typing }),
+    ...receiptRoutes({ receipts, readMarkers }),
+    ...presenceRoutes({ presence }),
+    ...syncRoutes({ sync }),
+  ];
+}

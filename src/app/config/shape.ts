@@ -1,0 +1,102 @@
+import { z } from 'zod';
+import { isRoomId, type RoomId } from '../../matrix/ids.ts';
+import { isServerName, type ServerName } from '../../matrix/server-name.ts';
+
+/**
+ * The configuration, key by key, as `lantern.example.yaml` documents it. Every key has a default; an unknown key is an
+ * error, so that a typing mistake never passes for a setting.
+ */
+
+const port = z.int().min(0).max(65_535);
+const path = z.string().min(1);
+const milliseconds = z.int().min(0).max(2_147_483_647);
+
+const listener = z.strictObject({
+  address: z.string().min(1).default('127.0.0.1'),
+  port,
+  serves: z.array(z.enum(['client', 'federation'])).min(1),
+  /** `false`: plain HTTP, also behind a proxy. `true`: TLS with a certificate that the server makes itself. */
+  tls: z.union([z.boolean(), z.strictObject({ certificate: path, key: path })]).default(false),
+  /** A proxy of ours stands before it and writes `X-Forwarded-For`; believed only where this says so. */
+  behind_proxy: z.boolean().default(false),
+});
+
+const log = z.strictObject({
+  level: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
+  format: z.enum(['readable', 'json']).default('readable'),
+});
+
+const federation = z.strictObject({
+  enabled: z.boolean().default(true),
+  ca_file: path.nullable().default(null),
+  allow_private_addresses: z.boolean().default(false),
+});
+
+const database = z.strictObject({
+  file: path.default('lantern.db'),
+  synchronous: z.enum(['normal', 'full']).default('normal'),
+});
+
+const rooms = z.strictObject({
+  default_version: z.string().min(1).default('11'),
+});
+
+const presence = z.strictObject({
+  enabled: z.boolean().default(true),
+  local_only: z.boolean().default(false),
+  inbound: z.boolean().default(true),
+  outbound: z.boolean().default(true),
+  excluded_rooms: z.array(z.custom<RoomId>(isRoomId, 'must be a room id')).max(1_000).default([]),
+  largest_room: z.int().min(1).nullable().default(null),
+  currently_active_ms: milliseconds.default(60_000),
+  idle_after_ms: milliseconds.default(300_000),
+  offline_after_ms: milliseconds.default(30_000),
+  restart_grace_ms: milliseconds.default(45_000),
+  federation_window_ms: milliseconds.default(1_000),
+  federation_window_max_ms: milliseconds.default(30_000),
+  keep_alive_min_ms: milliseconds.default(1_200_000),
+  keep_alive_max_ms: milliseconds.default(1_500_000),
+  copy_expires_ms: milliseconds.default(1_800_000),
+  puts_per_minute: z.int().min(0).default(60),
+});
+
+export const configShape = z.strictObject({
+  server_name: z
+    .custom<ServerName>(isServerName, 'must be a server name, such as example.org or localhost:8448')
+    .default('localhost:8448' as ServerName),
+  /** Where clients reach the server; for `.well-known/matrix/client`. Null: not published. */
+  public_base_url: z
+    .url({ protocol: /^https?$/ })
+    .nullable()
+    .default(null),
+  data_dir: path.default('data'),
+  signing_key: path.default('keys/signing.key'),
+  registration: z.enum(['loopback_only', 'open', 'closed']).default('loopback_only'),
+  listeners: z
+    .array(listener)
+    .min(1)
+    .max(16)
+    .default([
+      { address: '127.0.0.1', port: 8008, serves: ['client'], tls: false, behind_proxy: false },
+      { address: '127.0.0.1', port: 8448, serves: ['federation'], tls: true, behind_proxy: false },
+    ]),
+  log: log.prefault({}),
+  database: database.prefault({}),
+  federation: federation.prefault({}),
+  rooms: rooms.prefault({}),
+  presence: presence.prefault({}),
+});
+
+export type Config = z.infer<typeof configShape>;
+export type ListenerConfig = Config['listeners'][number];
+
+/** Addresses that only programs of this machine can reach. */
+export function isLoopback(address: string): boolean {
+  return address === 'localhost' || address === '::1' || /^127(?:\.\d{1,3}){3}$/.test(address);
+}
+
+/** `loopback_only` means: open while nobody else can reach any listener (see "registration" in lantern.example.yaml). */
+export function isRegistrationOpen(config: Config): boolean {
+  if (config.registration === 'open') return true;
+  return config.registration === 'loopback_only' && config.listeners.every(({ address }) => isLoopback(address));
+}

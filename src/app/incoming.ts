@@ -1,0 +1,70 @@
+import { authenticateServer } from '../federation-in/authenticate.ts';
+import { createEduReceiver } from '../federation-in/edus.ts';
+import { createPduReceiver } from '../federation-in/pdus.ts';
+import type { RoomAccessDeps } from '../federation-in/room-access.ts';
+import type { RoomServer } from '../federation-in/room-server.ts';
+import { createHistoryServer } from '../federation-in/serve-history.ts';
+import { createKeyServer } from '../federation-in/serve-keys.ts';
+import { createQueryServer } from '../federation-in/serve-queries.ts';
+import { createTransactionReceiver } from '../federation-in/transaction.ts';
+import { eventRoutes } from '../http/federation/events.ts';
+import { inviteRoutes } from '../http/federation/invites.ts';
+import { joinRoutes } from '../http/federation/joins.ts';
+import { leaveRoutes } from '../http/federation/leaves.ts';
+import { queryRoutes } from '../http/federation/queries.ts';
+import { serverKeyRoutes } from '../http/federation/server-keys.ts';
+import { transactionRoutes } from '../http/federation/transactions.ts';
+import type { VerifyServer } from '../http/middleware/access.ts';
+import type { Route } from '../http/route.ts';
+import { isServerAllowed } from '../rooms/core/server-access.ts';
+import type { Surroundings } from './surroundings.ts';
+import { lanternVersion } from './version.ts';
+import type { Parts } from './wiring-parts.ts';
+
+export interface Incoming {
+  readonly routes: Route[];
+  readonly verifyServer: VerifyServer;
+}
+
+/** Everything that other servers call. Without federation there is nothing to call. */
+export function createIncoming(surroundings: Surroundings, parts: Parts): Incoming {
+  const { config, clock, log, signer } = surroundings;
+  const { storage, roster, outgoing, presence, typing, receipts } = parts;
+  const serverName = config.server_name;
+  const access: RoomAccessDeps = { storage, roster, serverName };
+  const edus = createEduReceiver({
+    receiveTyping: (origin, content) => typing.receiveTypingEdu(origin, content),
+    receiveReceipts: (origin, content) => receipts.receiveReceiptEdu(origin, content),
+    receivePresence: (origin, contents) => presence.receive(origin, contents),
+    isServerAllowed: (roomId, server) => isServerAllowed(storage, roomId, server),
+    log,
+  });
+  const pdus = createPduReceiver({ rooms: parts.rooms.receiver, log });
+  const transactions = createTransactionReceiver({ storage, pdus, edus, clock });
+  const rooms: RoomServer = { ...parts.rooms.server, ...createHistoryServer(access) };
+  const routes = [
+    ...serverKeyRoutes({
+      signedKeys: createKeyServer({ serverName, key: signer.key, clock }),
+      version: lanternVersion,
+    }),
+    ...transactionRoutes({ transactions }),
+    ...queryRoutes({ queries: createQueryServer({ serverName, storage }) }),
+    ...joinRoutes({ rooms }),
+    ...leaveRoutes({ rooms }),
+    ...inviteRoutes({ rooms }),
+    ...eventRoutes({ rooms, serverName, clock }),
+  ];
+  return {
+    routes: config.federation.enabled ? routes : [],
+    verifyServer: (request) =>
+      authenticateServer(
+        {
+          serverName,
+          findKey: (server, keyId, validAtMs) => outgoing.keyRing.getKey(server, keyId, validAtMs),
+          onHeard: (server) => outgoing.sender.serverIsBack(server),
+          clock,
+        },
+        request,
+      ),
+  };
+}

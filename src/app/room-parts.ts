@@ -1,0 +1,61 @@
+import { type Aliases, createAliases } from '../directory/aliases.ts';
+import { MatrixError } from '../matrix/errors.ts';
+import type { Presence } from '../presence/types.ts';
+import { createRooms, type Rooms } from '../rooms/rooms.ts';
+import type { Roster } from '../roster/roster.ts';
+import { signJson } from '../signing/sign-json.ts';
+import type { Storage } from '../storage/contract/storage.ts';
+import { positionOfSyncToken } from '../sync/token.ts';
+import type { Outgoing } from './outgoing.ts';
+import type { Surroundings } from './surroundings.ts';
+
+export interface RoomParts {
+  readonly rooms: Rooms;
+  readonly aliases: Aliases;
+}
+
+interface RoomNeighbours {
+  readonly storage: Storage;
+  readonly roster: Roster;
+  readonly outgoing: Outgoing;
+  readonly presence: Pick<Presence, 'rowsForAudienceChange'>;
+}
+
+/** Rooms and the directory, which ask each other: which rooms an alias leads to, and who may name a room. */
+export function createRoomParts(surroundings: Surroundings, neighbours: RoomNeighbours): RoomParts {
+  const { config, clock, log, random, signer } = surroundings;
+  const { storage, roster, outgoing, presence } = neighbours;
+  const serverName = config.server_name;
+  const rooms = createRooms({
+    storage,
+    clock,
+    log,
+    random,
+    serverName,
+    sign: (object) => signJson(object, signer),
+    roster,
+    requests: outgoing.requests,
+    flushOutgoing: (server) => outgoing.sender.flush(server),
+    verifySignatures: (checks) => outgoing.keyRing.verifyAll(checks),
+    defaultRoomVersion: config.rooms.default_version,
+    ports: {
+      findProfile: (userId) => storage.accounts.findProfile(userId),
+      rowsForAudienceChange: (steps) => presence.rowsForAudienceChange(steps),
+      resolveAlias: (alias) => aliases.resolve(alias).catch(undefinedWhenNotFound),
+      positionOfSyncToken,
+    },
+  });
+  const aliases = createAliases({
+    storage,
+    serverName,
+    roster,
+    requests: outgoing.requests,
+    ...rooms.aliasPorts,
+  });
+  return { rooms, aliases };
+}
+
+function undefinedWhenNotFound(error: unknown): undefined {
+  if (error instanceof MatrixError) return undefined;
+  throw error;
+}

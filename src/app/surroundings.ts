@@ -1,0 +1,16 @@
+import type { PasswordCost } from '../accounts/passwords.ts';
+import type { Clock } from '../base/clock.ts';
+import type { Log } from '../base/log.ts';
+import type { Random } from '../base/random.ts';
+import type { Signer } from '../signing/sign-json.ts';
+import type { Config } from './config/shape.ts';
+
+/** What every part of the server stands in: its settings, its name and key, time, randomness, the log. */
+export interface Surroundings {
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly signer: Signer;
+  readonly passwordCost?: PasswordCost;
+}

@@ -1,0 +1,28 @@
+import type { Accounts } from '../accounts/accounts.ts';
+import type { Aliases } from '../directory/aliases.ts';
+import type { ReadMarkers } from '../ephemeral/read-markers.ts';
+import type { Receipts } from '../ephemeral/receipts.ts';
+import type { Typing } from '../ephemeral/typing.ts';
+import type { FeedOfCommits } from '../feed/change-feed.ts';
+import type { Waiters } from '../feed/feed.ts';
+import type { Presence } from '../presence/types.ts';
+import type { Rooms } from '../rooms/rooms.ts';
+import type { MembershipIndex } from '../roster/membership-index.ts';
+import type { Storage } from '../storage/contract/storage.ts';
+import type { Outgoing } from './outgoing.ts';
+
+/** The parts that are joined here, for the other files of the wiring. */
+export interface Parts {
+  readonly storage: Storage;
+  readonly roster: MembershipIndex;
+  readonly feed: FeedOfCommits;
+  readonly waiters: Waiters;
+  readonly outgoing: Outgoing;
+  readonly presence: Presence;
+  readonly rooms: Rooms;
+  readonly aliases: Aliases;
+  readonly accounts: Accounts;
+  readonly typing: Typing;
+  readonly receipts: Receipts;
+  readonly readMarkers: ReadMarkers;
+}

@@ -1,0 +1,170 @@
+import { createAccounts } from '../accounts/accounts.ts';
+import { createReadMarkers } from '../ephemeral/read-markers.ts';
+import { createReceipts } from '../ephemeral/receipts.ts';
+import { createTyping } from '../ephemeral/typing.ts';
+import { createFeed } from '../feed/change-feed.ts';
+import { createWaiters } from '../feed/waiters.ts';
+import type { HttpAppDeps } from '../http/app.ts';
+import type { Presence } from '../presence/types.ts';
+import { MembershipIndex } from '../roster/membership-index.ts';
+import type { Roster } from '../roster/roster.ts';
+import type { Change } from '../storage/contract/changes.ts';
+import type { Storage } from '../storage/contract/storage.ts';
+import { createSync } from '../sync/sync.ts';
+import { createSyncWakes } from '../sync/wakes.ts';
+import { clientRoutes } from './client-routes.ts';
+import { isRegistrationOpen } from './config/shape.ts';
+import { createIncoming } from './incoming.ts';
+import { createOutgoing, type Outgoing } from './outgoing.ts';
+import { createPresenceOf } from './presence-parts.ts';
+import { createRoomParts } from './room-parts.ts';
+import type { Surroundings } from './surroundings.ts';
+import type { Parts } from './wiring-parts.ts';
+
+/** A whole server without its listeners. */
+export interface Lantern {
+  /** For each listener's application. */
+  readonly http: Omit<HttpAppDeps, 'listener'>;
+  readonly storage: Storage;
+  readonly roster: Roster;
+  readonly presence: Presence;
+  readonly outgoing: Outgoing;
+  /** Loads what lives in memory and takes up what was waiting. Before the listeners open. */
+  start(): Promise<void>;
+  /** Ends the long-polls, so that stopping does not wait for them. */
+  endWaits(): void;
+  /** Resolves when nothing that needs no further time is left to do; for tests. */
+  idle(): Promise<void>;
+  /** Writes down what is in memory. Storage is stopped by whoever opened it. */
+  stop(): Promise<void>;
+}
+
+/** Joins everything: the one place that shows who asks whom and who listens to what. */
+export async function createLantern(surroundings: Surroundings, storage: Storage): Promise<Lantern> {
+  const parts = await createParts(surroundings, storage);
+  const { roster, feed, waiters, outgoing, presence, typing, accounts } = parts;
+  listen(parts);
+  feed.addReaction(parts.rooms.profileReaction);
+  outgoing.sender.addSource(typing.source);
+  outgoing.sender.addSource(presence.source);
+  const sync = createSync({ storage, roster, waiters, typing, presence, clock: surroundings.clock });
+  const incoming = createIncoming(surroundings, parts);
+  const { clock, random, log } = surroundings;
+  return {
+    storage,
+    roster,
+    presence,
+    outgoing,
+    http: {
+      routes: [...clientRoutes(surroundings, parts, sync), ...incoming.routes],
+      authenticate: (token) => accounts.authenticate(token),
+      verifyServer: incoming.verifyServer,
+      onActivity: (requester) => presence.activity(requester),
+      onSeen: ({ userId, deviceId }, ip) => accounts.devices.touch(userId, deviceId, ip),
+      clock,
+      random,
+      log,
+    },
+    start: () => start(surroundings, parts),
+    endWaits: () => waiters.stop(),
+    idle: () => idle(parts),
+    stop: () => stop(parts),
+  };
+}
+
+async function createParts(surroundings: Surroundings, storage: Storage): Promise<Parts> {
+  const { config, clock, random, log, passwordCost } = surroundings;
+  const serverName = config.server_name;
+  const roster = new MembershipIndex({ serverName });
+  await roster.load(storage.rooms);
+  const feed = createFeed({ storage, clock, log });
+  const waiters = createWaiters({ clock });
+  const outgoing = createOutgoing(surroundings, storage);
+  const presence = createPresenceOf(surroundings, { storage, roster, waiters, outgoing });
+  const { rooms, aliases } = createRoomParts(surroundings, { storage, roster, outgoing, presence });
+  const accounts = createAccounts({
+    storage,
+    feed,
+    serverName,
+    registrationOpen: () => isRegistrationOpen(config),
+    queryRemoteProfile: outgoing.requests.queryProfile,
+    checkAccountData: presence.checkAccountData,
+    clock,
+    random,
+    log,
+    ...(passwordCost ? { passwordCost } : {}),
+  });
+  const typing = createTyping({
+    serverName,
+    roster,
+    poke: (destination) => outgoing.sender.poke(destination),
+    onChange: (roomId) => {
+      for (const userId of roster.connectedUsersIn(roomId)) waiters.wake(userId);
+    },
+    clock,
+    random,
+  });
+  const receipts = createReceipts({ serverName, storage, roster, clock });
+  const readMarkers = createReadMarkers({ storage, roster, receipts });
+  return {
+    storage,
+    roster,
+    feed,
+    waiters,
+    outgoing,
+    presence,
+    rooms,
+    aliases,
+    accounts,
+    typing,
+    receipts,
+    readMarkers,
+  };
+}
+
+/** After a commit: the roster first, so that nobody is addressed by facts older than the last acknowledged write. */
+function listen({ storage, roster, feed, waiters, presence, typing, outgoing }: Parts): void {
+  feed.onChanges((changes) => presence.onChanges(changes));
+  feed.onChanges((changes) => typing.onChanges(changes));
+  feed.onChanges(createSyncWakes({ roster, waiters }));
+  feed.onChanges((changes) => pokeDestinations(outgoing, changes));
+  storage.onCommit((changes) => {
+    roster.apply(changes);
+    feed.handle(changes);
+  });
+}
+
+function pokeDestinations({ sender }: Outgoing, changes: readonly Change[]): void {
+  for (const change of changes)
+    if (change.kind === 'outgoing') for (const destination of change.destinations) sender.poke(destination);
+}
+
+async function start({ config }: Surroundings, { outgoing, presence, feed }: Parts): Promise<void> {
+  await presence.start();
+  await feed.start();
+  await outgoing.health.start();
+  if (config.federation.enabled) await outgoing.sender.start();
+}
+
+/** One part's rest may be another's work, so it takes a round in which nobody had any. */
+async function idle({ feed, presence, rooms, outgoing, storage }: Parts): Promise<void> {
+  for (let position = -1; position !== storage.position(); ) {
+    position = storage.position();
+    await rooms.idle();
+    await feed.idle();
+    await presence.idle();
+    await outgoing.sender.idle();
+  }
+}
+
+async function stop({ waiters, feed, presence, rooms, accounts, typing, outgoing }: Parts): Promise<void> {
+  waiters.stop();
+  typing.stop();
+  await rooms.idle();
+  await feed.stop();
+  await outgoing.sender.stop();
+  await presence.stop();
+  await accounts.stop();
+  await outgoing.health.stop();
+  await outgoing.http.stop();
+}
