@@ -1,0 +1,182 @@
+import type { EventId, RoomId, UserId } from '../../src/matrix/ids.ts';
+import { type JsonObject, type StateKey, stateKeyOf } from '../../src/matrix/pdu.ts';
+import type { Row } from '../../src/storage/contract/commit.ts';
+import type { EventVerdict } from '../../src/storage/contract/events.ts';
+import type { SnapshotId } from '../../src/storage/contract/numbers.ts';
+import type { Membership } from '../../src/storage/contract/rooms.ts';
+import type { Storage } from '../../src/storage/contract/storage.ts';
+
+export interface BuiltEvent {
+  sender: string;
+  type: string;
+  content?: JsonObject;
+  stateKey?: string;
+  verdict?: EventVerdict;
+  /** Else the newest event of the room. */
+  prevEvents?: readonly string[];
+  transaction?: { deviceId: string; transactionId: string };
+}
+
+let rooms = 0;
+
+/**
+ * A room as rows, without keys, rules or resolution: what is said is stored. Each event is a commit of its own, as in the
+ * server, and the state is what the state events say, in their order.
+ */
+export class RoomBuilder {
+  readonly roomId: RoomId;
+  readonly #storage: Storage;
+  readonly #version: string;
+  #snapshot: SnapshotId | null = null;
+  #last: EventId | null = null;
+  #depth = 0;
+
+  private constructor(storage: Storage, roomId: string, version: string) {
+    this.#storage = storage;
+    this.roomId = roomId as RoomId;
+    this.#version = version;
+  }
+
+  /** A room with its create event, its creator joined, and a history visibility if one is asked for. */
+  static async create(
+    storage: Storage,
+    creator: string,
+    options: { roomId?: string; historyVisibility?: string } = {},
+  ): Promise<RoomBuilder> {
+    const version = '11';
+    rooms += 1;
+    const room = new RoomBuilder(storage, options.roomId ?? `!room${rooms}:a`, version);
+    await storage.commit({ rows: [{ kind: 'room', roomId: room.roomId, version }] });
+    await room.state(creator, 'm.room.create', { room_version: version });
+    await room.join(creator);
+    if (options.historyVisibility) {
+      await room.state(creator, 'm.room.history_visibility', { history_visibility: options.historyVisibility });
+    }
+    return room;
+  }
+
+  /** Stores one event; its id. */
+  async send(event: BuiltEvent): Promise<EventId> {
+    this.#depth += 1;
+    const eventId = `$${this.roomId.slice(1, this.roomId.indexOf(':'))}-${this.#depth}-${event.type}` as EventId;
+    const accepted = (event.verdict ?? 'accepted') === 'accepted';
+    const before = this.#snapshot ?? this.#storage.newSnapshotId();
+    const rows: Row[] = [];
+    if (this.#snapshot === null) {
+      rows.push({
+        kind: 'snapshot',
+        snapshotId: before,
+        roomId: this.roomId,
+        parent: null,
+        set: new Map(),
+        removed: [],
+      });
+    }
+    const isState = event.stateKey !== undefined && accepted;
+    const after = isState ? this.#storage.newSnapshotId() : before;
+    const set = new Map<StateKey, EventId>();
+    if (event.stateKey !== undefined && isState) {
+      set.set(stateKeyOf(event.type, event.stateKey), eventId);
+      rows.push({ kind: 'snapshot', snapshotId: after, roomId: this.roomId, parent: before, set, removed: [] });
+    }
+    rows.push(this.#eventRow(event, eventId, { before, after }));
+    if (isState) rows.push({ kind: 'current_state', roomId: this.roomId, snapshotId: after, set, removed: [] });
+    if (isState && event.type === 'm.room.member') rows.push(this.#membershipRow(event, eventId));
+    if (accepted) rows.push({ kind: 'extremities', roomId: this.roomId, eventIds: [eventId] });
+    await this.#commit(rows);
+    this.#snapshot = accepted ? after : before;
+    if (accepted) this.#last = eventId;
+    return eventId;
+  }
+
+  #eventRow(event: BuiltEvent, eventId: EventId, at: { before: SnapshotId; after: SnapshotId }): Row {
+    const sender = event.sender as UserId;
+    const { transaction } = event;
+    return {
+      kind: 'event',
+      verdict: event.verdict ?? 'accepted',
+      placement: 'timeline',
+      snapshotBefore: at.before,
+      snapshotAfter: at.after,
+      receivedAtMs: 1_700_000_000_000,
+      event: {
+        eventId,
+        roomId: this.roomId,
+        roomVersion: this.#version,
+        pdu: {
+          type: event.type,
+          sender,
+          room_id: this.roomId,
+          ...(event.stateKey === undefined ? {} : { state_key: event.stateKey }),
+          content: event.content ?? {},
+          depth: this.#depth,
+          origin_server_ts: 1_700_000_000_000,
+          prev_events: (event.prevEvents ?? (this.#last === null ? [] : [this.#last])) as EventId[],
+          auth_events: [],
+          hashes: { sha256: '' },
+          signatures: {},
+        },
+      },
+      ...(transaction
+        ? {
+            transaction: {
+              userId: sender,
+              deviceId: transaction.deviceId as never,
+              transactionId: transaction.transactionId,
+            },
+          }
+        : {}),
+    };
+  }
+
+  #membershipRow(event: BuiltEvent, eventId: EventId): Row {
+    return {
+      kind: 'membership',
+      roomId: this.roomId,
+      userId: event.stateKey as UserId,
+      membership: event.content?.membership as Membership,
+      eventId,
+      sender: event.sender as UserId,
+      displayname: null,
+      avatarUrl: null,
+    };
+  }
+
+  async #commit(rows: Row[]): Promise<void> {
+    const result = await this.#storage.commit({ rows });
+    if (result.outcome !== 'committed') throw new Error(`conflict: ${JSON.stringify(result.expectation)}`);
+  }
+
+  say(sender: string, body: string, more: Partial<BuiltEvent> = {}): Promise<EventId> {
+    return this.send({ sender, type: 'm.room.message', content: { msgtype: 'm.text', body }, ...more });
+  }
+
+  state(sender: string, type: string, content: JsonObject, stateKey = ''): Promise<EventId> {
+    return this.send({ sender, type, content, stateKey });
+  }
+
+  member(sender: string, userId: string, membership: Membership, more: JsonObject = {}): Promise<EventId> {
+    return this.state(sender, 'm.room.member', { membership, ...more }, userId);
+  }
+
+  join(userId: string, more: JsonObject = {}): Promise<EventId> {
+    return this.member(userId, userId, 'join', more);
+  }
+
+  leave(userId: string): Promise<EventId> {
+    return this.member(userId, userId, 'leave');
+  }
+
+  /** The current state becomes other than its events say, as state resolution does it: without an event. */
+  async resolveTo(type: string, eventId: EventId | null, stateKey = ''): Promise<void> {
+    const key = stateKeyOf(type, stateKey);
+    const snapshotId = this.#storage.newSnapshotId();
+    const set = new Map(eventId === null ? [] : [[key, eventId] as const]);
+    const removed = eventId === null ? [key] : [];
+    await this.#commit([
+      { kind: 'snapshot', snapshotId, roomId: this.roomId, parent: this.#snapshot, set, removed },
+      { kind: 'current_state', roomId: this.roomId, snapshotId, set, removed },
+    ]);
+    this.#snapshot = snapshotId;
+  }
+}

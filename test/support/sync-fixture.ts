@@ -1,0 +1,151 @@
+import { createWaiters } from '../../src/feed/waiters.ts';
+import type { DeviceId, RoomId, UserId } from '../../src/matrix/ids.ts';
+import type { ServerName } from '../../src/matrix/server-name.ts';
+import type { PresencePart } from '../../src/presence/types.ts';
+import { MembershipIndex } from '../../src/roster/membership-index.ts';
+import type { Storage } from '../../src/storage/contract/storage.ts';
+import type { TypingReads } from '../../src/sync/stream.ts';
+import { createSync, type Sync, type SyncRequest } from '../../src/sync/sync.ts';
+import { createSyncWakes } from '../../src/sync/wakes.ts';
+import { ManualClock } from './manual-clock.ts';
+import { openTestStorage } from './storage.ts';
+
+/** Typing that a test sets by hand. */
+export class HandTyping implements TypingReads {
+  epoch = 'e1';
+  #number = 0;
+  readonly #lists = new Map<RoomId, { users: UserId[]; changed: number }>();
+
+  number(): number {
+    return this.#number;
+  }
+
+  set(roomId: RoomId, ...users: string[]): void {
+    this.#number += 1;
+    this.#lists.set(roomId, { users: users as UserId[], changed: this.#number });
+  }
+
+  listTyping(roomId: RoomId): readonly UserId[] {
+    return this.#lists.get(roomId)?.users ?? [];
+  }
+
+  *roomsChangedSince(number: number): Iterable<RoomId> {
+    for (const [roomId, { changed }] of this.#lists) if (changed > number) yield roomId;
+  }
+}
+
+type PresenceRead = Parameters<PresencePart['read']>[0];
+
+/** Presence that says what a test lets it say, and remembers what it was asked. */
+export class HandPresence implements PresencePart {
+  readonly begun: unknown[] = [];
+  readonly reads: PresenceRead[] = [];
+  running = 0;
+  #updates: { subject: string; text: string }[] = [];
+
+  reset(): void {
+    this.begun.length = 0;
+    this.reads.length = 0;
+    this.#updates = [];
+  }
+
+  tell(subject: string): void {
+    this.#updates.push({ subject, text: JSON.stringify({ type: 'm.presence', sender: subject, content: {} }) });
+  }
+
+  begin(request: Parameters<PresencePart['begin']>[0]): () => void {
+    this.begun.push(request);
+    this.running += 1;
+    return () => {
+      this.running -= 1;
+    };
+  }
+
+  async read(request: PresenceRead): Promise<{ events: string[]; token: string }> {
+    this.reads.push(request);
+    const after = request.since === null ? 0 : Number(request.since);
+    const fresh = this.#updates.slice(after).filter(({ subject }) => request.accepts(subject as UserId));
+    const token = fresh.length > 0 ? String(this.#updates.length) : (request.since ?? '0');
+    return { events: fresh.map(({ text }) => text), token };
+  }
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: a test reads whatever was answered
+export type Body = any;
+
+type AskedSync = Partial<Omit<SyncRequest, 'requester' | 'filter'>> & { device?: string; filter?: unknown };
+
+/** Everything that sync stands on, real but for typing and presence. */
+export class SyncFixture {
+  readonly storage: Storage;
+  readonly clock: ManualClock;
+  readonly roster: MembershipIndex;
+  readonly typing = new HandTyping();
+  readonly presence = new HandPresence();
+  readonly wake: (userId: string) => void;
+  readonly text: Sync;
+  #people = 0;
+
+  private constructor(storage: Storage, clock: ManualClock) {
+    this.storage = storage;
+    this.clock = clock;
+    this.roster = new MembershipIndex({ serverName: 'a' as ServerName });
+    const waiters = createWaiters({ clock });
+    this.wake = (userId) => waiters.wake(userId as UserId);
+    const wakes = createSyncWakes({ roster: this.roster, waiters });
+    storage.onCommit((changes) => {
+      this.roster.apply(changes);
+      wakes(changes);
+    });
+    const { roster, typing, presence } = this;
+    this.text = createSync({ storage, roster, waiters, typing, presence, clock });
+  }
+
+  static async open(): Promise<SyncFixture> {
+    const clock = new ManualClock();
+    return new SyncFixture(await openTestStorage(clock), clock);
+  }
+
+  request(userId: string, asked: AskedSync = {}): SyncRequest {
+    const { device = 'DEVICE', filter, ...rest } = asked;
+    return {
+      requester: { userId: userId as UserId, deviceId: device as DeviceId },
+      since: null,
+      timeoutMs: 0,
+      fullState: false,
+      setPresence: 'online',
+      setPresenceWritten: false,
+      filter: filter === undefined ? null : typeof filter === 'string' ? filter : JSON.stringify(filter),
+      useStateAfter: false,
+      signal: new AbortController().signal,
+      ...rest,
+    };
+  }
+
+  /** For a test that shares the storage with others: nothing from before, and people nobody has met. */
+  freshPeople(): { alice: string; bob: string; carol: string } {
+    this.presence.reset();
+    this.#people += 1;
+    const n = this.#people;
+    return { alice: `@alice${n}:a`, bob: `@bob${n}:a`, carol: `@carol${n}:b` };
+  }
+
+  /** One answer, parsed. */
+  async sync(userId: string, asked: AskedSync = {}): Promise<Body> {
+    return JSON.parse(await this.text(this.request(userId, asked)));
+  }
+
+  accountData(userId: string, type: string, content: Record<string, unknown>, roomId: RoomId | null = null) {
+    return this.storage.commit({
+      rows: [{ kind: 'account_data', userId: userId as UserId, roomId, type, content }],
+    });
+  }
+}
+
+/** What tells the events of a list apart: the body of messages, else type and state key, of people the bare name. */
+export function brief(events: Body[]): string[] {
+  return events.map(
+    (event) =>
+      event.content?.body ?? [event.type, event.state_key?.replace(/^@(\D+)\d*:.*$/, '$1')].filter(Boolean).join(' '),
+  );
+}
