@@ -18,6 +18,8 @@ export const eventTypes = {
   pinnedEvents: 'm.room.pinned_events',
   thirdPartyInvite: 'm.room.third_party_invite',
   redaction: 'm.room.redaction',
+  /** Had a meaning for the server until room version 5. */
+  aliases: 'm.room.aliases',
   message: 'm.room.message',
   encrypted: 'm.room.encrypted',
   reaction: 'm.reaction',

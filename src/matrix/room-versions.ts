@@ -6,8 +6,30 @@ import { assert } from '../base/assert.ts';
  */
 export interface RoomVersion {
   readonly id: string;
-  /** Which fields of an event survive a redaction, and with it what hashes, ids and signatures cover. */
-  readonly redaction: 'v9' | 'v11';
+  /**
+   * Where an event's id comes from. `given`: the server that makes the event chooses it (`event_id`), and events refer to each other by pairs of
+   * id and reference hash (event formats 1 and 2). `hash`: the reference hash in the standard alphabet of Base64. `url_safe_hash`: in the other one.
+   */
+  readonly eventIds: 'given' | 'hash' | 'url_safe_hash';
+  /** Which fields of an event survive a redaction, and with it what hashes, ids and signatures cover. Named for the version that brought it. */
+  readonly redaction: 'v1' | 'v6' | 'v8' | 'v9' | 'v11';
+  /** Events hold no number but integers from -(2^53)+1 to 2^53-1, written as such. */
+  readonly strictIntegers: boolean;
+  /** A signature counts only if its key was valid when the event was made. */
+  readonly enforcesKeyValidity: boolean;
+  /** `m.room.aliases` events have an authorisation rule of their own. */
+  readonly aliasesRule: boolean;
+  /** A redaction is an event that its sender must be allowed to make, by power or by the domain of its target's id. Later, whether it is obeyed is asked apart. */
+  readonly redactionRule: boolean;
+  /** The `notifications` of power levels are guarded like `events`. */
+  readonly guardsNotificationLevels: boolean;
+  /** Power levels are integers; before, strings that hold one are read as it. */
+  readonly integerPowerLevels: boolean;
+  readonly knocking: boolean;
+  /** The join rule `restricted`. */
+  readonly restrictedJoins: boolean;
+  /** The join rule `knock_restricted`. */
+  readonly knockRestrictedJoins: boolean;
   /** `content`: `creator` in the create event's content, which must be there. `sender`: whoever sent it. */
   readonly creatorFrom: 'content' | 'sender';
   /** Creators, `additional_creators` among them, stand above every power level. */
@@ -18,7 +40,7 @@ export interface RoomVersion {
   readonly roomIdFormat: 'opaque' | 'create_hash';
   /** Whether events name the create event among their `auth_events`; where not, the room id stands for it. */
   readonly createIsAuthEvent: boolean;
-  readonly stateResolution: 'v2' | 'v2.1';
+  readonly stateResolution: 'v1' | 'v2' | 'v2.1';
   /**
    * What the 255 of a `type`, `state_key` and the like are counted in when an event comes from elsewhere. Servers counted code points before
    * version 11, and to refuse what is part of such a room would part us from it.
@@ -26,23 +48,52 @@ export interface RoomVersion {
   readonly keyLengthIn: 'code_points' | 'bytes';
 }
 
-// Versions 1 to 9 go here, each as the one before plus what it changed. What they need besides what stands above: state
-// resolution v1 (1), event ids chosen by the server (1, 2) and with the standard alphabet (3), key validity not enforced (1 to 4),
-// numbers that are not strict integers (1 to 5), m.room.aliases rules and redaction lists (1 to 5), power levels as strings
-// (1 to 9), no `notifications` rule (1 to 5), no knocking (1 to 6), no restricted joins (1 to 7), and the redaction list that
-// drops `join_authorised_via_users_server` (8).
-
-const version10: RoomVersion = {
-  id: '10',
-  redaction: 'v9',
+const version1: RoomVersion = {
+  id: '1',
+  eventIds: 'given',
+  redaction: 'v1',
+  strictIntegers: false,
+  enforcesKeyValidity: false,
+  aliasesRule: true,
+  redactionRule: true,
+  guardsNotificationLevels: false,
+  integerPowerLevels: false,
+  knocking: false,
+  restrictedJoins: false,
+  knockRestrictedJoins: false,
   creatorFrom: 'content',
   privilegedCreators: false,
   redactsIn: 'event',
   roomIdFormat: 'opaque',
   createIsAuthEvent: true,
-  stateResolution: 'v2',
+  stateResolution: 'v1',
   keyLengthIn: 'code_points',
 };
+
+const version2: RoomVersion = { ...version1, id: '2', stateResolution: 'v2' };
+
+const version3: RoomVersion = { ...version2, id: '3', eventIds: 'hash', redactionRule: false };
+
+const version4: RoomVersion = { ...version3, id: '4', eventIds: 'url_safe_hash' };
+
+const version5: RoomVersion = { ...version4, id: '5', enforcesKeyValidity: true };
+
+const version6: RoomVersion = {
+  ...version5,
+  id: '6',
+  redaction: 'v6',
+  strictIntegers: true,
+  aliasesRule: false,
+  guardsNotificationLevels: true,
+};
+
+const version7: RoomVersion = { ...version6, id: '7', knocking: true };
+
+const version8: RoomVersion = { ...version7, id: '8', redaction: 'v8', restrictedJoins: true };
+
+const version9: RoomVersion = { ...version8, id: '9', redaction: 'v9' };
+
+const version10: RoomVersion = { ...version9, id: '10', integerPowerLevels: true, knockRestrictedJoins: true };
 
 const version11: RoomVersion = {
   ...version10,
@@ -63,7 +114,20 @@ const version12: RoomVersion = {
 };
 
 const versions: ReadonlyMap<string, RoomVersion> = new Map(
-  [version10, version11, version12].map((version) => [version.id, version]),
+  [
+    version1,
+    version2,
+    version3,
+    version4,
+    version5,
+    version6,
+    version7,
+    version8,
+    version9,
+    version10,
+    version11,
+    version12,
+  ].map((version) => [version.id, version]),
 );
 
 /** Oldest first. */

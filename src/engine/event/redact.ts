@@ -11,8 +11,8 @@ interface RedactionList {
   keepsSignedInvite: boolean;
 }
 
-// Room versions 9 and 10, "Redactions".
-const v9: RedactionList = {
+// Room versions 1 to 5, "Redactions".
+const v1: RedactionList = {
   fields: [
     'event_id',
     'type',
@@ -31,9 +31,9 @@ const v9: RedactionList = {
     'membership',
   ],
   content: {
-    [eventTypes.member]: ['membership', 'join_authorised_via_users_server'],
+    [eventTypes.member]: ['membership'],
     [eventTypes.create]: ['creator'],
-    [eventTypes.joinRules]: ['join_rule', 'allow'],
+    [eventTypes.joinRules]: ['join_rule'],
     [eventTypes.powerLevels]: [
       'ban',
       'events',
@@ -44,9 +44,23 @@ const v9: RedactionList = {
       'users',
       'users_default',
     ],
+    [eventTypes.aliases]: ['aliases'],
     [eventTypes.historyVisibility]: ['history_visibility'],
   },
   keepsSignedInvite: false,
+};
+
+// Room version 6: "All significant meaning for m.room.aliases has been removed from the redaction algorithm."
+const v6: RedactionList = { ...v1, content: { ...v1.content, [eventTypes.aliases]: [] } };
+
+// Room version 8: "The m.room.join_rules event now keeps `allow` in addition to other keys in content when being redacted."
+const v8: RedactionList = { ...v6, content: { ...v6.content, [eventTypes.joinRules]: ['join_rule', 'allow'] } };
+
+// Room version 9: "The m.room.member event now keeps `join_authorised_via_users_server` in addition to other keys in content when being
+// redacted."
+const v9: RedactionList = {
+  ...v8,
+  content: { ...v8.content, [eventTypes.member]: ['membership', 'join_authorised_via_users_server'] },
 };
 
 // Room version 11: "The top-level `origin`, `membership`, and `prev_state` properties are no longer protected from redaction. The
@@ -63,7 +77,7 @@ const v11: RedactionList = {
   keepsSignedInvite: true,
 };
 
-const lists: Readonly<Record<RoomVersion['redaction'], RedactionList>> = { v9, v11 };
+const lists: Readonly<Record<RoomVersion['redaction'], RedactionList>> = { v1, v6, v8, v9, v11 };
 
 /**
  * The event with nothing left but what its room version protects (room versions, "Redactions"). Its id, its signatures and its
