@@ -1,6 +1,7 @@
 import type { Waiters } from '../feed/feed.ts';
 import { createPresence } from '../presence/presence.ts';
-import type { Presence, PresenceSettings } from '../presence/types.ts';
+import type { PresenceSettings } from '../presence/settings.ts';
+import type { Presence } from '../presence/types.ts';
 import type { Roster } from '../roster/roster.ts';
 import type { Storage } from '../storage/contract/storage.ts';
 import type { Config } from './config/shape.ts';

@@ -10,22 +10,23 @@ import type { ServerName } from '../matrix/server-name.ts';
 import type { Roster } from '../roster/roster.ts';
 import type { Row } from '../storage/contract/commit.ts';
 import type { Storage } from '../storage/contract/storage.ts';
-import { AudienceRows } from './audience-rows.ts';
-import type { Copy } from './copies.ts';
-import { Dispatcher } from './dispatcher.ts';
-import { createFacts, type Ground } from './facts.ts';
-import { Inboxes } from './inbox.ts';
-import { Past } from './past.ts';
-import { Reader } from './reader.ts';
-import type { ReceiverDeps } from './receiver.ts';
-import { RemoteSubjects } from './remote-subjects.ts';
-import { RoomSizes } from './room-sizes.ts';
-import { RulesOfUsers } from './rules.ts';
-import { Servers } from './servers.ts';
-import { Sights } from './sight.ts';
-import { PresenceTokens } from './token.ts';
-import { Tracker } from './tracker.ts';
-import { defaultPresenceSettings, type PresenceSettings, type Shown } from './types.ts';
+import { AudienceRows } from './change/audience-rows.ts';
+import { Dispatcher } from './change/dispatcher.ts';
+import type { Copy } from './core/copies.ts';
+import { createFacts, type Ground } from './core/facts.ts';
+import { Past } from './core/past.ts';
+import { RoomSizes } from './core/room-sizes.ts';
+import { RulesOfUsers } from './core/rules.ts';
+import type { Shown } from './core/shown.ts';
+import { Tracker } from './own/tracker.ts';
+import { Inboxes } from './reading/inbox.ts';
+import { Reader } from './reading/reader.ts';
+import { Sights } from './reading/sight.ts';
+import { PresenceTokens } from './reading/token.ts';
+import { CopyStore } from './receiving/copy-store.ts';
+import type { ReceiverDeps } from './receiving/receiver.ts';
+import { Servers } from './sending/servers.ts';
+import { defaultPresenceSettings, type PresenceSettings } from './settings.ts';
 
 export interface PresenceDeps {
   serverName: ServerName;
@@ -49,7 +50,7 @@ export function createParts(deps: PresenceDeps) {
     ...common,
     onChange: (userId, before) => dispatcher.tell(userId, isComing(before, tracker.find(userId)?.shown)),
   });
-  const remote = new RemoteSubjects({
+  const remote = new CopyStore({
     ...common,
     isOpen: common.settings.enabled && common.settings.inbound,
     onExpired: (subject, before) =>

@@ -2,12 +2,12 @@ import type { Timer } from '../base/clock.ts';
 import { RateLimit } from '../base/rate-limit.ts';
 import { limitExceeded, notFound } from '../matrix/errors.ts';
 import type { UserId } from '../matrix/ids.ts';
-import { lossesKeptMs } from './audience-rows.ts';
+import { lossesKeptMs } from './change/audience-rows.ts';
+import { createReactions } from './change/reactions.ts';
+import { narrowForSettings } from './change/settings-change.ts';
 import { commitRows, createParts, type Parts, type PresenceDeps } from './parts.ts';
-import { createReactions } from './reactions.ts';
-import { receivePresence } from './receiver.ts';
-import { presenceStatus } from './render.ts';
-import { narrowForSettings } from './settings-change.ts';
+import { presenceStatus } from './reading/render.ts';
+import { receivePresence } from './receiving/receiver.ts';
 import type { Presence, PresencePart, SyncBegin } from './types.ts';
 
 const pruneEveryMs = 86_400_000;

@@ -7,68 +7,6 @@ import type { Change } from '../storage/contract/changes.ts';
 import type { Row } from '../storage/contract/commit.ts';
 import type { MembershipStep } from '../storage/contract/presence.ts';
 
-/** Every time, window and switch of presence. All times are milliseconds. */
-export interface PresenceSettings {
-  readonly enabled: boolean;
-  /** Whether other servers' updates are taken in. */
-  readonly inbound: boolean;
-  /** Whether updates are sent to other servers. What they hold already is taken back when this is switched off. */
-  readonly outbound: boolean;
-  /** Rooms that share nothing, whatever their members' configs say. */
-  readonly excludedRooms: readonly RoomId[];
-  /** A room with more joined members shares nothing until it is below 80 % of this. Null: no limit. */
-  readonly largestRoom: number | null;
-  readonly currentlyActiveMs: number;
-  readonly idleAfterMs: number;
-  readonly offlineAfterMs: number;
-  /** How long users who were online at the last stop may take to come back before they are reported offline. */
-  readonly restartGraceMs: number;
-  /** How long further presence for a destination waits after an update; grows with their number up to the second. */
-  readonly windowMs: number;
-  readonly windowMaxMs: number;
-  readonly keepAliveMinMs: number;
-  readonly keepAliveMaxMs: number;
-  /** A remote subject who is not offline is taken to be, this long after the last update. */
-  readonly copyExpiresMs: number;
-  readonly putsPerMinute: number;
-}
-
-export const defaultPresenceSettings: PresenceSettings = {
-  enabled: true,
-  inbound: true,
-  outbound: true,
-  excludedRooms: [],
-  largestRoom: null,
-  currentlyActiveMs: 60_000,
-  idleAfterMs: 300_000,
-  offlineAfterMs: 30_000,
-  restartGraceMs: 45_000,
-  windowMs: 1_000,
-  windowMaxMs: 30_000,
-  keepAliveMinMs: 1_200_000,
-  keepAliveMaxMs: 1_500_000,
-  copyExpiresMs: 1_800_000,
-  putsPerMinute: 60,
-};
-
-/** What there is to see of somebody. Never changed in place: a new value is a change. */
-export interface Shown {
-  readonly state: PresenceState;
-  readonly statusMsg: string | null;
-  readonly currentlyActive: boolean;
-}
-
-export const shownOffline: Shown = { state: 'offline', statusMsg: null, currentlyActive: false };
-
-/** Offline without a status: what is shown of a member never seen, and what has no words to be taken back. */
-export function isBlank(shown: Shown): boolean {
-  return shown.state === 'offline' && shown.statusMsg === null;
-}
-
-export function isSameShown(a: Shown, b: Shown): boolean {
-  return a.state === b.state && a.statusMsg === b.statusMsg && a.currentlyActive === b.currentlyActive;
-}
-
 /** One set_presence of a sync. */
 export interface SyncBegin {
   readonly userId: UserId;

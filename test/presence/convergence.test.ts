@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { RoomId, UserId } from '../../src/matrix/ids.ts';
-import type { PresenceSettings } from '../../src/presence/types.ts';
+import type { PresenceSettings } from '../../src/presence/settings.ts';
 import { type Client, here, room, there, user, World } from '../support/presence-world.ts';
 import { propertyRuns } from '../support/property-runs.ts';
 

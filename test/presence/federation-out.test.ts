@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { canonicalJson } from '../../src/base/canonical-json.ts';
 import type { UserId } from '../../src/matrix/ids.ts';
 import type { ServerName } from '../../src/matrix/server-name.ts';
-import type { PresenceSettings } from '../../src/presence/types.ts';
+import type { PresenceSettings } from '../../src/presence/settings.ts';
 import { acceptAll, big, joinMany, many } from '../support/presence-crowd.ts';
 import { here, room, there, user, World } from '../support/presence-world.ts';
 

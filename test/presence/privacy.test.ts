@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { UserId } from '../../src/matrix/ids.ts';
 import type { JsonObject } from '../../src/matrix/pdu.ts';
 import { sharingConfigType, sharingConfigTypeUnstable } from '../../src/matrix/presence.ts';
-import type { PresenceSettings } from '../../src/presence/types.ts';
+import type { PresenceSettings } from '../../src/presence/settings.ts';
 import { type Client, here, room, there, user, World } from '../support/presence-world.ts';
 
 const alice = user('alice');

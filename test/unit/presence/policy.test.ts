@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { RoomId, UserId } from '../../../src/matrix/ids.ts';
 import { serverOfUser } from '../../../src/matrix/ids.ts';
 import type { ServerName } from '../../../src/matrix/server-name.ts';
-import { createFacts } from '../../../src/presence/facts.ts';
+import { createFacts } from '../../../src/presence/core/facts.ts';
 import { decide, maySee, type PolicyFacts, sharesWithWholeServer } from '../../../src/presence/policy.ts';
 import { compileRules, parseSharingConfig, type SharingConfig } from '../../../src/presence/sharing-config.ts';
 

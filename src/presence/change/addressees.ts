@@ -1,0 +1,29 @@
+import type { UserId } from '../../matrix/ids.ts';
+import type { ServerName } from '../../matrix/server-name.ts';
+import type { Narrowing } from '../../storage/contract/presence.ts';
+import type { Shown } from '../core/shown.ts';
+
+/** The inbox of a connected viewer, as those write to it who tell of changes. */
+export interface ViewerInbox {
+  /** Something about the subject waits to be fetched. */
+  has(subject: UserId): boolean;
+  /** False: it is known to the viewer already. `gained`: not a change of the subject but of who sees them. */
+  putUpdate(subject: UserId, gained?: Shown): boolean;
+  putLoss(subject: UserId): boolean;
+}
+
+export interface ViewerInboxes {
+  /** Undefined for a viewer who is not connected. */
+  find(viewer: UserId): ViewerInbox | undefined;
+}
+
+/** What other servers are to be told, as those mark it who tell of changes. */
+export interface ServerMarks {
+  mark(destination: ServerName, subject: UserId, how: { readonly urgent: boolean; readonly resend: boolean }): void;
+  isMarked(destination: ServerName, subject: UserId): boolean;
+  /** The durable bit is set: whatever the destination holds of the subject is taken back first. */
+  narrow(narrowing: Narrowing): void;
+  isNarrowed(destination: ServerName, subject: UserId): boolean;
+  /** Whether somebody who has just gained sight is covered by what the destination holds already. */
+  covers(destination: ServerName, subject: UserId): boolean;
+}

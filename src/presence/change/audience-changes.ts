@@ -1,0 +1,246 @@
+import { breathe } from '../../base/breathe.ts';
+import type { Waiters } from '../../feed/feed.ts';
+import { type RoomId, serverOfUser, type UserId } from '../../matrix/ids.ts';
+import type { ServerName } from '../../matrix/server-name.ts';
+import type { Roster } from '../../roster/roster.ts';
+import { compareOnServer, type Moment } from '../core/audience.ts';
+import { findGoverning } from '../core/copies.ts';
+import { createFacts, type Ground, newDifference, withDifference } from '../core/facts.ts';
+import { type Past, type PastChange, undoIn } from '../core/past.ts';
+import { isBlank } from '../core/shown.ts';
+import type { LocalSubjects, RemoteSubjects } from '../core/subjects.ts';
+import { maySee } from '../policy.ts';
+import type { ServerMarks, ViewerInboxes } from './addressees.ts';
+
+export interface AudienceChangesDeps {
+  serverName: ServerName;
+  tracker: Pick<LocalSubjects, 'find'>;
+  remote: Pick<RemoteSubjects, 'has' | 'copiesOf' | 'dropViewers' | 'remove'>;
+  roster: Pick<
+    Roster,
+    | 'roomsOf'
+    | 'usersIn'
+    | 'localUsersIn'
+    | 'serversIn'
+    | 'usersOfServerIn'
+    | 'serversSharingWith'
+    | 'shareRoom'
+    | 'isConnected'
+    | 'connectedUsersIn'
+  >;
+  ground: Ground;
+  past: Pick<Past, 'differenceBefore' | 'next'>;
+  inboxes: ViewerInboxes;
+  servers: Pick<ServerMarks, 'mark' | 'covers' | 'isNarrowed'>;
+  waiters: Pick<Waiters, 'wake'>;
+  now(): number;
+  isLocal(userId: UserId): boolean;
+  /** Everybody connected who shares a room with the subject, and the subject. */
+  listConnected(subject: UserId): Promise<ReadonlySet<UserId>>;
+  /** The subject's state changed while the fan-out was busy: who sees them may not know it yet. */
+  changedLately(subject: UserId): boolean;
+  /** A narrowing that no commit brought with it: facts moved between the decision and its commit. */
+  narrow(destination: ServerName, subject: UserId): Promise<void>;
+}
+
+/** A change of audience whose turn has come. */
+export interface AudienceJob {
+  readonly change: PastChange;
+  readonly number: number;
+  /** The oldest change that was not handed out when this one came: what viewers were told may be as old as that. */
+  readonly from: number;
+}
+
+/** How it was before the oldest change that waits. */
+interface Start {
+  readonly from: number;
+  /** The number of changes when this was looked at. */
+  readonly seen: number;
+  readonly moment: Moment;
+  /** By room, who was in it then and is not now. */
+  readonly gone: ReadonlyMap<RoomId, readonly UserId[]>;
+}
+
+/** Whose turn it is is compared with two moments: two changes may do what neither does alone, or undo each other. */
+interface Turn {
+  /** Without this change alone, and before the oldest that waited with it. */
+  readonly befores: readonly Moment[];
+  readonly gone: Start['gone'];
+}
+
+/** Tells of one change of audience after the other: asks the policy before and after, and addresses inboxes and marks. */
+export class AudienceChanges {
+  readonly #deps: AudienceChangesDeps;
+  readonly #now: Moment;
+  #start: Start | undefined;
+
+  constructor(deps: AudienceChangesDeps) {
+    this.#deps = deps;
+    this.#now = momentOf(deps.ground);
+  }
+
+  async tell({ change, number, from }: AudienceJob): Promise<void> {
+    const start = this.#startAt(from);
+    const befores = [start.moment];
+    if (from !== number) {
+      const without = newDifference();
+      undoIn(without, change);
+      befores.push(momentOf(withDifference(this.#deps.ground, without)));
+    }
+    const turn: Turn = { befores, gone: start.gone };
+    if (change.kind === 'rules') await this.#tellOfRules(change.userId, turn);
+    else if (change.kind === 'membership') await this.#tellOfMembership(change, turn);
+    else await this.#tellOfRoom(change.roomId, turn);
+  }
+
+  /** Made once for all changes that came at once: a large room may be joined by thousands in one commit. */
+  #startAt(from: number): Start {
+    const { past, ground } = this.#deps;
+    if (this.#start?.from === from && this.#start.seen === past.next) return this.#start;
+    const difference = past.differenceBefore(from);
+    const gone = new Map<RoomId, UserId[]>();
+    for (const [userId, rooms] of difference.joined) {
+      for (const [roomId, joined] of rooms) {
+        if (!joined) continue;
+        const users = gone.get(roomId);
+        if (users) users.push(userId);
+        else gone.set(roomId, [userId]);
+      }
+    }
+    this.#start = { from, seen: past.next, moment: momentOf(withDifference(ground, difference)), gone };
+    return this.#start;
+  }
+
+  async #tellOfRules(subject: UserId, turn: Turn): Promise<void> {
+    await this.#compareLocal(subject, await this.#deps.listConnected(subject), turn);
+    for (const server of this.#deps.roster.serversSharingWith(subject))
+      await this.#compareServer(subject, server, turn);
+  }
+
+  /** It counts, or not any more. Also elsewhere: who was seen by a whole server because all their rooms counted is not now. */
+  async #tellOfRoom(roomId: RoomId, turn: Turn): Promise<void> {
+    const { roster } = this.#deps;
+    for (const subject of [...roster.localUsersIn(roomId)]) {
+      if (!this.#deps.tracker.find(subject)) continue;
+      await this.#compareLocal(subject, [...roster.connectedUsersIn(roomId)], turn);
+      for (const server of roster.serversSharingWith(subject)) await this.#compareServer(subject, server, turn);
+    }
+  }
+
+  /** Only the pairs of the one who joined or left, with those who are in the room or left it meanwhile. */
+  async #tellOfMembership({ userId, roomId }: Extract<PastChange, { kind: 'membership' }>, turn: Turn): Promise<void> {
+    const { roster, isLocal, remote } = this.#deps;
+    const gone = turn.gone.get(roomId) ?? [];
+    const connected = [...roster.connectedUsersIn(roomId), ...gone.filter((user) => roster.isConnected(user))];
+    if (isLocal(userId)) {
+      await this.#compareLocal(userId, connected, turn);
+      await this.#compareAsViewer(userId, [...roster.usersIn(roomId), ...gone], turn);
+      for (const server of [...roster.serversIn(roomId)]) await this.#compareServer(userId, server, turn);
+      return;
+    }
+    const ours = [...roster.localUsersIn(roomId), ...gone.filter(isLocal)];
+    if (remote.has(userId)) await this.#compareRemote(userId, ours, turn);
+    await this.#compareRemoteViewer(userId, ours, turn);
+  }
+
+  async #compareAsViewer(viewer: UserId, subjects: readonly UserId[], turn: Turn): Promise<void> {
+    const { roster, tracker, remote, isLocal } = this.#deps;
+    const isConnected = roster.isConnected(viewer);
+    let count = 0;
+    for (const subject of subjects) {
+      count += 1;
+      if (count % 100 === 0) await breathe();
+      if (subject === viewer) continue;
+      if (!isLocal(subject)) {
+        if (remote.has(subject)) await this.#compareRemote(subject, [viewer], turn);
+      } else if (isConnected && tracker.find(subject)) await this.#compareLocal(subject, [viewer], turn);
+    }
+  }
+
+  async #compareLocal(subject: UserId, viewers: Iterable<UserId>, turn: Turn): Promise<void> {
+    const { inboxes, tracker, waiters } = this.#deps;
+    let count = 0;
+    for (const viewer of viewers) {
+      count += 1;
+      if (count % 100 === 0) await breathe();
+      const presence = tracker.find(subject);
+      const inbox = inboxes.find(viewer);
+      if (!presence || !inbox || viewer === subject) continue;
+      const sees = maySee(subject, viewer, this.#now.facts);
+      if (turn.befores.every(({ facts }) => maySee(subject, viewer, facts) === sees)) continue;
+      // Nothing to say of somebody who is not there, and is known not to be.
+      const isKnown = !inbox.has(subject) && !this.#deps.changedLately(subject);
+      if (isBlank(presence.shown) && (sees || isKnown)) continue;
+      const isNews = sees ? inbox.putUpdate(subject, presence.shown) : inbox.putLoss(subject);
+      if (isNews) waiters.wake(viewer);
+    }
+  }
+
+  async #compareRemote(subject: UserId, viewers: readonly UserId[], turn: Turn): Promise<void> {
+    const { remote, inboxes, waiters, now, roster } = this.#deps;
+    const lost: UserId[] = [];
+    let count = 0;
+    for (const viewer of viewers) {
+      count += 1;
+      if (count % 100 === 0) await breathe();
+      const shares = roster.shareRoom(subject, viewer);
+      if (turn.befores.every(({ facts }) => facts.shareRoom(subject, viewer) === shares)) continue;
+      if (!shares) lost.push(viewer);
+      const copy = findGoverning(remote.copiesOf(subject), viewer, now());
+      const inbox = inboxes.find(viewer);
+      if (!copy || !inbox) continue;
+      if (shares ? inbox.putUpdate(subject, copy.shown) : inbox.putLoss(subject)) waiters.wake(viewer);
+    }
+    if (lost.length === 0) return;
+    // The server itself says so, and drops the copy, without waiting for the other one.
+    if (this.#isSharedWithUs(subject)) remote.dropViewers(subject, lost);
+    else remote.remove(subject);
+  }
+
+  #isSharedWithUs(subject: UserId): boolean {
+    const { roster } = this.#deps;
+    return [...roster.roomsOf(subject)].some((roomId) => roster.localUsersIn(roomId).size > 0);
+  }
+
+  async #compareServer(subject: UserId, server: ServerName, turn: Turn): Promise<void> {
+    const { serverName, roster } = this.#deps;
+    if (server === serverName || !this.#deps.tracker.find(subject)) return;
+    let [gained, lost] = [false, false];
+    for (const before of turn.befores) {
+      const compared = await compareOnServer(roster, { subject, server }, { before, after: this.#now });
+      gained ||= compared.gained;
+      lost ||= compared.lost;
+    }
+    await this.#tellServer(subject, server, { gained, lost });
+  }
+
+  /** A user of another server joined or left: what they gained or lost of our users in that room. */
+  async #compareRemoteViewer(viewer: UserId, subjects: readonly UserId[], turn: Turn): Promise<void> {
+    const server = serverOfUser(viewer);
+    let count = 0;
+    for (const subject of subjects) {
+      count += 1;
+      if (count % 100 === 0) await breathe();
+      if (!this.#deps.tracker.find(subject)) continue;
+      const sees = maySee(subject, viewer, this.#now.facts);
+      if (turn.befores.every(({ facts }) => maySee(subject, viewer, facts) === sees)) continue;
+      await this.#tellServer(subject, server, { gained: sees, lost: !sees });
+    }
+  }
+
+  async #tellServer(
+    subject: UserId,
+    server: ServerName,
+    { gained, lost }: { readonly gained: boolean; readonly lost: boolean },
+  ): Promise<void> {
+    const { servers, tracker } = this.#deps;
+    if (lost && !servers.isNarrowed(server, subject)) await this.#deps.narrow(server, subject);
+    const presence = tracker.find(subject);
+    if (!gained || !presence || isBlank(presence.shown) || servers.covers(server, subject)) return;
+    servers.mark(server, subject, { urgent: false, resend: true });
+  }
+}
+
+function momentOf(ground: Ground): Moment {
+  return { facts: createFacts(ground), roomsOf: (user) => ground.roomsOf(user) };
+}

@@ -1,0 +1,183 @@
+import type { Background } from '../../base/background.ts';
+import { breathe } from '../../base/breathe.ts';
+import type { UserId } from '../../matrix/ids.ts';
+import { type Copy, findGoverning } from '../core/copies.ts';
+import { createFacts } from '../core/facts.ts';
+import type { PastChange } from '../core/past.ts';
+import { isBlank, isSameShown, shownOffline } from '../core/shown.ts';
+import { maySee, type PolicyFacts } from '../policy.ts';
+import { AudienceChanges, type AudienceChangesDeps, type AudienceJob } from './audience-changes.ts';
+
+/** Changes of audience that wait; who would add to them is made to wait by `room()`. */
+const jobsMax = 1_000;
+
+export interface DispatcherDeps extends Omit<AudienceChangesDeps, 'listConnected' | 'changedLately'> {
+  background: Background;
+}
+
+type Job = { readonly at: number } & ({ kind: 'told'; subject: UserId } | ({ kind: 'audience' } & AudienceJob));
+
+/**
+ * The fan-out worker: takes what changed, one change after the other, asks the policy for connected viewers and for servers,
+ * and addresses inboxes and marks. In slices; what is handed out meanwhile asks the policy itself.
+ */
+export class Dispatcher {
+  readonly #deps: DispatcherDeps;
+  readonly #now: PolicyFacts;
+  readonly #audienceChanges: AudienceChanges;
+  #jobs: Job[] = [];
+  /** Subjects who wait to be told about, with whether it is urgent elsewhere. */
+  readonly #told = new Map<UserId, boolean>();
+  /** Numbers of the changes of audience that are not handed out, oldest first. */
+  #unfinished: number[] = [];
+  /** Who changed since there was last nothing to hand out. */
+  readonly #changed = new Set<UserId>();
+  #running: Promise<void> | undefined;
+  #lagMs = 0;
+
+  constructor(deps: DispatcherDeps) {
+    this.#deps = deps;
+    this.#now = createFacts(deps.ground);
+    this.#audienceChanges = new AudienceChanges({
+      ...deps,
+      listConnected: (subject) => this.#listConnected(subject),
+      changedLately: (subject) => this.#changed.has(subject),
+    });
+  }
+
+  /** The subject's own state changed. Several changes before their turn are one. */
+  tell(subject: UserId, urgent: boolean): void {
+    const waiting = this.#told.get(subject);
+    this.#told.set(subject, urgent || (waiting ?? false));
+    this.#changed.add(subject);
+    if (waiting === undefined) this.#add({ kind: 'told', subject, at: this.#deps.now() });
+  }
+
+  /** Something that the policy is made of changed; `change` holds what it was before, and has this number in the past. */
+  compare(change: PastChange, number: number): void {
+    const [from = number] = this.#unfinished;
+    this.#unfinished.push(number);
+    this.#add({ kind: 'audience', change, number, from, at: this.#deps.now() });
+  }
+
+  /** What other servers told of these subjects changed at `since`; nobody is woken before all of it is addressed. */
+  async tellReceived(before: ReadonlyMap<UserId, readonly Copy[]>, since: number): Promise<void> {
+    const woken = new Set<UserId>();
+    for (const [subject, copies] of before) {
+      const present = this.#deps.remote.copiesOf(subject);
+      if (present === copies) continue;
+      for (const viewer of await this.#listConnected(subject)) {
+        if (this.#addressReceived(subject, viewer, { before: copies, after: present })) woken.add(viewer);
+      }
+    }
+    this.#noteLag(since);
+    for (const viewer of woken) this.#deps.waiters.wake(viewer);
+  }
+
+  /** The longest that it has ever taken from a change until all whom it concerns were addressed. */
+  get lagMs(): number {
+    return this.#lagMs;
+  }
+
+  #noteLag(since: number): void {
+    this.#lagMs = Math.max(this.#lagMs, this.#deps.now() - since);
+  }
+
+  /** Resolves when there is room for another change of audience. */
+  async room(): Promise<void> {
+    while (this.#jobs.length >= jobsMax && this.#running !== undefined) await this.#running;
+  }
+
+  async idle(): Promise<void> {
+    while (this.#running !== undefined) await this.#running;
+  }
+
+  #add(job: Job): void {
+    this.#jobs.push(job);
+    if (this.#running === undefined) this.#start();
+  }
+
+  #start(): void {
+    let finish = (): void => {};
+    this.#running = new Promise((resolve) => {
+      finish = resolve;
+    });
+    const started = this.#deps.background.run('hand out presence', () =>
+      this.#drain().finally(() => {
+        this.#running = undefined;
+        // Came at the last moment, or stood behind a job that failed.
+        if (this.#jobs.length > 0) this.#start();
+        else this.#changed.clear();
+        finish();
+      }),
+    );
+    if (started) return;
+    this.#running = undefined;
+    this.#jobs = [];
+    this.#unfinished = [];
+    this.#told.clear();
+    this.#changed.clear();
+    finish();
+  }
+
+  async #drain(): Promise<void> {
+    // Outside the stack of whoever changed something: a listener of commits must not wait.
+    await Promise.resolve();
+    for (let next = this.#jobs.shift(); next !== undefined; next = this.#jobs.shift()) {
+      await this.#do(next);
+      this.#noteLag(next.at);
+      await breathe();
+    }
+  }
+
+  async #do(job: Job): Promise<void> {
+    if (job.kind === 'told') {
+      const urgent = this.#told.get(job.subject) ?? false;
+      this.#told.delete(job.subject);
+      await this.#tellNow(job.subject, urgent);
+      return;
+    }
+    try {
+      await this.#audienceChanges.tell(job);
+    } finally {
+      this.#unfinished.shift();
+    }
+  }
+
+  async #tellNow(subject: UserId, urgent: boolean): Promise<void> {
+    const { inboxes, waiters, roster, servers } = this.#deps;
+    for (const viewer of await this.#listConnected(subject)) {
+      if (!maySee(subject, viewer, this.#now)) continue;
+      if (inboxes.find(viewer)?.putUpdate(subject)) waiters.wake(viewer);
+    }
+    for (const server of roster.serversSharingWith(subject)) servers.mark(server, subject, { urgent, resend: false });
+  }
+
+  /** Everybody connected who shares a room with the subject, and the subject. */
+  async #listConnected(subject: UserId): Promise<ReadonlySet<UserId>> {
+    const { roster } = this.#deps;
+    const viewers = new Set<UserId>();
+    if (roster.isConnected(subject)) viewers.add(subject);
+    for (const roomId of [...roster.roomsOf(subject)]) {
+      const connected = roster.connectedUsersIn(roomId);
+      if (connected.size > 100) await breathe();
+      for (const viewer of connected) viewers.add(viewer);
+    }
+    return viewers;
+  }
+
+  #addressReceived(
+    subject: UserId,
+    viewer: UserId,
+    copies: { readonly before: readonly Copy[]; readonly after: readonly Copy[] },
+  ): boolean {
+    const inbox = this.#deps.inboxes.find(viewer);
+    if (!inbox) return false;
+    const now = this.#deps.now();
+    // What has just expired was seen until now.
+    const was = findGoverning(copies.before, viewer, Number.NEGATIVE_INFINITY)?.shown ?? shownOffline;
+    const is = findGoverning(copies.after, viewer, now)?.shown ?? shownOffline;
+    if (isSameShown(was, is)) return false;
+    return isBlank(is) ? inbox.putLoss(subject) : inbox.putUpdate(subject);
+  }
+}

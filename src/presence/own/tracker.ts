@@ -1,0 +1,347 @@
+import { assert } from '../../base/assert.ts';
+import type { Background } from '../../base/background.ts';
+import { breathe } from '../../base/breathe.ts';
+import type { Clock, Timer } from '../../base/clock.ts';
+import type { DeviceId, UserId } from '../../matrix/ids.ts';
+import type { PresenceState } from '../../matrix/presence.ts';
+import type { PresenceDeviceRow, PresenceRow } from '../../storage/contract/presence.ts';
+import type { Storage } from '../../storage/contract/storage.ts';
+import { isSameShown, type Shown, shownOffline } from '../core/shown.ts';
+import type { LocalPresence, LocalSubjects } from '../core/subjects.ts';
+import { Sweeper } from '../core/sweeper.ts';
+import type { PresenceSettings } from '../settings.ts';
+import type { SyncBegin } from '../types.ts';
+import {
+  actOnDevice,
+  aggregate,
+  beginSync,
+  type Device,
+  endSync,
+  type Grace,
+  isForgettable,
+  newDevice,
+  putDevice,
+} from './machine.ts';
+
+/** Devices of one user that are remembered; beyond it the one longest unseen is forgotten. */
+const devicesMax = 100;
+/** A user's timers and activity are written at most this often. */
+const writeEveryMs = 60_000;
+/** The first change of a while is written sooner: who was told of it must be told of its end, also after a crash. */
+const writeSoonMs = 1_000;
+const rowsPerCommit = 500;
+const pageSize = 1_000;
+
+interface Subject extends LocalPresence {
+  shown: Shown;
+  activeAt: number | null;
+  changedAt: number;
+  changedAtMs: number;
+  devices: Map<DeviceId, Device>;
+  grace: Grace | null;
+  writtenAt: number;
+}
+
+export interface TrackerDeps {
+  storage: Pick<Storage, 'commit'> & { presence: Pick<Storage['presence'], 'listAll'> };
+  clock: Clock;
+  settings: PresenceSettings;
+  background: Background;
+  /** Somebody changed in a way that others can see. `before` is what they saw. */
+  onChange(userId: UserId, before: Shown): void;
+}
+
+/** The presence of our own users: devices, timers, what is written. Says what changed; who learns of it is not its business. */
+export class Tracker implements LocalSubjects {
+  readonly #deps: TrackerDeps;
+  readonly #subjects = new Map<UserId, Subject>();
+  readonly #deadlines: Sweeper<UserId>;
+  readonly #unwritten = new Set<UserId>();
+  /** Whose PUT is not known to be stored. */
+  readonly #unconfirmed = new Set<UserId>();
+  #writeTimer: Timer | undefined;
+  #writeAt = Number.POSITIVE_INFINITY;
+  #stopped = false;
+
+  constructor(deps: TrackerDeps) {
+    this.#deps = deps;
+    this.#deadlines = new Sweeper({ clock: deps.clock, onDue: (userId) => this.#recompute(userId) });
+  }
+
+  /** Users who were online get a grace to come back; nobody stays online for ever. */
+  async load(): Promise<void> {
+    let after: UserId | null = null;
+    for (;;) {
+      const page: PresenceRow[] = await this.#deps.storage.presence.listAll(after, pageSize);
+      for (const row of page) this.#restore(row);
+      await breathe();
+      const last = page.at(-1);
+      if (!last || page.length < pageSize) return;
+      after = last.userId;
+    }
+  }
+
+  /** Undefined for a user who never had a presence. */
+  find(userId: UserId): LocalPresence | undefined {
+    return this.#subjects.get(userId);
+  }
+
+  /** Everybody who has a record, offline or not. */
+  subjects(): IterableIterator<UserId> {
+    return this.#subjects.keys();
+  }
+
+  get size(): number {
+    return this.#subjects.size;
+  }
+
+  begin(sync: SyncBegin): () => void {
+    const { clock, settings } = this.#deps;
+    const now = clock.monotonic();
+    if (sync.setPresence !== 'offline') this.#getSubject(sync.userId).grace = null;
+    this.#update(sync.userId, sync.deviceId, (device) => beginSync(device, sync, { now, timers: settings }));
+    let open = sync.setPresence !== 'offline';
+    return () => {
+      if (!open) return;
+      open = false;
+      const device = this.#subjects.get(sync.userId)?.devices.get(sync.deviceId);
+      if (!device || device.syncs === 0) return;
+      this.#update(sync.userId, sync.deviceId, (current) => endSync(current, clock.monotonic()));
+    };
+  }
+
+  activity(userId: UserId, deviceId: DeviceId): void {
+    this.#update(userId, deviceId, (device) => actOnDevice(device, this.#deps.clock.monotonic()));
+  }
+
+  /** Resolves when what changed is stored. */
+  async put(
+    userId: UserId,
+    deviceId: DeviceId,
+    word: { state: PresenceState; statusMsg: string | null },
+  ): Promise<void> {
+    const now = this.#deps.clock.monotonic();
+    const subject = this.#getSubject(userId);
+    const stored = JSON.stringify([subject.shown.state, subject.shown.statusMsg, deviceRows(subject)]);
+    subject.grace = null;
+    this.#update(userId, deviceId, (device) => putDevice(device, word.state, now), word.statusMsg);
+    const { state, statusMsg } = subject.shown;
+    const isChange = JSON.stringify([state, statusMsg, deviceRows(subject)]) !== stored;
+    // An equal PUT does not promise what the one before it has not stored yet.
+    if (!isChange && !this.#unconfirmed.has(userId)) return;
+    this.#unconfirmed.add(userId);
+    await this.#write([userId]);
+    this.#unconfirmed.delete(userId);
+  }
+
+  /** Ends the device at once. */
+  deviceGone(userId: UserId, deviceId: DeviceId): void {
+    const subject = this.#subjects.get(userId);
+    if (!subject) return;
+    subject.grace = null;
+    if (subject.devices.delete(deviceId)) this.#markUnwritten(userId);
+    this.#recompute(userId);
+  }
+
+  /** Ends all devices and forgets status and activity. The row is for the caller to remove. */
+  remove(userId: UserId): void {
+    const subject = this.#subjects.get(userId);
+    if (!subject) return;
+    subject.devices.clear();
+    subject.grace = null;
+    subject.activeAt = null;
+    this.#recompute(userId, null);
+    this.#unwritten.delete(userId);
+  }
+
+  /** Writes what is due, waits for it, and lets no timer fire any more. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#deadlines.stop();
+    this.#writeTimer?.clear();
+    await this.#write([...this.#unwritten]);
+  }
+
+  /** Epoch milliseconds of the last activity, 0 for never. */
+  lastActiveAtMs(presence: LocalPresence): number {
+    const { clock } = this.#deps;
+    return presence.activeAt === null ? 0 : Math.round(clock.now() - (clock.monotonic() - presence.activeAt));
+  }
+
+  /** Whether others may hold something of this user that is to be taken back: shown now, or so lately that it has not expired. */
+  mayBeHeld(presence: LocalPresence, forMs: number): boolean {
+    const { state, statusMsg } = presence.shown;
+    if (state !== 'offline' || statusMsg !== null) return true;
+    return this.#deps.clock.monotonic() - presence.changedAt < forMs;
+  }
+
+  #getSubject(userId: UserId): Subject {
+    let subject = this.#subjects.get(userId);
+    if (!subject) {
+      subject = {
+        shown: shownOffline,
+        activeAt: null,
+        changedAt: Number.NEGATIVE_INFINITY,
+        changedAtMs: 0,
+        devices: new Map(),
+        grace: null,
+        writtenAt: Number.NEGATIVE_INFINITY,
+      };
+      this.#subjects.set(userId, subject);
+    }
+    return subject;
+  }
+
+  #update(userId: UserId, deviceId: DeviceId, change: (device: Device) => Device, statusMsg?: string | null): void {
+    if (this.#stopped) return;
+    const subject = this.#getSubject(userId);
+    const before = subject.devices.get(deviceId);
+    const after = change(before ?? newDevice(this.#deps.clock.monotonic()));
+    // In order of last use, so that the first one is the one longest unseen.
+    subject.devices.delete(deviceId);
+    subject.devices.set(deviceId, after);
+    const words = before === undefined ? undefined : wordsOf(before);
+    if (wordsOf(after) !== words && (after.put !== null || after.hidden || before?.hidden)) this.#markUnwritten(userId);
+    this.#forgetDevices(subject);
+    this.#recompute(userId, statusMsg);
+  }
+
+  #recompute(userId: UserId, statusMsg?: string | null): void {
+    const subject = this.#subjects.get(userId);
+    if (!subject || this.#stopped) return;
+    const { clock, settings } = this.#deps;
+    const now = clock.monotonic();
+    if (subject.grace !== null && subject.grace.until <= now) subject.grace = null;
+    const next = aggregate({ ...subject, devices: subject.devices.values() }, now, settings);
+    if (next.activeAt !== subject.activeAt) {
+      subject.activeAt = next.activeAt;
+      this.#markUnwritten(userId);
+    }
+    this.#deadlines.set(userId, next.nextAt ?? undefined);
+    const before = subject.shown;
+    const shown: Shown = {
+      state: next.state,
+      statusMsg: statusMsg === undefined ? before.statusMsg : statusMsg,
+      currentlyActive: next.currentlyActive,
+    };
+    if (isSameShown(before, shown)) return;
+    subject.shown = shown;
+    subject.changedAt = now;
+    subject.changedAtMs = clock.now();
+    this.#markUnwritten(userId);
+    this.#deps.onChange(userId, before);
+  }
+
+  #forgetDevices(subject: Subject): void {
+    if (subject.devices.size <= 1) return;
+    const now = this.#deps.clock.monotonic();
+    for (const [deviceId, device] of subject.devices) {
+      if (
+        isForgettable(device, now, this.#deps.settings) ||
+        (subject.devices.size > devicesMax && device.syncs === 0)
+      ) {
+        subject.devices.delete(deviceId);
+      }
+    }
+  }
+
+  #restore(row: PresenceRow): void {
+    const { clock, settings } = this.#deps;
+    const now = clock.monotonic();
+    const until = now + settings.restartGraceMs;
+    const wasThere = row.state !== 'offline';
+    const devices = row.devices.flatMap((stored): [DeviceId, Device][] => {
+      const { deviceId, ...words } = stored;
+      const carried = words.put === 'online' || words.put === 'unavailable' ? words.put : null;
+      const hidden = words.put === 'offline' || words.synced === 'offline';
+      if (!hidden && !wasThere) return [];
+      const device = {
+        ...newDevice(until - settings.offlineAfterMs),
+        ...words,
+        carried: wasThere ? carried : null,
+        hidden,
+      };
+      return [[deviceId, device]];
+    });
+    this.#subjects.set(row.userId, {
+      shown: { state: row.state, statusMsg: row.statusMsg, currentlyActive: row.currentlyActive },
+      activeAt: row.lastActiveAtMs === 0 ? null : now - Math.max(0, clock.now() - row.lastActiveAtMs),
+      changedAt: now - Math.max(0, clock.now() - row.changedAtMs),
+      changedAtMs: row.changedAtMs,
+      devices: new Map(devices),
+      grace: wasThere ? { state: row.state, until } : null,
+      writtenAt: Number.NEGATIVE_INFINITY,
+    });
+    if (wasThere) this.#deadlines.set(row.userId, now);
+  }
+
+  #markUnwritten(userId: UserId): void {
+    this.#unwritten.add(userId);
+    this.#armWrite(this.#writeDueAt(userId));
+  }
+
+  #writeDueAt(userId: UserId): number {
+    const writtenAt = this.#subjects.get(userId)?.writtenAt ?? Number.NEGATIVE_INFINITY;
+    return Math.max(this.#deps.clock.monotonic() + writeSoonMs, writtenAt + writeEveryMs);
+  }
+
+  #armWrite(at: number): void {
+    if (this.#stopped || at >= this.#writeAt) return;
+    this.#writeTimer?.clear();
+    this.#writeAt = at;
+    this.#writeTimer = this.#deps.clock.setTimer(at - this.#deps.clock.monotonic(), () => this.#writeDue());
+  }
+
+  #writeDue(): void {
+    this.#writeAt = Number.POSITIVE_INFINITY;
+    const now = this.#deps.clock.monotonic();
+    const due: UserId[] = [];
+    for (const userId of this.#unwritten) {
+      const writtenAt = this.#subjects.get(userId)?.writtenAt ?? Number.NEGATIVE_INFINITY;
+      if (writtenAt + writeEveryMs <= now) due.push(userId);
+      else this.#armWrite(writtenAt + writeEveryMs);
+    }
+    this.#deps.background.run('write presence', () => this.#write(due));
+  }
+
+  async #write(userIds: readonly UserId[]): Promise<void> {
+    for (let start = 0; start < userIds.length; start += rowsPerCommit) {
+      const some = userIds.slice(start, start + rowsPerCommit);
+      for (const userId of some) this.#unwritten.delete(userId);
+      const rows = some.flatMap((userId) => this.#rowOf(userId) ?? []);
+      if (rows.length === 0) continue;
+      try {
+        const result = await this.#deps.storage.commit({ rows });
+        assert(result.outcome === 'committed', 'presence expects nothing');
+      } catch (error) {
+        for (const userId of some) this.#markUnwritten(userId);
+        throw error;
+      }
+    }
+  }
+
+  #rowOf(userId: UserId): ({ kind: 'presence' } & PresenceRow) | undefined {
+    const subject = this.#subjects.get(userId);
+    if (!subject) return undefined;
+    subject.writtenAt = this.#deps.clock.monotonic();
+    return {
+      kind: 'presence',
+      userId,
+      ...subject.shown,
+      lastActiveAtMs: this.lastActiveAtMs(subject),
+      changedAtMs: subject.changedAtMs,
+      devices: deviceRows(subject),
+    };
+  }
+}
+
+/** The devices whose last word must outlive the process. */
+function deviceRows(subject: Subject): PresenceDeviceRow[] {
+  return [...subject.devices].flatMap(([deviceId, { put, fresh, synced, written, hidden }]) =>
+    put !== null || hidden ? [{ deviceId, put, fresh, synced, written }] : [],
+  );
+}
+
+function wordsOf({ put, fresh, synced, written, hidden }: Device): string {
+  return `${put} ${fresh} ${synced} ${written} ${hidden}`;
+}

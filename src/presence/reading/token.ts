@@ -1,0 +1,39 @@
+import type { Clock } from '../../base/clock.ts';
+import type { Random } from '../../base/random.ts';
+
+/**
+ * The presence part of a sync token: the run of the process, the wall clock at its start, and the number of what this viewer
+ * was last given, which holds how old the process was then.
+ */
+export type ParsedToken =
+  | { readonly epoch: 'ours'; readonly number: number; readonly elapsedMs: number; readonly givenAtMs: number }
+  /** 0 for a token that nobody here wrote. */
+  | { readonly epoch: 'other'; readonly givenAtMs: number };
+
+const pattern = /^p([0-9]{1,15})e([0-9]{1,10})n([0-9]{1,16})$/;
+/** A number counts microseconds of the age of the process, or runs ahead of them by one for each entry. */
+export const numbersPerMs = 1_000;
+
+export class PresenceTokens {
+  readonly #startedAtMs: number;
+  readonly #epoch: string;
+
+  constructor(deps: { clock: Clock; random: Random }) {
+    this.#startedAtMs = Math.round(deps.clock.now() - deps.clock.monotonic());
+    this.#epoch = `p${this.#startedAtMs}e${deps.random.int(2 ** 31)}n`;
+  }
+
+  encode(number: number): string {
+    return `${this.#epoch}${number}`;
+  }
+
+  parse(text: string): ParsedToken {
+    const [, startedAt, , digits] = pattern.exec(text) ?? [];
+    const number = Number(digits);
+    if (digits === undefined || !Number.isSafeInteger(number)) return { epoch: 'other', givenAtMs: 0 };
+    const elapsedMs = number / numbersPerMs;
+    const givenAtMs = Number(startedAt) + Math.floor(elapsedMs);
+    if (text !== `${this.#epoch}${number}`) return { epoch: 'other', givenAtMs };
+    return { epoch: 'ours', number, elapsedMs, givenAtMs };
+  }
+}

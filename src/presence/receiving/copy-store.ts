@@ -1,0 +1,320 @@
+import { assert } from '../../base/assert.ts';
+import type { Background } from '../../base/background.ts';
+import { breathe } from '../../base/breathe.ts';
+import type { Clock, Timer } from '../../base/clock.ts';
+import type { UserId } from '../../matrix/ids.ts';
+import type { Roster } from '../../roster/roster.ts';
+import type { PresenceCopyRow } from '../../storage/contract/presence.ts';
+import type { Storage } from '../../storage/contract/storage.ts';
+import {
+  applyUpdate,
+  type Copy,
+  everybody,
+  findGoverning,
+  isExpired,
+  isSameCoverage,
+  readRecipients,
+  withoutViewers,
+} from '../core/copies.ts';
+import type { Span } from '../core/past.ts';
+import { isBlank } from '../core/shown.ts';
+import type { RemoteSubjects } from '../core/subjects.ts';
+import { Sweeper } from '../core/sweeper.ts';
+
+/** Subjects who share no room with us (yet: their presence may be faster than their join). The oldest go first. */
+const strangersMax = 5_000;
+/** What copies were is known exactly so many changes back; before that, which viewers they governed at some time or other. */
+const pastMax = 4;
+const versionsMax = 8;
+const pageSize = 1_000;
+const subjectsPerCommit = 200;
+/** Renewals are written at most this often. */
+const writeEveryMs = 60_000;
+/** How long it is remembered that a subject was seen here at all, so that an old client can be told that they are not. */
+const recordKeptMs = 30 * 86_400_000;
+
+interface Version {
+  readonly until: number;
+  readonly copies: readonly Copy[];
+}
+
+interface SubjectRecord {
+  copies: readonly Copy[];
+  /** What the copies were until when, oldest first. */
+  past: Version[];
+  /** Before that: each that there was, with when it last was. */
+  older: Version[];
+  /** Before it, it is not known what they were. */
+  knownSince: number;
+}
+
+export interface CopyStoreDeps {
+  storage: Pick<Storage, 'commit'> & { presence: Pick<Storage['presence'], 'listCopies'> };
+  roster: Pick<Roster, 'roomsOf' | 'shareRoom'>;
+  clock: Clock;
+  background: Background;
+  /** Whether others' presence is taken in at all. If not, what was held is let go: nothing would take it back. */
+  isOpen: boolean;
+  /** A copy expired; `before` is what there was. */
+  onExpired(subject: UserId, before: readonly Copy[]): void;
+}
+
+/** What we hold of subjects of other servers: with whom it was addressed to, and until when. */
+export class CopyStore implements RemoteSubjects {
+  readonly #deps: CopyStoreDeps;
+  readonly #subjects = new Map<UserId, SubjectRecord>();
+  readonly #strangers = new Set<UserId>();
+  readonly #expiry: Sweeper<UserId>;
+  readonly #unwritten = new Set<UserId>();
+  #writeTimer: Timer | undefined;
+  #stopped = false;
+
+  constructor(deps: CopyStoreDeps) {
+    this.#deps = deps;
+    this.#expiry = new Sweeper({ clock: deps.clock, onDue: (subject) => this.#expire(subject) });
+  }
+
+  async load(): Promise<void> {
+    let after: { subject: UserId; sequence: number } | null = null;
+    for (;;) {
+      const page: PresenceCopyRow[] = await this.#deps.storage.presence.listCopies(after, pageSize);
+      for (const row of page) this.#restore(row);
+      await breathe();
+      const last = page.at(-1);
+      if (!last || page.length < pageSize) break;
+      after = { subject: last.subject, sequence: last.sequence };
+    }
+    for (const [subject, record] of this.#subjects) {
+      if (this.#deps.isOpen || record.copies.length === 0) this.#expire(subject);
+      else this.remove(subject);
+    }
+  }
+
+  /** Whether anything was ever told of this subject, also if nothing of it is left. */
+  has(subject: UserId): boolean {
+    return this.#subjects.has(subject);
+  }
+
+  subjects(): IterableIterator<UserId> {
+    return this.#subjects.keys();
+  }
+
+  get size(): number {
+    return this.#subjects.size;
+  }
+
+  copiesOf(subject: UserId): readonly Copy[] {
+    return this.#subjects.get(subject)?.copies ?? [];
+  }
+
+  /** Whether what was held at some time between those two told this viewer anything; undefined when that is forgotten. */
+  governedIn(subject: UserId, viewer: UserId, { from, to }: Span): boolean | undefined {
+    const record = this.#subjects.get(subject);
+    if (!record) return false;
+    if (from <= record.knownSince) return undefined;
+    const versions = record.older.flatMap(({ until, copies }) => (until >= from ? [copies] : []));
+    let since = record.older.at(-1)?.until ?? Number.NEGATIVE_INFINITY;
+    for (const { until, copies } of [...record.past, { until: Number.POSITIVE_INFINITY, copies: record.copies }]) {
+      if (since <= to && until >= from) versions.push(copies);
+      since = until;
+    }
+    return versions.some((copies) => findGoverning(copies, viewer, from) !== undefined);
+  }
+
+  /** What this viewer may see of the subject now. */
+  findVisible(subject: UserId, viewer: UserId): Copy | undefined {
+    const record = this.#subjects.get(subject);
+    if (!record || record.copies.length === 0) return undefined;
+    const copy = findGoverning(record.copies, viewer, this.#deps.clock.monotonic());
+    return copy && this.#deps.roster.shareRoom(subject, viewer) ? copy : undefined;
+  }
+
+  /** False: equal to what was held, only its time is new. */
+  apply(subject: UserId, update: Omit<Copy, 'changedAt'>): boolean {
+    const record = this.#getRecord(subject);
+    const { copies, renewed } = applyUpdate(record.copies, update);
+    if (renewed) {
+      record.copies = copies;
+      this.#setExpiry(subject, copies);
+      this.#markUnwritten(subject);
+    } else {
+      this.#replace(subject, record, copies);
+    }
+    return !renewed;
+  }
+
+  /** These viewers share no room with the subject any more. */
+  dropViewers(subject: UserId, viewers: readonly UserId[]): void {
+    const record = this.#subjects.get(subject);
+    if (!record) return;
+    const copies = withoutViewers(record.copies, viewers, this.#deps.clock.monotonic());
+    if (copies === record.copies) return;
+    this.#replace(subject, record, copies);
+    this.#markUnwritten(subject);
+  }
+
+  /** The subject shares no room with anybody here any more. */
+  remove(subject: UserId): void {
+    const record = this.#subjects.get(subject);
+    if (!record) return;
+    this.#replace(subject, record, []);
+    this.#markUnwritten(subject);
+    this.#addStranger(subject);
+  }
+
+  /** The subject has joined a room here: what was told of them before is worth keeping. */
+  keep(subject: UserId): void {
+    if (this.#strangers.delete(subject)) this.#markUnwritten(subject);
+  }
+
+  /** Resolves when these are stored as they are now. */
+  async write(subjects: readonly UserId[]): Promise<void> {
+    for (let start = 0; start < subjects.length; start += subjectsPerCommit) {
+      const some = subjects.slice(start, start + subjectsPerCommit);
+      for (const subject of some) this.#unwritten.delete(subject);
+      const rows = some.map((subject) => ({
+        kind: 'presence_copies' as const,
+        subject,
+        copies: this.#isKept(subject) ? this.#rowsOf(subject) : [],
+      }));
+      try {
+        const result = await this.#deps.storage.commit({ rows });
+        assert(result.outcome === 'committed', 'presence expects nothing');
+      } catch (error) {
+        for (const subject of some) this.#markUnwritten(subject);
+        throw error;
+      }
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#expiry.stop();
+    this.#writeTimer?.clear();
+    await this.write([...this.#unwritten]);
+  }
+
+  #getRecord(subject: UserId): SubjectRecord {
+    let record = this.#subjects.get(subject);
+    if (!record) {
+      record = { copies: [], past: [], older: [], knownSince: Number.NEGATIVE_INFINITY };
+      this.#subjects.set(subject, record);
+    }
+    if (this.#deps.roster.roomsOf(subject).size > 0) this.#strangers.delete(subject);
+    else this.#addStranger(subject);
+    return record;
+  }
+
+  #addStranger(subject: UserId): void {
+    this.#strangers.add(subject);
+    if (this.#strangers.size <= strangersMax) return;
+    for (const oldest of this.#strangers) {
+      this.#strangers.delete(oldest);
+      // Who has joined a room since is no stranger any more.
+      if (this.#deps.roster.roomsOf(oldest).size > 0) continue;
+      this.#subjects.delete(oldest);
+      this.#expiry.set(oldest, undefined);
+      return;
+    }
+  }
+
+  #replace(subject: UserId, record: SubjectRecord, copies: readonly Copy[]): void {
+    record.past.push({ until: this.#deps.clock.monotonic(), copies: record.copies });
+    if (record.past.length > pastMax) forgetOrder(record);
+    record.copies = copies;
+    this.#setExpiry(subject, copies);
+  }
+
+  #setExpiry(subject: UserId, copies: readonly Copy[]): void {
+    let first = Number.POSITIVE_INFINITY;
+    for (const { expiresAt } of copies) if (expiresAt !== null) first = Math.min(first, expiresAt);
+    this.#expiry.set(subject, first === Number.POSITIVE_INFINITY ? undefined : first);
+  }
+
+  #expire(subject: UserId): void {
+    const record = this.#subjects.get(subject);
+    if (!record || this.#stopped) return;
+    const before = record.copies;
+    const now = this.#deps.clock.monotonic();
+    const lasting = before.filter((copy) => !isExpired(copy, now));
+    const copies = lasting.every(({ shown }) => isBlank(shown)) ? [] : lasting;
+    if (copies.length === before.length) {
+      this.#setExpiry(subject, copies);
+      return;
+    }
+    this.#replace(subject, record, copies);
+    this.#markUnwritten(subject);
+    this.#deps.onExpired(subject, before);
+  }
+
+  #markUnwritten(subject: UserId): void {
+    this.#unwritten.add(subject);
+    if (this.#writeTimer || this.#stopped) return;
+    this.#writeTimer = this.#deps.clock.setTimer(writeEveryMs, () => {
+      this.#writeTimer = undefined;
+      this.#deps.background.run('write copies of presence', () => this.write([...this.#unwritten]));
+    });
+  }
+
+  /** Strangers are not stored, nor whose trace is too old. */
+  #isKept(subject: UserId): boolean {
+    return this.#subjects.has(subject) && this.#deps.roster.roomsOf(subject).size > 0;
+  }
+
+  #rowsOf(subject: UserId): PresenceCopyRow[] {
+    const { clock } = this.#deps;
+    const toWall = (instant: number) => Math.round(clock.now() + instant - clock.monotonic());
+    const rows = this.copiesOf(subject).map(
+      (copy, sequence): PresenceCopyRow => ({
+        subject,
+        sequence: sequence + 1,
+        ...copy.shown,
+        lastActiveAtMs: toWall(copy.activeAt),
+        recipients: copy.recipients.everybody
+          ? null
+          : [...copy.recipients.users, ...copy.recipients.globs.map(({ text }) => text)],
+        expiresAtMs: copy.expiresAt === null ? null : toWall(copy.expiresAt),
+      }),
+    );
+    if (rows.length > 0) return rows;
+    const nothing = { state: 'offline', statusMsg: null, currentlyActive: false, recipients: [] } as const;
+    return [
+      { subject, sequence: 1, ...nothing, lastActiveAtMs: 0, expiresAtMs: Math.round(clock.now() + recordKeptMs) },
+    ];
+  }
+
+  #restore(row: PresenceCopyRow): void {
+    const { clock } = this.#deps;
+    const now = clock.monotonic();
+    const toMonotonic = (ms: number) => now + ms - clock.now();
+    const expiresAt = row.expiresAtMs === null ? null : toMonotonic(row.expiresAtMs);
+    const isTrace = row.recipients !== null && row.recipients.length === 0;
+    if (isTrace && expiresAt !== null && expiresAt <= now) {
+      this.#markUnwritten(row.subject);
+      return;
+    }
+    const record = this.#getRecord(row.subject);
+    if (isTrace) return;
+    const copy: Copy = {
+      shown: { state: row.state, statusMsg: row.statusMsg, currentlyActive: row.currentlyActive },
+      activeAt: toMonotonic(row.lastActiveAtMs),
+      recipients: row.recipients === null ? everybody : readRecipients(row.recipients),
+      expiresAt,
+      receivedAt: now,
+      changedAt: now,
+    };
+    record.copies = [...record.copies, copy];
+  }
+}
+
+/**
+ * Of the oldest it is only remembered what there was and until when, not from when. So one who is not let in, then as now, is
+ * known to have been out, however often the others were told something.
+ */
+function forgetOrder(record: SubjectRecord): void {
+  const oldest = record.past.shift();
+  if (!oldest) return;
+  const others = record.older.filter(({ copies }) => !isSameCoverage(copies, oldest.copies));
+  record.older = [...others, oldest];
+  if (record.older.length > versionsMax) record.knownSince = record.older.shift()?.until ?? 0;
+}

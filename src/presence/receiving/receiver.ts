@@ -1,0 +1,139 @@
+import { breathe } from '../../base/breathe.ts';
+import type { Clock } from '../../base/clock.ts';
+import { isUserId, serverOfUser, type UserId } from '../../matrix/ids.ts';
+import { isPresenceState, type PresenceState } from '../../matrix/presence.ts';
+import type { ServerName } from '../../matrix/server-name.ts';
+import { type Copy, everybody, type Recipients, readRecipients } from '../core/copies.ts';
+import type { Shown } from '../core/shown.ts';
+import type { PresenceSettings } from '../settings.ts';
+import { coversServer, mayMatchServer } from '../sharing-config.ts';
+import type { CopyStore } from './copy-store.ts';
+
+/** Of one transaction, over all its EDUs; what stands behind is dropped. */
+const entriesMax = 10_000;
+/** Of one list; whom the rest names is not shown the update. */
+const recipientsMax = 1_000;
+const globsMax = 100;
+/** Longer ones are cut. */
+export const statusLengthMax = 2_048;
+const idBytesMax = 255;
+const lastActiveAgoMaxMs = 10 * 365 * 86_400_000;
+
+export interface PushEntry {
+  readonly subject: UserId;
+  readonly shown: Shown;
+  readonly lastActiveAgoMs: number;
+  readonly recipients: Recipients;
+}
+
+export interface ReceiverDeps {
+  serverName: ServerName;
+  remote: Pick<CopyStore, 'apply' | 'copiesOf' | 'write'>;
+  clock: Clock;
+  settings: Pick<PresenceSettings, 'enabled' | 'inbound' | 'copyExpiresMs'>;
+  /** What these subjects' copies were before the transaction; called once it is applied as a whole and stored. `since`: when it began. */
+  onReceived(before: ReadonlyMap<UserId, readonly Copy[]>, since: number): Promise<void>;
+  /** Entries that were refused. */
+  onDropped(origin: ServerName, entries: number): void;
+}
+
+/**
+ * Takes in the presence EDUs of one transaction, in their order, all of it before anybody is told: several entries for one
+ * subject do not replace each other's recipients. Total. What takes sight from somebody is stored when it resolves, so that
+ * the 200 does not promise what a crash would undo.
+ */
+export async function receivePresence(
+  deps: ReceiverDeps,
+  origin: ServerName,
+  contents: readonly unknown[],
+): Promise<void> {
+  if (!deps.settings.enabled || !deps.settings.inbound || origin === deps.serverName) return;
+  const now = deps.clock.monotonic();
+  const before = new Map<UserId, readonly Copy[]>();
+  const changed = new Set<UserId>();
+  let count = 0;
+  let dropped = 0;
+  for (const value of listEntries(contents)) {
+    count += 1;
+    if (count % 100 === 0) await breathe();
+    const entry = count > entriesMax ? undefined : parsePush(value, { origin, serverName: deps.serverName });
+    if (!entry) {
+      dropped += 1;
+      continue;
+    }
+    const { subject, shown } = entry;
+    if (!before.has(subject)) before.set(subject, deps.remote.copiesOf(subject));
+    const isChange = deps.remote.apply(subject, {
+      shown,
+      activeAt: now - entry.lastActiveAgoMs,
+      recipients: entry.recipients,
+      expiresAt: shown.state === 'offline' ? null : now + deps.settings.copyExpiresMs,
+      receivedAt: now,
+    });
+    if (isChange) changed.add(subject);
+  }
+  if (dropped > 0) deps.onDropped(origin, dropped);
+  if (changed.size > 0) await deps.remote.write([...changed]);
+  await deps.onReceived(before, now);
+}
+
+function* listEntries(contents: readonly unknown[]): Generator<unknown> {
+  for (const content of contents) {
+    const push = typeof content === 'object' && content !== null && 'push' in content ? content.push : undefined;
+    if (Array.isArray(push)) yield* push;
+  }
+}
+
+/** Undefined for an entry that counts for nothing: not the origin's user, a malformed field, or nobody here named. */
+export function parsePush(
+  value: unknown,
+  servers: { readonly origin: ServerName; readonly serverName: ServerName },
+): PushEntry | undefined {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
+  const entry = value as Record<string, unknown>;
+  const { user_id: subject, presence, status_msg: status, currently_active: active } = entry;
+  if (!isUserId(subject) || serverOfUser(subject) !== servers.origin) return undefined;
+  if (typeof presence !== 'string') return undefined;
+  if (status !== undefined && status !== null && typeof status !== 'string') return undefined;
+  if (active !== undefined && active !== null && typeof active !== 'boolean') return undefined;
+  const recipients = parseRecipients(entry.allowed_recipients, servers.serverName);
+  if (!recipients) return undefined;
+  // `busy` and whatever else others invent is somebody who is there but not free.
+  const state: PresenceState = isPresenceState(presence) ? presence : 'unavailable';
+  return {
+    subject,
+    shown: {
+      state,
+      statusMsg: status ? status.slice(0, statusLengthMax) : null,
+      currentlyActive: active === true && state === 'online',
+    },
+    lastActiveAgoMs: clampAgo(entry.last_active_ago),
+    recipients,
+  };
+}
+
+function clampAgo(value: unknown): number {
+  if (typeof value !== 'number' || !Number.isFinite(value)) return 0;
+  return Math.min(Math.max(0, Math.trunc(value)), lastActiveAgoMaxMs);
+}
+
+/**
+ * "If `allowed_recipients` is not present, empty, or null, the update is to be treated as before" (MSC4325). A value that is
+ * no list, or a list in which no entry is valid or concerns us, reaches nobody: undefined.
+ */
+function parseRecipients(value: unknown, serverName: ServerName): Recipients | undefined {
+  if (value === undefined || value === null) return everybody;
+  if (!Array.isArray(value)) return undefined;
+  if (value.length === 0) return everybody;
+  const entries = value.slice(0, recipientsMax).filter((entry) => isRecipientHere(entry, serverName));
+  if (entries.length === 0) return undefined;
+  if (entries.some((entry) => coversServer(entry, serverName))) return everybody;
+  const recipients = readRecipients(entries);
+  return { ...recipients, globs: recipients.globs.slice(0, globsMax) };
+}
+
+function isRecipientHere(entry: unknown, serverName: ServerName): entry is string {
+  if (typeof entry !== 'string' || !entry.startsWith('@') || Buffer.byteLength(entry) > idBytesMax) return false;
+  if (/[*?]/.test(entry)) return mayMatchServer(entry, serverName);
+  return isUserId(entry) && serverOfUser(entry) === serverName;
+}

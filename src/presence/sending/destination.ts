@@ -1,0 +1,67 @@
+import type { UserId } from '../../matrix/ids.ts';
+import type { Narrowing } from '../../storage/contract/presence.ts';
+import type { Shown } from '../core/shown.ts';
+
+/** That a destination is to be told of a subject. What it is told is decided when the transaction is built. */
+export interface Mark {
+  /** Grows with each marking: a mark that was set again meanwhile outlives the 200. */
+  readonly version: number;
+  /** To be sent even if the destination already has this state: somebody gained sight, or the copies there grow old. */
+  readonly resend: boolean;
+}
+
+/** What a destination holds of a subject, as of its last 200. */
+export interface Held {
+  /** Every user there, now and to come; else those who were named. */
+  readonly whole: boolean;
+  /** Null: sent by an earlier process, which is all that is known. */
+  readonly shown: Shown | null;
+  /** Monotonic: when it is to be sent again. */
+  readonly renewAt: number;
+}
+
+/** A subject whose update is larger than a transaction: who has it so far. */
+export interface Progress {
+  readonly subject: UserId;
+  readonly version: number;
+  readonly generation: number | undefined;
+  readonly shown: Shown;
+  /** In the order of the names. */
+  readonly sentUpTo: string;
+}
+
+/** Everything about one other server. Exists only while it has marks or holds something. */
+export class Destination {
+  readonly marks = new Map<UserId, Mark>();
+  readonly narrowings = new Map<UserId, Omit<Narrowing, 'destination' | 'subject'>>();
+  readonly held = new Map<UserId, Held>();
+  progress: Progress | undefined;
+  /** Something goes as soon as the second is over, not when the window is. */
+  urgent = false;
+  inFlight = false;
+  /** Attempts in a row that failed. */
+  failures = 0;
+  lastSentAt = Number.NEGATIVE_INFINITY;
+  #version = 0;
+
+  mark(subject: UserId, how: { readonly urgent: boolean; readonly resend: boolean }): void {
+    this.#version += 1;
+    const resend = how.resend || (this.marks.get(subject)?.resend ?? false);
+    this.marks.set(subject, { version: this.#version, resend });
+    this.urgent ||= how.urgent;
+  }
+
+  narrow(subject: UserId, narrowing: Omit<Narrowing, 'destination' | 'subject'>): void {
+    this.narrowings.set(subject, narrowing);
+    this.held.delete(subject);
+    this.urgent = true;
+  }
+
+  get isWaiting(): boolean {
+    return this.marks.size > 0 || this.narrowings.size > 0;
+  }
+
+  get isEmpty(): boolean {
+    return !this.isWaiting && this.held.size === 0 && !this.inFlight;
+  }
+}

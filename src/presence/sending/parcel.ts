@@ -1,0 +1,166 @@
+import { breathe } from '../../base/breathe.ts';
+import { compareByCodePoint } from '../../base/canonical-json.ts';
+import type { Clock } from '../../base/clock.ts';
+import { transactionEdusMax } from '../../matrix/edu.ts';
+import type { UserId } from '../../matrix/ids.ts';
+import type { PresencePush } from '../../matrix/presence.ts';
+import type { ServerName } from '../../matrix/server-name.ts';
+import type { Roster } from '../../roster/roster.ts';
+import { listUsersSharing } from '../core/audience.ts';
+import { isBlank, isSameShown, type Shown, shownOffline } from '../core/shown.ts';
+import type { LocalPresence, LocalSubjects } from '../core/subjects.ts';
+import { maySee, type PolicyFacts, sharesWithWholeServer } from '../policy.ts';
+import type { Destination, Progress } from './destination.ts';
+import { EduPacker, narrowingEntry, updateEntries, type WireAudience } from './wire.ts';
+
+/** All that a transaction says of one subject: what takes back, directly followed by the chunks of what is so now. */
+export interface Group {
+  readonly subject: UserId;
+  readonly version: number | undefined;
+  readonly generation: number | undefined;
+  readonly entries: readonly PresencePush[];
+  /** What the destination holds when it has taken all of it; undefined: nothing. */
+  readonly held: { readonly whole: boolean; readonly shown: Shown } | undefined;
+  readonly shown: Shown;
+}
+
+/** What one transaction carries; `progress`: a subject who is larger than that, and has had a part of it. */
+export interface Built {
+  readonly packer: EduPacker;
+  readonly done: Group[];
+  progress: Progress | undefined;
+}
+
+export interface ParcelBuilderDeps {
+  tracker: Pick<LocalSubjects, 'find'>;
+  roster: Pick<Roster, 'roomsOf' | 'usersOfServerIn'>;
+  facts: PolicyFacts;
+  clock: Clock;
+  /** Whether updates are sent at all; what is held elsewhere is taken back in any case. */
+  isOpen(): boolean;
+}
+
+/** Says to one destination what is true of its marked subjects now. */
+export class ParcelBuilder {
+  readonly #deps: ParcelBuilderDeps;
+
+  constructor(deps: ParcelBuilderDeps) {
+    this.#deps = deps;
+  }
+
+  /** Subjects in turn, as many as fit into `max` EDUs. */
+  async build(destination: ServerName, entry: Destination, max: number): Promise<Built> {
+    const built: Built = { packer: new EduPacker(max), done: [], progress: undefined };
+    const subjects = new Set([
+      ...(entry.progress ? [entry.progress.subject] : []),
+      ...entry.narrowings.keys(),
+      ...entry.marks.keys(),
+    ]);
+    let count = 0;
+    for (const subject of subjects) {
+      count += 1;
+      if (count % 20 === 0) await breathe();
+      const group = await this.#groupOf(destination, entry, subject);
+      if (built.packer.add(group.entries)) {
+        built.done.push(group);
+        continue;
+      }
+      // Larger than any transaction: only such a group is ever torn apart. Others wait for the next one.
+      if (EduPacker.countEdus(group.entries) > transactionEdusMax && built.done.length === 0)
+        this.#addPart(built, group);
+      break;
+    }
+    return built;
+  }
+
+  #addPart(built: Built, group: Group): void {
+    let last: string | undefined;
+    for (const entry of group.entries) {
+      if (!built.packer.add([entry])) break;
+      last = entry.allowed_recipients?.at(-1) ?? last;
+    }
+    if (last === undefined || last.startsWith('@*:')) return;
+    const { subject, shown, generation, version } = group;
+    built.progress = { subject, shown, generation, version: version ?? 0, sentUpTo: last };
+  }
+
+  async #groupOf(destination: ServerName, entry: Destination, subject: UserId): Promise<Group> {
+    const mark = entry.marks.get(subject);
+    const narrowing = entry.narrowings.get(subject);
+    const presence = this.#deps.tracker.find(subject);
+    const shown = presence?.shown ?? shownOffline;
+    const base = { subject, version: mark?.version, generation: narrowing?.generation, shown };
+    const audience = await this.#audienceOf(destination, subject);
+    const held = entry.held.get(subject);
+    const isKnown = held?.shown && isSameShown(held.shown, shown) && !mark?.resend && !narrowing;
+    const update =
+      audience && !isKnown && (presence || held)
+        ? updateEntries(
+            subject,
+            { shown, lastActiveAgoMs: this.#ago(presence) },
+            this.#remaining(entry, base, audience),
+          )
+        : [];
+    const isContinued = this.#continues(entry, base);
+    const taken = narrowing && !isContinued ? [this.#takingBack(destination, subject, narrowing.lastActiveAtMs)] : [];
+    const isHeld = audience !== undefined && !isBlank(shown);
+    return {
+      ...base,
+      entries: [...taken, ...update],
+      held: isHeld ? { whole: audience.kind === 'everybody', shown } : undefined,
+    };
+  }
+
+  /** Undefined: nobody there, so there is nothing to say. */
+  async #audienceOf(destination: ServerName, subject: UserId): Promise<WireAudience | undefined> {
+    if (!this.#deps.isOpen()) return undefined;
+    const { roster, facts } = this.#deps;
+    const rooms = roster.roomsOf(subject);
+    if (![...rooms].some((roomId) => roster.usersOfServerIn(roomId, destination).size > 0)) return undefined;
+    if (sharesWithWholeServer(subject, destination, facts)) return { kind: 'everybody' };
+    const sharing = await listUsersSharing(roster, rooms, destination);
+    const users: UserId[] = [];
+    let count = 0;
+    for (const viewer of sharing) {
+      count += 1;
+      if (count % 100 === 0) await breathe();
+      if (maySee(subject, viewer, facts)) users.push(viewer);
+    }
+    const [first, ...rest] = users.sort(compareByCodePoint);
+    return first === undefined ? undefined : { kind: 'named', users: [first, ...rest] };
+  }
+
+  #continues(entry: Destination, group: Pick<Group, 'subject' | 'shown' | 'generation' | 'version'>): boolean {
+    const { progress } = entry;
+    return (
+      progress !== undefined &&
+      progress.subject === group.subject &&
+      progress.version === (group.version ?? 0) &&
+      progress.generation === group.generation &&
+      progress.shown === group.shown
+    );
+  }
+
+  #remaining(
+    entry: Destination,
+    group: Pick<Group, 'subject' | 'shown' | 'generation' | 'version'>,
+    audience: WireAudience,
+  ): WireAudience {
+    const { progress } = entry;
+    if (audience.kind === 'everybody' || !progress || !this.#continues(entry, group)) return audience;
+    const [first, ...rest] = audience.users.filter((user) => compareByCodePoint(user, progress.sentUpTo) > 0);
+    // Everybody who is left has gone meanwhile: the last one is told once more, which ends the series.
+    if (first === undefined) return { kind: 'named', users: [audience.users.at(-1) ?? audience.users[0]] };
+    return { kind: 'named', users: [first, ...rest] };
+  }
+
+  #takingBack(destination: ServerName, subject: UserId, lastActiveAtMs: number): PresencePush {
+    const agoMs = lastActiveAtMs === 0 ? null : Math.max(0, Math.round(this.#deps.clock.now() - lastActiveAtMs));
+    return narrowingEntry(subject, destination, agoMs);
+  }
+
+  #ago(presence: LocalPresence | undefined): number | null {
+    if (!presence || presence.activeAt === null) return null;
+    return Math.max(0, Math.round(this.#deps.clock.monotonic() - presence.activeAt));
+  }
+}

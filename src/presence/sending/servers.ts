@@ -1,0 +1,296 @@
+import type { Background } from '../../base/background.ts';
+import { breathe } from '../../base/breathe.ts';
+import type { Clock, Timer } from '../../base/clock.ts';
+import type { Random } from '../../base/random.ts';
+import type { EduParcel, EduSource } from '../../federation-out/edu-source.ts';
+import type { Sender } from '../../federation-out/sender-contract.ts';
+import type { UserId } from '../../matrix/ids.ts';
+import type { ServerName } from '../../matrix/server-name.ts';
+import type { Roster } from '../../roster/roster.ts';
+import type { Narrowing } from '../../storage/contract/presence.ts';
+import type { Storage } from '../../storage/contract/storage.ts';
+import type { Shown } from '../core/shown.ts';
+import type { LocalSubjects } from '../core/subjects.ts';
+import { Sweeper } from '../core/sweeper.ts';
+import { type PolicyFacts, sharesWithWholeServer } from '../policy.ts';
+import type { PresenceSettings } from '../settings.ts';
+import { Destination, type Held } from './destination.ts';
+import { type Built, type Group, ParcelBuilder } from './parcel.ts';
+
+/** No destination gets presence more often, whatever it is. */
+const urgentEveryMs = 1_000;
+/** Destinations for which the window is not made longer. */
+const destinationsPerWindow = 20;
+/** Wake-ups are spread: so many at once, then a pause. */
+const wakeSlice = 10;
+const wakePauseMs = 10;
+/** A destination that did not come for its presence is reminded; then ever more rarely. */
+const remindMs = 30_000;
+const remindMaxMs = 600_000;
+const renewEveryMs = 30_000;
+/** After a start, the copies that peers hold are renewed within this time: how old they are is not known. */
+const renewAfterStartMs = 240_000;
+
+export interface ServersDeps {
+  serverName: ServerName;
+  tracker: Pick<LocalSubjects, 'find'>;
+  roster: Pick<Roster, 'roomsOf' | 'usersOfServerIn'>;
+  facts: PolicyFacts;
+  sender: Pick<Sender, 'poke'>;
+  storage: Pick<Storage, 'commit'>;
+  clock: Clock;
+  random: Random;
+  background: Background;
+  settings: PresenceSettings;
+}
+
+const nothing: EduParcel = { edus: [], more: false, accepted() {}, refused() {} };
+
+/**
+ * Presence for other servers. Holds which subjects each is to be told of, and when; asks policy and state at the moment a
+ * transaction is built.
+ */
+export class Servers implements EduSource {
+  readonly name = 'presence';
+  readonly #deps: ServersDeps;
+  readonly #destinations = new Map<ServerName, Destination>();
+  readonly #due: Sweeper<ServerName>;
+  readonly #reminders = new Map<ServerName, number>();
+  readonly #builder: ParcelBuilder;
+  #toWake = new Set<ServerName>();
+  #wakeTimer: Timer | undefined;
+  #renewTimer: Timer | undefined;
+  #stopped = false;
+
+  constructor(deps: ServersDeps) {
+    this.#deps = deps;
+    this.#due = new Sweeper({ clock: deps.clock, onDue: (destination) => this.#wake(destination) });
+    this.#builder = new ParcelBuilder({ ...deps, isOpen: () => this.#isOpen() });
+  }
+
+  /** The subject's state or audience at this destination changed. */
+  mark(destination: ServerName, subject: UserId, how: { readonly urgent: boolean; readonly resend: boolean }): void {
+    if (destination === this.#deps.serverName || !this.#isOpen()) return;
+    const entry = this.#destinationOf(destination);
+    entry.mark(subject, how);
+    this.#schedule(destination, entry);
+  }
+
+  /** The durable bit is set: whatever the destination holds of the subject is taken back first. */
+  narrow({ destination, subject, generation, lastActiveAtMs }: Narrowing): void {
+    const entry = this.#destinationOf(destination);
+    entry.narrow(subject, { generation, lastActiveAtMs });
+    this.#schedule(destination, entry);
+  }
+
+  isNarrowed(destination: ServerName, subject: UserId): boolean {
+    return this.#destinations.get(destination)?.narrowings.has(subject) ?? false;
+  }
+
+  /** Whether somebody who has just gained sight is covered by what the destination holds already. */
+  covers(destination: ServerName, subject: UserId): boolean {
+    const entry = this.#destinations.get(destination);
+    const held = entry?.held.get(subject);
+    if (!held?.whole || held.shown === null || entry?.narrowings.has(subject)) return false;
+    return sharesWithWholeServer(subject, destination, this.#deps.facts);
+  }
+
+  /** Whether the destination has yet to be told of the subject. */
+  isMarked(destination: ServerName, subject: UserId): boolean {
+    return this.#destinations.get(destination)?.marks.has(subject) ?? false;
+  }
+
+  /** After a start: what an earlier process sent grows old there, nobody knows since when. */
+  assumeHeld(destination: ServerName, subject: UserId): void {
+    if (destination === this.#deps.serverName || !this.#isOpen()) return;
+    const { clock, random, settings } = this.#deps;
+    const renewAt = clock.monotonic() + settings.restartGraceMs + random.fraction() * renewAfterStartMs;
+    this.#destinationOf(destination).held.set(subject, { whole: true, shown: null, renewAt });
+    this.#armRenewal();
+  }
+
+  hasPending(destination: ServerName): boolean {
+    const entry = this.#destinations.get(destination);
+    if (!entry?.isWaiting || entry.inFlight || this.#stopped) return false;
+    return this.#dueAt(entry) <= this.#deps.clock.monotonic();
+  }
+
+  async take(destination: ServerName, max: number): Promise<EduParcel> {
+    const entry = this.#destinations.get(destination);
+    if (!entry || max < 1 || !this.hasPending(destination)) return nothing;
+    entry.inFlight = true;
+    try {
+      const built = await this.#builder.build(destination, entry, max);
+      // What turned out to be for nobody is done with, whatever becomes of the transaction.
+      for (const group of built.done) if (group.entries.length === 0) this.#settleGroup(destination, entry, group);
+      const edus = built.packer.edus();
+      if (edus.length > 0 || entry.isWaiting) entry.lastSentAt = this.#deps.clock.monotonic();
+      if (edus.length === 0) {
+        entry.inFlight = false;
+        this.#settle(destination, entry);
+        return nothing;
+      }
+      entry.urgent = this.#isUrgentStill(entry, built);
+      return {
+        edus,
+        more: entry.isWaiting,
+        accepted: () => this.#accepted(destination, entry, built),
+        refused: () => this.#refused(destination, entry),
+      };
+    } catch (error) {
+      this.#refused(destination, entry);
+      throw error;
+    }
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#due.stop();
+    this.#wakeTimer?.clear();
+    this.#renewTimer?.clear();
+  }
+
+  #isOpen(): boolean {
+    return this.#deps.settings.enabled && this.#deps.settings.outbound;
+  }
+
+  #destinationOf(name: ServerName): Destination {
+    let entry = this.#destinations.get(name);
+    if (!entry) {
+      entry = new Destination();
+      this.#destinations.set(name, entry);
+    }
+    return entry;
+  }
+
+  /** "Transactions are bounded by destinations ÷ window": it grows with their number and with failures. */
+  #windowMs(entry: Destination): number {
+    const { windowMs, windowMaxMs } = this.#deps.settings;
+    const crowded = windowMs * Math.max(1, this.#destinations.size / destinationsPerWindow);
+    return Math.min(windowMaxMs, crowded * 2 ** Math.min(entry.failures, 10));
+  }
+
+  #dueAt(entry: Destination): number {
+    const pause = entry.urgent && entry.failures === 0 ? urgentEveryMs : Math.max(urgentEveryMs, this.#windowMs(entry));
+    return entry.lastSentAt + pause;
+  }
+
+  #schedule(name: ServerName, entry: Destination): void {
+    if (this.#stopped || entry.inFlight || !entry.isWaiting) return;
+    this.#reminders.delete(name);
+    this.#due.set(name, Math.max(this.#deps.clock.monotonic(), this.#dueAt(entry)));
+  }
+
+  #wake(name: ServerName): void {
+    const entry = this.#destinations.get(name);
+    if (!entry?.isWaiting) {
+      if (entry?.isEmpty) this.#destinations.delete(name);
+      return;
+    }
+    this.#toWake.add(name);
+    if (!this.#wakeTimer) this.#wakeSome();
+  }
+
+  #wakeSome(): void {
+    this.#wakeTimer = undefined;
+    if (this.#stopped) return;
+    let count = 0;
+    for (const name of this.#toWake) {
+      if (count >= wakeSlice) break;
+      count += 1;
+      this.#toWake.delete(name);
+      this.#remindLater(name);
+      this.#deps.sender.poke(name);
+    }
+    if (count > 0) this.#wakeTimer = this.#deps.clock.setTimer(wakePauseMs, () => this.#wakeSome());
+  }
+
+  #remindLater(name: ServerName): void {
+    const wait = this.#reminders.get(name) ?? remindMs;
+    this.#reminders.set(name, Math.min(remindMaxMs, wait * 2));
+    this.#due.set(name, this.#deps.clock.monotonic() + wait);
+  }
+
+  #isUrgentStill(entry: Destination, built: Built): boolean {
+    const taken = new Map(built.done.map(({ subject, generation }) => [subject, generation]));
+    if (built.progress !== undefined) return true;
+    return [...entry.narrowings].some(([subject, { generation }]) => taken.get(subject) !== generation);
+  }
+
+  #accepted(name: ServerName, entry: Destination, built: Built): void {
+    entry.inFlight = false;
+    entry.failures = 0;
+    entry.progress = built.progress;
+    for (const group of built.done) this.#settleGroup(name, entry, group);
+    this.#settle(name, entry);
+  }
+
+  #settleGroup(destination: ServerName, entry: Destination, group: Group): void {
+    const { subject, generation, version, held } = group;
+    if (version !== undefined && entry.marks.get(subject)?.version === version) entry.marks.delete(subject);
+    // Held means held by all whom it is for: whoever lost sight since is taken back by a narrowing of its own.
+    const narrowing = entry.narrowings.get(subject);
+    if (generation !== undefined && narrowing?.generation === generation) {
+      entry.narrowings.delete(subject);
+      this.#deps.background.run('clear a narrowing', async () => {
+        await this.#deps.storage.commit({ rows: [{ kind: 'narrowing_cleared', destination, subject, generation }] });
+      });
+    }
+    if (held && group.entries.length > 0 && !entry.narrowings.has(subject)) {
+      entry.held.set(subject, this.#heldFrom(held));
+      this.#armRenewal();
+    } else if (!held) {
+      entry.held.delete(subject);
+    }
+  }
+
+  #heldFrom(held: { readonly whole: boolean; readonly shown: Shown }): Held {
+    const { clock, random, settings } = this.#deps;
+    // The rest of the time is for the look that finds it, and for the window.
+    const spread = settings.keepAliveMaxMs - settings.keepAliveMinMs - renewEveryMs - settings.windowMaxMs;
+    const renewAt = clock.monotonic() + settings.keepAliveMinMs + random.fraction() * Math.max(0, spread);
+    return { ...held, renewAt };
+  }
+
+  #refused(name: ServerName, entry: Destination): void {
+    entry.inFlight = false;
+    entry.failures += 1;
+    // What arrived of it is not known.
+    entry.progress = undefined;
+    this.#settle(name, entry);
+  }
+
+  #settle(name: ServerName, entry: Destination): void {
+    if (entry.isWaiting) {
+      this.#schedule(name, entry);
+      return;
+    }
+    this.#reminders.delete(name);
+    // How lately something was sent is remembered for as long as it forbids sending.
+    this.#due.set(name, entry.isEmpty ? Math.max(this.#deps.clock.monotonic(), this.#dueAt(entry)) : undefined);
+  }
+
+  #armRenewal(): void {
+    if (this.#renewTimer || this.#stopped) return;
+    this.#renewTimer = this.#deps.clock.setTimer(renewEveryMs, () => {
+      this.#renewTimer = undefined;
+      this.#deps.background.run('renew presence at other servers', () => this.#renew());
+    });
+  }
+
+  /** Peers take a subject for offline half an hour after the last update. */
+  async #renew(): Promise<void> {
+    const now = this.#deps.clock.monotonic();
+    let any = false;
+    for (const [destination, entry] of [...this.#destinations]) {
+      await breathe();
+      for (const [subject, { renewAt }] of entry.held) {
+        if (this.#deps.tracker.find(subject)?.shown.state === 'offline') continue;
+        any = true;
+        if (renewAt <= now && !entry.marks.has(subject))
+          this.mark(destination, subject, { urgent: false, resend: true });
+      }
+    }
+    if (any) this.#armRenewal();
+  }
+}
