@@ -3,9 +3,9 @@ import type { Waiters } from '../../feed/feed.ts';
 import { type RoomId, serverOfUser, type UserId } from '../../matrix/ids.ts';
 import type { ServerName } from '../../matrix/server-name.ts';
 import type { Roster } from '../../roster/roster.ts';
-import { compareOnServer, type Moment } from '../core/audience.ts';
+import { compareOnServer, type Moment, momentOf } from '../core/audience.ts';
 import { findGoverning } from '../core/copies.ts';
-import { createFacts, type Ground, newDifference, withDifference } from '../core/facts.ts';
+import { type Ground, newDifference, withDifference } from '../core/facts.ts';
 import { type Past, type PastChange, undoIn } from '../core/past.ts';
 import { isBlank } from '../core/shown.ts';
 import type { LocalSubjects, RemoteSubjects } from '../core/subjects.ts';
@@ -239,8 +239,4 @@ export class AudienceChanges {
     if (!gained || !presence || isBlank(presence.shown) || servers.covers(server, subject)) return;
     servers.mark(server, subject, { urgent: false, resend: true });
   }
-}
-
-function momentOf(ground: Ground): Moment {
-  return { facts: createFacts(ground), roomsOf: (user) => ground.roomsOf(user) };
 }

@@ -8,33 +8,31 @@ import type { ServerName } from '../../matrix/server-name.ts';
 import type { Roster } from '../../roster/roster.ts';
 import type { Row } from '../../storage/contract/commit.ts';
 import type { MembershipStep } from '../../storage/contract/presence.ts';
-import { compareOnServer, type Moment } from '../core/audience.ts';
+import { compareOnServer, momentOf } from '../core/audience.ts';
 import { createFacts, type Difference, type Ground, newDifference, setJoined, withDifference } from '../core/facts.ts';
 import type { RoomSizes } from '../core/room-sizes.ts';
-import { isAudienceType, type RulesOfUsers, readIgnored } from '../core/rules.ts';
+import { isAudienceType, readIgnored } from '../core/rules.ts';
 import type { LocalPresence, LocalSubjects, RemoteSubjects } from '../core/subjects.ts';
 import { maySee } from '../policy.ts';
-import { deniesRoom, parseSharingConfig, sharingConfigTypes, withDeniedRoom, withoutRoom } from '../sharing-config.ts';
+import { parseSharingConfig, sharingConfigTypes } from '../sharing-config.ts';
 import type { ServerMarks } from './addressees.ts';
+import { ConfigRewrites, type ConfigRewritesDeps, type RewrittenConfig } from './config-rewrites.ts';
+import { RowSet } from './row-set.ts';
 
-const rewritesMax = 1_000;
 /** Clients resume from tokens this old; who was lost before that is not told any more. */
 export const lossesKeptMs = 30 * 86_400_000;
 
-export interface AudienceRowsDeps {
+export interface AudienceRowsDeps extends ConfigRewritesDeps {
   serverName: ServerName;
   tracker: Pick<LocalSubjects, 'find' | 'mayBeHeld' | 'lastActiveAtMs'>;
   remote: Pick<RemoteSubjects, 'has'>;
   roster: Roster;
-  rules: RulesOfUsers;
   sizes: RoomSizes;
   ground: Ground;
   servers: Pick<ServerMarks, 'isMarked' | 'isNarrowed'>;
   clock: Clock;
   /** How long another server may go on showing what it was told. */
   copyExpiresMs: number;
-  /** The room that this one replaces, as its create event says. */
-  findPredecessor(roomId: RoomId): Promise<RoomId | undefined>;
   isLocal(userId: UserId): boolean;
 }
 
@@ -44,11 +42,11 @@ export interface AudienceRowsDeps {
  */
 export class AudienceRows {
   readonly #deps: AudienceRowsDeps;
-  /** Configs rewritten of late, by user and type: what each was made of, and how. */
-  readonly #rewrites = new Map<string, Rewrite>();
+  readonly #rewrites: ConfigRewrites;
 
   constructor(deps: AudienceRowsDeps) {
     this.#deps = deps;
+    this.#rewrites = new ConfigRewrites(deps);
   }
 
   /** The rows in place of a PUT of account data; M_BAD_JSON names the first bad entry. */
@@ -87,7 +85,7 @@ export class AudienceRows {
       setJoined(difference, userId, { roomId, joined: after === 'join' });
     this.#addCrossings(rows, changes, difference);
     for (const step of steps) {
-      if (this.#deps.isLocal(step.userId)) await this.#rewriteConfigs(rows, step, difference);
+      if (this.#deps.isLocal(step.userId)) await this.#rewrites.add(rows, step, difference);
     }
     for (const [roomId, counts] of difference.counts) if (!counts) await this.#narrowRoom(rows, roomId, difference);
     let count = 0;
@@ -126,20 +124,9 @@ export class AudienceRows {
     return rows.list();
   }
 
-  /**
-   * A rewritten config was committed. Undefined if it replaced what it was made of; else the owner's PUT came in between,
-   * and this is what has to be stored: that PUT, rewritten.
-   */
-  repair(
-    userId: UserId,
-    change: { type: string; before: JsonObject | null; content: JsonObject },
-  ): JsonObject | undefined {
-    const key = JSON.stringify([userId, change.type]);
-    const rewrite = this.#rewrites.get(key);
-    if (!rewrite || !isSameJson(rewrite.content, change.content)) return undefined;
-    this.#rewrites.delete(key);
-    if (change.before === null || isSameJson(rewrite.base, change.before)) return undefined;
-    return rewrite.apply(change.before) ?? change.before;
+  /** See `ConfigRewrites.repair`. */
+  repair(userId: UserId, change: RewrittenConfig): JsonObject | undefined {
+    return this.#rewrites.repair(userId, change);
   }
 
   narrowingRow(destination: ServerName, subject: UserId, presence: LocalPresence): Row {
@@ -253,92 +240,4 @@ export class AudienceRows {
       rows.add(this.narrowingRow(server, subject, held));
     }
   }
-
-  async #rewriteConfigs(rows: RowSet, step: MembershipStep, difference: Difference): Promise<void> {
-    const { userId } = step;
-    const documents = new Map<string, JsonObject>();
-    for (const [type, content] of this.#deps.rules.configsOf(userId)) {
-      const known = rows.findAccountData(userId, type) ?? content;
-      const apply = await this.#rewriteFor(known, step);
-      const rewritten = apply?.(known);
-      if (!apply || !rewritten) continue;
-      documents.set(type, rewritten);
-      this.#noteRewrite(JSON.stringify([userId, type]), { base: content, content: rewritten, apply });
-    }
-    if (documents.size === 0) return;
-    for (const [type, content] of documents) rows.add({ kind: 'account_data', userId, roomId: null, type, content });
-    const all = new Map(this.#deps.rules.configsOf(userId));
-    for (const type of all.keys()) {
-      const content = rows.findAccountData(userId, type);
-      if (content) all.set(type, content);
-    }
-    difference.rules.set(userId, this.#deps.rules.preview(userId, all));
-  }
-
-  /** What the step does to a config; undefined: nothing. */
-  async #rewriteFor(content: JsonObject, step: MembershipStep): Promise<Rewrite['apply'] | undefined> {
-    const { roomId, before, after } = step;
-    if (after === 'forgotten') return (config) => withoutRoom(config, 'denied_users', roomId);
-    if (before === 'join' && after !== 'join') return (config) => withoutRoom(config, 'allowed_users', roomId);
-    if (before === 'join' || after !== 'join') return undefined;
-    // Most configs deny no room, and then nobody need look for the room that came before.
-    if (!Array.isArray(content.denied_users) || !content.denied_users.some(isRoomEntry)) return undefined;
-    const predecessor = step.predecessor === undefined ? await this.#deps.findPredecessor(roomId) : step.predecessor;
-    if (!predecessor) return undefined;
-    return (config) => (deniesRoom(config, predecessor) ? withDeniedRoom(config, roomId) : undefined);
-  }
-
-  #noteRewrite(key: string, rewrite: Rewrite): void {
-    this.#rewrites.delete(key);
-    this.#rewrites.set(key, rewrite);
-    if (this.#rewrites.size <= rewritesMax) return;
-    for (const oldest of this.#rewrites.keys()) {
-      this.#rewrites.delete(oldest);
-      return;
-    }
-  }
-}
-
-interface Rewrite {
-  readonly base: JsonObject;
-  readonly content: JsonObject;
-  apply(config: JsonObject): JsonObject | undefined;
-}
-
-function isSameJson(a: JsonObject, b: JsonObject): boolean {
-  return JSON.stringify(a) === JSON.stringify(b);
-}
-
-function isRoomEntry(entry: unknown): boolean {
-  return typeof entry === 'string' && entry.startsWith('!');
-}
-
-function momentOf(ground: Ground): Moment {
-  return { facts: createFacts(ground), roomsOf: (user) => ground.roomsOf(user) };
-}
-
-/** Rows by what they are about: each thing once, the last word on it. */
-class RowSet {
-  readonly #rows = new Map<string, Row>();
-
-  add(row: Row): void {
-    this.#rows.set(keyOf(row), row);
-  }
-
-  findAccountData(userId: UserId, type: string): JsonObject | undefined {
-    const row = this.#rows.get(JSON.stringify(['account_data', userId, null, type]));
-    return row?.kind === 'account_data' ? row.content : undefined;
-  }
-
-  list(): readonly Row[] {
-    return [...this.#rows.values()];
-  }
-}
-
-function keyOf(row: Row): string {
-  if (row.kind === 'account_data') return JSON.stringify([row.kind, row.userId, row.roomId, row.type]);
-  if (row.kind === 'narrowing') return JSON.stringify([row.kind, row.destination, row.subject]);
-  if (row.kind === 'presence_loss') return JSON.stringify([row.kind, row.viewer, row.subject]);
-  if (row.kind === 'presence_fact') return JSON.stringify([row.kind, row.name]);
-  return JSON.stringify([row.kind]);
 }

@@ -3,8 +3,8 @@ import type { RoomId } from '../../matrix/ids.ts';
 import type { Roster } from '../../roster/roster.ts';
 import type { Row } from '../../storage/contract/commit.ts';
 import type { Storage } from '../../storage/contract/storage.ts';
-import { compareOnServer, type Moment } from '../core/audience.ts';
-import { createFacts, type Ground } from '../core/facts.ts';
+import { compareOnServer, momentOf } from '../core/audience.ts';
+import type { Ground } from '../core/facts.ts';
 import { RoomSizes } from '../core/room-sizes.ts';
 import type { LocalSubjects } from '../core/subjects.ts';
 import { defaultPresenceSettings, type PresenceSettings } from '../settings.ts';
@@ -49,8 +49,8 @@ async function narrow(
   const sizes = new RoomSizes({ roster, settings: former });
   sizes.load(facts);
   const groundBefore: Ground = { ...ground, counts: (roomId: RoomId) => sizes.counts(roomId) };
-  const before: Moment = { facts: createFacts(groundBefore), roomsOf: ground.roomsOf };
-  const after: Moment = { facts: createFacts(ground), roomsOf: ground.roomsOf };
+  const before = momentOf(groundBefore);
+  const after = momentOf(ground);
   const isOpen = settings.enabled && settings.outbound;
   let rows: Row[] = [];
   for (const subject of [...deps.tracker.subjects()]) {

@@ -3,11 +3,16 @@ import type { RoomId, UserId } from '../../matrix/ids.ts';
 import type { ServerName } from '../../matrix/server-name.ts';
 import type { Roster } from '../../roster/roster.ts';
 import { maySee, type PolicyFacts, sharesWithWholeServer } from '../policy.ts';
+import { createFacts, type Ground } from './facts.ts';
 
 /** One moment: its facts, and the rooms that they come from. */
 export interface Moment {
   readonly facts: PolicyFacts;
   roomsOf(user: UserId): ReadonlySet<RoomId>;
+}
+
+export function momentOf(ground: Ground): Moment {
+  return { facts: createFacts(ground), roomsOf: (user) => ground.roomsOf(user) };
 }
 
 /** Everybody of the server who shares a room with the subject: the only ones there who could see them. */

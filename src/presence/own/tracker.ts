@@ -4,9 +4,9 @@ import { breathe } from '../../base/breathe.ts';
 import type { Clock, Timer } from '../../base/clock.ts';
 import type { DeviceId, UserId } from '../../matrix/ids.ts';
 import type { PresenceState } from '../../matrix/presence.ts';
-import type { PresenceDeviceRow, PresenceRow } from '../../storage/contract/presence.ts';
+import type { PresenceRow } from '../../storage/contract/presence.ts';
 import type { Storage } from '../../storage/contract/storage.ts';
-import { isSameShown, type Shown, shownOffline } from '../core/shown.ts';
+import { isSameShown, type Shown } from '../core/shown.ts';
 import type { LocalPresence, LocalSubjects } from '../core/subjects.ts';
 import { Sweeper } from '../core/sweeper.ts';
 import type { PresenceSettings } from '../settings.ts';
@@ -17,11 +17,11 @@ import {
   beginSync,
   type Device,
   endSync,
-  type Grace,
   isForgettable,
   newDevice,
   putDevice,
 } from './machine.ts';
+import { deviceRows, newSubject, restoreSubject, rowOfSubject, type Subject, toWall } from './subject.ts';
 
 /** Devices of one user that are remembered; beyond it the one longest unseen is forgotten. */
 const devicesMax = 100;
@@ -31,16 +31,6 @@ const writeEveryMs = 60_000;
 const writeSoonMs = 1_000;
 const rowsPerCommit = 500;
 const pageSize = 1_000;
-
-interface Subject extends LocalPresence {
-  shown: Shown;
-  activeAt: number | null;
-  changedAt: number;
-  changedAtMs: number;
-  devices: Map<DeviceId, Device>;
-  grace: Grace | null;
-  writtenAt: number;
-}
 
 export interface TrackerDeps {
   storage: Pick<Storage, 'commit'> & { presence: Pick<Storage['presence'], 'listAll'> };
@@ -162,13 +152,10 @@ export class Tracker implements LocalSubjects {
     await this.#write([...this.#unwritten]);
   }
 
-  /** Epoch milliseconds of the last activity, 0 for never. */
   lastActiveAtMs(presence: LocalPresence): number {
-    const { clock } = this.#deps;
-    return presence.activeAt === null ? 0 : Math.round(clock.now() - (clock.monotonic() - presence.activeAt));
+    return toWall(this.#deps.clock, presence.activeAt);
   }
 
-  /** Whether others may hold something of this user that is to be taken back: shown now, or so lately that it has not expired. */
   mayBeHeld(presence: LocalPresence, forMs: number): boolean {
     const { state, statusMsg } = presence.shown;
     if (state !== 'offline' || statusMsg !== null) return true;
@@ -178,15 +165,7 @@ export class Tracker implements LocalSubjects {
   #getSubject(userId: UserId): Subject {
     let subject = this.#subjects.get(userId);
     if (!subject) {
-      subject = {
-        shown: shownOffline,
-        activeAt: null,
-        changedAt: Number.NEGATIVE_INFINITY,
-        changedAtMs: 0,
-        devices: new Map(),
-        grace: null,
-        writtenAt: Number.NEGATIVE_INFINITY,
-      };
+      subject = newSubject();
       this.#subjects.set(userId, subject);
     }
     return subject;
@@ -247,32 +226,9 @@ export class Tracker implements LocalSubjects {
 
   #restore(row: PresenceRow): void {
     const { clock, settings } = this.#deps;
-    const now = clock.monotonic();
-    const until = now + settings.restartGraceMs;
-    const wasThere = row.state !== 'offline';
-    const devices = row.devices.flatMap((stored): [DeviceId, Device][] => {
-      const { deviceId, ...words } = stored;
-      const carried = words.put === 'online' || words.put === 'unavailable' ? words.put : null;
-      const hidden = words.put === 'offline' || words.synced === 'offline';
-      if (!hidden && !wasThere) return [];
-      const device = {
-        ...newDevice(until - settings.offlineAfterMs),
-        ...words,
-        carried: wasThere ? carried : null,
-        hidden,
-      };
-      return [[deviceId, device]];
-    });
-    this.#subjects.set(row.userId, {
-      shown: { state: row.state, statusMsg: row.statusMsg, currentlyActive: row.currentlyActive },
-      activeAt: row.lastActiveAtMs === 0 ? null : now - Math.max(0, clock.now() - row.lastActiveAtMs),
-      changedAt: now - Math.max(0, clock.now() - row.changedAtMs),
-      changedAtMs: row.changedAtMs,
-      devices: new Map(devices),
-      grace: wasThere ? { state: row.state, until } : null,
-      writtenAt: Number.NEGATIVE_INFINITY,
-    });
-    if (wasThere) this.#deadlines.set(row.userId, now);
+    const subject = restoreSubject(row, { clock, settings });
+    this.#subjects.set(row.userId, subject);
+    if (subject.grace) this.#deadlines.set(row.userId, clock.monotonic());
   }
 
   #markUnwritten(userId: UserId): void {
@@ -323,23 +279,10 @@ export class Tracker implements LocalSubjects {
   #rowOf(userId: UserId): ({ kind: 'presence' } & PresenceRow) | undefined {
     const subject = this.#subjects.get(userId);
     if (!subject) return undefined;
-    subject.writtenAt = this.#deps.clock.monotonic();
-    return {
-      kind: 'presence',
-      userId,
-      ...subject.shown,
-      lastActiveAtMs: this.lastActiveAtMs(subject),
-      changedAtMs: subject.changedAtMs,
-      devices: deviceRows(subject),
-    };
+    const { clock } = this.#deps;
+    subject.writtenAt = clock.monotonic();
+    return { kind: 'presence', ...rowOfSubject(userId, subject, clock) };
   }
-}
-
-/** The devices whose last word must outlive the process. */
-function deviceRows(subject: Subject): PresenceDeviceRow[] {
-  return [...subject.devices].flatMap(([deviceId, { put, fresh, synced, written, hidden }]) =>
-    put !== null || hidden ? [{ deviceId, put, fresh, synced, written }] : [],
-  );
 }
 
 function wordsOf({ put, fresh, synced, written, hidden }: Device): string {

@@ -6,47 +6,20 @@ import type { UserId } from '../../matrix/ids.ts';
 import type { Roster } from '../../roster/roster.ts';
 import type { PresenceCopyRow } from '../../storage/contract/presence.ts';
 import type { Storage } from '../../storage/contract/storage.ts';
-import {
-  applyUpdate,
-  type Copy,
-  everybody,
-  findGoverning,
-  isExpired,
-  isSameCoverage,
-  readRecipients,
-  withoutViewers,
-} from '../core/copies.ts';
+import { applyUpdate, type Copy, findGoverning, isExpired, withoutViewers } from '../core/copies.ts';
 import type { Span } from '../core/past.ts';
 import { isBlank } from '../core/shown.ts';
 import type { RemoteSubjects } from '../core/subjects.ts';
 import { Sweeper } from '../core/sweeper.ts';
+import { copyOfRow, rowsOfCopies } from './copy-rows.ts';
+import { governedIn, newRecord, replaceCopies, type SubjectRecord } from './record.ts';
 
 /** Subjects who share no room with us (yet: their presence may be faster than their join). The oldest go first. */
 const strangersMax = 5_000;
-/** What copies were is known exactly so many changes back; before that, which viewers they governed at some time or other. */
-const pastMax = 4;
-const versionsMax = 8;
 const pageSize = 1_000;
 const subjectsPerCommit = 200;
 /** Renewals are written at most this often. */
 const writeEveryMs = 60_000;
-/** How long it is remembered that a subject was seen here at all, so that an old client can be told that they are not. */
-const recordKeptMs = 30 * 86_400_000;
-
-interface Version {
-  readonly until: number;
-  readonly copies: readonly Copy[];
-}
-
-interface SubjectRecord {
-  copies: readonly Copy[];
-  /** What the copies were until when, oldest first. */
-  past: Version[];
-  /** Before that: each that there was, with when it last was. */
-  older: Version[];
-  /** Before it, it is not known what they were. */
-  knownSince: number;
-}
 
 export interface CopyStoreDeps {
   storage: Pick<Storage, 'commit'> & { presence: Pick<Storage['presence'], 'listCopies'> };
@@ -108,17 +81,10 @@ export class CopyStore implements RemoteSubjects {
   }
 
   /** Whether what was held at some time between those two told this viewer anything; undefined when that is forgotten. */
-  governedIn(subject: UserId, viewer: UserId, { from, to }: Span): boolean | undefined {
+  governedIn(subject: UserId, viewer: UserId, span: Span): boolean | undefined {
     const record = this.#subjects.get(subject);
     if (!record) return false;
-    if (from <= record.knownSince) return undefined;
-    const versions = record.older.flatMap(({ until, copies }) => (until >= from ? [copies] : []));
-    let since = record.older.at(-1)?.until ?? Number.NEGATIVE_INFINITY;
-    for (const { until, copies } of [...record.past, { until: Number.POSITIVE_INFINITY, copies: record.copies }]) {
-      if (since <= to && until >= from) versions.push(copies);
-      since = until;
-    }
-    return versions.some((copies) => findGoverning(copies, viewer, from) !== undefined);
+    return governedIn(record, viewer, span);
   }
 
   /** What this viewer may see of the subject now. */
@@ -175,7 +141,7 @@ export class CopyStore implements RemoteSubjects {
       const rows = some.map((subject) => ({
         kind: 'presence_copies' as const,
         subject,
-        copies: this.#isKept(subject) ? this.#rowsOf(subject) : [],
+        copies: this.#isKept(subject) ? rowsOfCopies(subject, this.copiesOf(subject), this.#deps.clock) : [],
       }));
       try {
         const result = await this.#deps.storage.commit({ rows });
@@ -197,7 +163,7 @@ export class CopyStore implements RemoteSubjects {
   #getRecord(subject: UserId): SubjectRecord {
     let record = this.#subjects.get(subject);
     if (!record) {
-      record = { copies: [], past: [], older: [], knownSince: Number.NEGATIVE_INFINITY };
+      record = newRecord();
       this.#subjects.set(subject, record);
     }
     if (this.#deps.roster.roomsOf(subject).size > 0) this.#strangers.delete(subject);
@@ -219,9 +185,7 @@ export class CopyStore implements RemoteSubjects {
   }
 
   #replace(subject: UserId, record: SubjectRecord, copies: readonly Copy[]): void {
-    record.past.push({ until: this.#deps.clock.monotonic(), copies: record.copies });
-    if (record.past.length > pastMax) forgetOrder(record);
-    record.copies = copies;
+    replaceCopies(record, copies, this.#deps.clock.monotonic());
     this.#setExpiry(subject, copies);
   }
 
@@ -261,60 +225,13 @@ export class CopyStore implements RemoteSubjects {
     return this.#subjects.has(subject) && this.#deps.roster.roomsOf(subject).size > 0;
   }
 
-  #rowsOf(subject: UserId): PresenceCopyRow[] {
-    const { clock } = this.#deps;
-    const toWall = (instant: number) => Math.round(clock.now() + instant - clock.monotonic());
-    const rows = this.copiesOf(subject).map(
-      (copy, sequence): PresenceCopyRow => ({
-        subject,
-        sequence: sequence + 1,
-        ...copy.shown,
-        lastActiveAtMs: toWall(copy.activeAt),
-        recipients: copy.recipients.everybody
-          ? null
-          : [...copy.recipients.users, ...copy.recipients.globs.map(({ text }) => text)],
-        expiresAtMs: copy.expiresAt === null ? null : toWall(copy.expiresAt),
-      }),
-    );
-    if (rows.length > 0) return rows;
-    const nothing = { state: 'offline', statusMsg: null, currentlyActive: false, recipients: [] } as const;
-    return [
-      { subject, sequence: 1, ...nothing, lastActiveAtMs: 0, expiresAtMs: Math.round(clock.now() + recordKeptMs) },
-    ];
-  }
-
   #restore(row: PresenceCopyRow): void {
-    const { clock } = this.#deps;
-    const now = clock.monotonic();
-    const toMonotonic = (ms: number) => now + ms - clock.now();
-    const expiresAt = row.expiresAtMs === null ? null : toMonotonic(row.expiresAtMs);
-    const isTrace = row.recipients !== null && row.recipients.length === 0;
-    if (isTrace && expiresAt !== null && expiresAt <= now) {
+    const stored = copyOfRow(row, this.#deps.clock);
+    if (stored === 'forgotten') {
       this.#markUnwritten(row.subject);
       return;
     }
     const record = this.#getRecord(row.subject);
-    if (isTrace) return;
-    const copy: Copy = {
-      shown: { state: row.state, statusMsg: row.statusMsg, currentlyActive: row.currentlyActive },
-      activeAt: toMonotonic(row.lastActiveAtMs),
-      recipients: row.recipients === null ? everybody : readRecipients(row.recipients),
-      expiresAt,
-      receivedAt: now,
-      changedAt: now,
-    };
-    record.copies = [...record.copies, copy];
+    if (stored !== 'trace') record.copies = [...record.copies, stored];
   }
-}
-
-/**
- * Of the oldest it is only remembered what there was and until when, not from when. So one who is not let in, then as now, is
- * known to have been out, however often the others were told something.
- */
-function forgetOrder(record: SubjectRecord): void {
-  const oldest = record.past.shift();
-  if (!oldest) return;
-  const others = record.older.filter(({ copies }) => !isSameCoverage(copies, oldest.copies));
-  record.older = [...others, oldest];
-  if (record.older.length > versionsMax) record.knownSince = record.older.shift()?.until ?? 0;
 }

@@ -11,22 +11,16 @@ import type { Narrowing } from '../../storage/contract/presence.ts';
 import type { Storage } from '../../storage/contract/storage.ts';
 import type { Shown } from '../core/shown.ts';
 import type { LocalSubjects } from '../core/subjects.ts';
-import { Sweeper } from '../core/sweeper.ts';
 import { type PolicyFacts, sharesWithWholeServer } from '../policy.ts';
 import type { PresenceSettings } from '../settings.ts';
 import { Destination, type Held } from './destination.ts';
 import { type Built, type Group, ParcelBuilder } from './parcel.ts';
+import { WakeUps } from './wake-ups.ts';
 
 /** No destination gets presence more often, whatever it is. */
 const urgentEveryMs = 1_000;
 /** Destinations for which the window is not made longer. */
 const destinationsPerWindow = 20;
-/** Wake-ups are spread: so many at once, then a pause. */
-const wakeSlice = 10;
-const wakePauseMs = 10;
-/** A destination that did not come for its presence is reminded; then ever more rarely. */
-const remindMs = 30_000;
-const remindMaxMs = 600_000;
 const renewEveryMs = 30_000;
 /** After a start, the copies that peers hold are renewed within this time: how old they are is not known. */
 const renewAfterStartMs = 240_000;
@@ -54,17 +48,18 @@ export class Servers implements EduSource {
   readonly name = 'presence';
   readonly #deps: ServersDeps;
   readonly #destinations = new Map<ServerName, Destination>();
-  readonly #due: Sweeper<ServerName>;
-  readonly #reminders = new Map<ServerName, number>();
+  readonly #wakeUps: WakeUps;
   readonly #builder: ParcelBuilder;
-  #toWake = new Set<ServerName>();
-  #wakeTimer: Timer | undefined;
   #renewTimer: Timer | undefined;
   #stopped = false;
 
   constructor(deps: ServersDeps) {
     this.#deps = deps;
-    this.#due = new Sweeper({ clock: deps.clock, onDue: (destination) => this.#wake(destination) });
+    this.#wakeUps = new WakeUps({
+      clock: deps.clock,
+      isWaiting: (destination) => this.#isWaiting(destination),
+      poke: (destination) => deps.sender.poke(destination),
+    });
     this.#builder = new ParcelBuilder({ ...deps, isOpen: () => this.#isOpen() });
   }
 
@@ -145,8 +140,7 @@ export class Servers implements EduSource {
 
   stop(): void {
     this.#stopped = true;
-    this.#due.stop();
-    this.#wakeTimer?.clear();
+    this.#wakeUps.stop();
     this.#renewTimer?.clear();
   }
 
@@ -177,38 +171,14 @@ export class Servers implements EduSource {
 
   #schedule(name: ServerName, entry: Destination): void {
     if (this.#stopped || entry.inFlight || !entry.isWaiting) return;
-    this.#reminders.delete(name);
-    this.#due.set(name, Math.max(this.#deps.clock.monotonic(), this.#dueAt(entry)));
+    this.#wakeUps.set(name, this.#dueAt(entry));
   }
 
-  #wake(name: ServerName): void {
+  /** One that waits for nothing and holds nothing is forgotten when its time has come. */
+  #isWaiting(name: ServerName): boolean {
     const entry = this.#destinations.get(name);
-    if (!entry?.isWaiting) {
-      if (entry?.isEmpty) this.#destinations.delete(name);
-      return;
-    }
-    this.#toWake.add(name);
-    if (!this.#wakeTimer) this.#wakeSome();
-  }
-
-  #wakeSome(): void {
-    this.#wakeTimer = undefined;
-    if (this.#stopped) return;
-    let count = 0;
-    for (const name of this.#toWake) {
-      if (count >= wakeSlice) break;
-      count += 1;
-      this.#toWake.delete(name);
-      this.#remindLater(name);
-      this.#deps.sender.poke(name);
-    }
-    if (count > 0) this.#wakeTimer = this.#deps.clock.setTimer(wakePauseMs, () => this.#wakeSome());
-  }
-
-  #remindLater(name: ServerName): void {
-    const wait = this.#reminders.get(name) ?? remindMs;
-    this.#reminders.set(name, Math.min(remindMaxMs, wait * 2));
-    this.#due.set(name, this.#deps.clock.monotonic() + wait);
+    if (entry?.isEmpty) this.#destinations.delete(name);
+    return entry?.isWaiting ?? false;
   }
 
   #isUrgentStill(entry: Destination, built: Built): boolean {
@@ -265,9 +235,8 @@ export class Servers implements EduSource {
       this.#schedule(name, entry);
       return;
     }
-    this.#reminders.delete(name);
     // How lately something was sent is remembered for as long as it forbids sending.
-    this.#due.set(name, entry.isEmpty ? Math.max(this.#deps.clock.monotonic(), this.#dueAt(entry)) : undefined);
+    this.#wakeUps.set(name, entry.isEmpty ? this.#dueAt(entry) : undefined);
   }
 
   #armRenewal(): void {
