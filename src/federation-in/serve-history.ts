@@ -1,6 +1,7 @@
 import { listAuthChain } from '../engine/graph/auth-chain.ts';
 import { notFound } from '../matrix/errors.ts';
 import type { EventId, RoomId } from '../matrix/ids.ts';
+import { prevEventIdsOf } from '../matrix/pdu.ts';
 import type { ServerName } from '../matrix/server-name.ts';
 import type { StoredEvent } from '../storage/contract/events.ts';
 import {
@@ -66,7 +67,7 @@ export function createHistoryServer(deps: RoomAccessDeps): HistoryServer {
       const start = (await events.listByIds(latest)).filter(({ event }) => event.roomId === roomId);
       if (start.length === 0) await checkServerInRoom(deps, roomId, origin);
       for (const stored of start) await checkServerMayAskAt(deps, stored, origin);
-      const prev = start.flatMap(({ event }) => event.pdu.prev_events);
+      const prev = start.flatMap(({ event }) => prevEventIdsOf(event.pdu));
       const until = new Set([...earliest, ...latest]);
       const found = await walkBack(deps, { roomId, from: prev, until, minDepth, limit: Math.min(limit, missingMax) });
       return encodeForServer(deps, found.reverse(), origin);

@@ -1,4 +1,5 @@
 import type { EventId, RoomId } from '../matrix/ids.ts';
+import { prevEventIdsOf } from '../matrix/pdu.ts';
 import type { StoredEvent } from '../storage/contract/events.ts';
 import type { Storage } from '../storage/contract/storage.ts';
 
@@ -28,7 +29,9 @@ export async function walkBack(deps: EventsDeps, walk: WalkBack): Promise<Stored
       .sort((a, b) => b.event.pdu.depth - a.event.pdu.depth)
       .slice(0, walk.limit - found.size);
     for (const stored of events) found.set(stored.event.eventId, stored);
-    level = [...new Set(events.flatMap(({ event }) => event.pdu.prev_events))].filter((eventId) => !asked.has(eventId));
+    level = [...new Set(events.flatMap(({ event }) => prevEventIdsOf(event.pdu)))].filter(
+      (eventId) => !asked.has(eventId),
+    );
   }
   return [...found.values()].sort((a, b) => b.event.pdu.depth - a.event.pdu.depth);
 }

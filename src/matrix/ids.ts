@@ -78,6 +78,11 @@ export function serverOfAlias(alias: RoomAlias): ServerName {
   return alias.slice(alias.indexOf(':') + 1) as ServerName;
 }
 
+/** The server in an id that a server gave (room versions 1 and 2); undefined for the ids that are hashes. */
+export function findServerOfEventId(eventId: EventId): ServerName | undefined {
+  return findServerPart(eventId);
+}
+
 /** The server named in a room id; undefined for the ids of version 12, which name none. Never says who is in the room. */
 export function findServerOfRoom(roomId: RoomId): ServerName | undefined {
   return findServerPart(roomId);

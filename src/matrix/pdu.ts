@@ -7,19 +7,29 @@ export type JsonObject = { [key: string]: unknown };
 export type Signatures = { [server: string]: { [keyId: string]: string } };
 
 /**
+ * How an event names another one: by its id, or, where servers give the ids, by a pair of the id and its hashes (room versions 1 and 2,
+ * "Event format"). We write the reference hash there, and read nothing from it: as other servers do, we take the event that has the id.
+ */
+export type EventReference = EventId | readonly [eventId: EventId, hashes: unknown];
+
+/**
  * A persistent data unit as it goes over the wire, after its format was checked for its room version
  * (room versions 3 and later: no `event_id`; 12: no `room_id` on the create event). Unknown fields are kept.
  */
 export interface Pdu {
   type: string;
+  /** The event's id in room versions 1 and 2 only; whatever others have there means nothing. `RoomEvent` has the id. */
+  event_id?: EventId;
   sender: UserId;
   room_id?: RoomId;
   state_key?: string;
   content: JsonObject;
   depth: number;
   origin_server_ts: number;
-  prev_events: EventId[];
-  auth_events: EventId[];
+  /** To be read by `prevEventIdsOf`. */
+  prev_events: readonly EventReference[];
+  /** To be read by `authEventIdsOf`. */
+  auth_events: readonly EventReference[];
   hashes: { sha256: string };
   signatures: Signatures;
   /** Only before room version 11; from then on it stands in `content`. */
@@ -29,7 +39,7 @@ export interface Pdu {
   [key: string]: unknown;
 }
 
-/** A PDU with what follows from it: its id (the reference hash), its room, its room's version. */
+/** A PDU with what follows from it: its id (given or the reference hash), its room, its room's version. */
 export interface RoomEvent {
   readonly eventId: EventId;
   readonly roomId: RoomId;
@@ -42,6 +52,29 @@ export type StateEvent = RoomEvent & { readonly pdu: Readonly<Pdu> & { readonly 
 
 export function isStateEvent(event: RoomEvent): event is StateEvent {
   return typeof event.pdu.state_key === 'string';
+}
+
+/** The events that stand directly before this one, as it says. */
+export function prevEventIdsOf(pdu: Readonly<Pdu>): readonly EventId[] {
+  return idsOf(pdu.prev_events);
+}
+
+/** The events that allow this one, as it says. */
+export function authEventIdsOf(pdu: Readonly<Pdu>): readonly EventId[] {
+  return idsOf(pdu.auth_events);
+}
+
+function idsOf(references: readonly EventReference[]): readonly EventId[] {
+  return areIds(references) ? references : references.map((reference) => idOf(reference));
+}
+
+/** A list has one form throughout: that of its room version. */
+function areIds(references: readonly EventReference[]): references is readonly EventId[] {
+  return references.length === 0 || typeof references[0] === 'string';
+}
+
+function idOf(reference: EventReference): EventId {
+  return typeof reference === 'string' ? reference : reference[0];
 }
 
 /**

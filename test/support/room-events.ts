@@ -1,4 +1,5 @@
 import { buildEvent, type EventTemplate } from '../../src/engine/event/build.ts';
+import { referenceTo } from '../../src/engine/event/event-id.ts';
 import type { EventId, RoomId, UserId } from '../../src/matrix/ids.ts';
 import { type JsonObject, type RoomEvent, type StateKey, stateKeyOf } from '../../src/matrix/pdu.ts';
 import { getRoomVersion, type RoomVersion } from '../../src/matrix/room-versions.ts';
@@ -27,8 +28,8 @@ export function makeEvent(version: RoomVersion, sketch: EventSketch): RoomEvent 
     content: sketch.content ?? {},
     depth: sketch.depth ?? 1 + Math.max(0, ...(sketch.prev ?? []).map((event) => event.pdu.depth)),
     origin_server_ts: sketch.ts ?? 1_000,
-    prev_events: (sketch.prev ?? []).map((event) => event.eventId),
-    auth_events: (sketch.auth ?? []).map((event) => event.eventId),
+    prev_events: (sketch.prev ?? []).map((event) => referenceTo(event, version)),
+    auth_events: (sketch.auth ?? []).map((event) => referenceTo(event, version)),
     ...(sketch.stateKey === undefined ? {} : { state_key: sketch.stateKey }),
     ...(isHashedCreate && sketch.roomId === undefined ? {} : { room_id: (sketch.roomId ?? opaqueRoomId) as RoomId }),
   };

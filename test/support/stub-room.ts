@@ -1,12 +1,20 @@
 import { selectAuthEvents } from '../../src/engine/auth/needed-state.ts';
 import { authStateOfMap } from '../../src/engine/auth-state.ts';
-import { eventIdOf } from '../../src/engine/event/event-id.ts';
+import { eventIdOf, newGivenId, referenceTo } from '../../src/engine/event/event-id.ts';
 import { encodedContentHash } from '../../src/engine/event/hash.ts';
 import { parsePdu } from '../../src/engine/event/parse.ts';
 import { redactJson } from '../../src/engine/event/redact.ts';
-import type { EventId, RoomId, UserId } from '../../src/matrix/ids.ts';
-import { type JsonObject, type RoomEvent, type StateKey, stateKeyOf } from '../../src/matrix/pdu.ts';
-import { getRoomVersion, type RoomVersion } from '../../src/matrix/room-versions.ts';
+import { type EventId, type RoomId, serverOfUser, type UserId } from '../../src/matrix/ids.ts';
+import {
+  authEventIdsOf,
+  type EventReference,
+  type JsonObject,
+  prevEventIdsOf,
+  type RoomEvent,
+  type StateKey,
+  stateKeyOf,
+} from '../../src/matrix/pdu.ts';
+import { getRoomVersion, type RoomVersion, supportedRoomVersions } from '../../src/matrix/room-versions.ts';
 import { type Signer, signJson } from '../../src/signing/sign-json.ts';
 import { HostileReply, type HostileServer } from './hostile-server.ts';
 import type { TestServer } from './server.ts';
@@ -39,12 +47,13 @@ export interface SealedEvent {
   readonly pdu: JsonObject;
 }
 
-/** Hashes and signs anything that has a canonical form. */
+/** Hashes and signs anything that has a canonical form; gives it an id where the version has it so and there is none. */
 export function seal(
-  template: JsonObject,
+  given: JsonObject,
   version: RoomVersion,
   sealing: Sealing & { signers: readonly Signer[] },
 ): SealedEvent {
+  const template = version.eventIds === 'given' ? { event_id: newIdOf(given), ...given } : given;
   const hashed = { ...template, hashes: { sha256: sealing.hash ?? encodedContentHash(template) } };
   let pdu: JsonObject = hashed;
   for (const signer of sealing.signers) {
@@ -53,6 +62,10 @@ export function seal(
   }
   if (sealing.signers.length === 0) pdu = { ...hashed, signatures: {} };
   return { eventId: eventIdOf(pdu, version), pdu };
+}
+
+function newIdOf(template: JsonObject): EventId {
+  return newGivenId(template, serverOfUser(template.sender as UserId));
 }
 
 /** A room as a server that a test plays has it: it builds events of it, good ones and others. */
@@ -77,7 +90,7 @@ export class StubRoom {
   /** A room of one of our servers, joined by a user of the stub. */
   static async join(stub: HostileServer, through: TestServer, roomId: string, userId: UserId): Promise<StubRoom> {
     const path = [roomId, userId].map(encodeURIComponent).join('/');
-    const query = '?ver=10&ver=11&ver=12';
+    const query = `?${supportedRoomVersions.map((version) => `ver=${version}`).join('&')}`;
     const template = await stub.call(through, 'GET', `v1/make_join/${path}`, undefined, { query });
     if (template.status !== 200) throw new Error(`make_join: ${template.status} ${JSON.stringify(template.body)}`);
     const room = new StubRoom(stub, roomId as RoomId, template.body.room_version, () => through.clock.now());
@@ -104,7 +117,10 @@ export class StubRoom {
     const room = new StubRoom(stub, (options.roomId ?? `!stub${rooms}:${stub.name}`) as RoomId, version, options.nowMs);
     const state = (type: string, content: JsonObject, key = '') =>
       room.add({ type, sender: options.creator, state_key: key, content });
-    state('m.room.create', { room_version: version, ...(version === '10' ? { creator: options.creator } : {}) });
+    state('m.room.create', {
+      room_version: version,
+      ...(room.version.creatorFrom === 'content' ? { creator: options.creator } : {}),
+    });
     state('m.room.member', { membership: 'join' }, options.creator);
     state('m.room.power_levels', { users: { [options.creator]: 100 } });
     state('m.room.join_rules', { join_rule: 'public' });
@@ -116,16 +132,23 @@ export class StubRoom {
     const { type, sender, content = {}, state_key: stateKey, more = {} } = event;
     const subject = { type, sender, content, ...(stateKey === undefined ? {} : { state_key: stateKey }) };
     const auth = selectAuthEvents(subject, authStateOfMap(this.state), this.version).map(({ eventId }) => eventId);
+    const refer = (eventId: string) => this.#refer(eventId as EventId);
     const template = {
       ...subject,
       room_id: event.room_id ?? this.roomId,
       depth: event.depth ?? this.depth + 1,
       origin_server_ts: event.origin_server_ts ?? this.#nowMs(),
-      prev_events: event.prev_events ?? this.latest,
-      auth_events: event.auth_events ?? auth,
+      prev_events: (event.prev_events ?? this.latest).map(refer),
+      auth_events: (event.auth_events ?? auth).map(refer),
       ...more,
     };
     return seal(template, this.version, { ...sealing, signers: sealing.signers ?? [this.server.signer] });
+  }
+
+  #refer(eventId: EventId): EventReference {
+    const event = this.events.get(eventId);
+    if (event) return referenceTo(event, this.version);
+    return this.version.eventIds === 'given' ? [eventId, { sha256: 'unknown' }] : eventId;
   }
 
   /** The same, taken into the room. */
@@ -162,12 +185,12 @@ export class StubRoom {
 
   authChainOf(events: Iterable<RoomEvent>): JsonObject[] {
     const chain = new Map<EventId, RoomEvent>();
-    const queue = [...events].flatMap(({ pdu }) => pdu.auth_events);
+    const queue = [...events].flatMap(({ pdu }) => authEventIdsOf(pdu));
     for (let eventId = queue.pop(); eventId !== undefined; eventId = queue.pop()) {
       const event = this.events.get(eventId);
       if (!event || chain.has(eventId)) continue;
       chain.set(eventId, event);
-      queue.push(...event.pdu.auth_events);
+      queue.push(...authEventIdsOf(event.pdu));
     }
     return [...chain.values()].map(({ pdu }) => pdu);
   }
@@ -216,7 +239,10 @@ export class StubRoom {
   }
 
   #behind(latest: readonly EventId[], earliest: ReadonlySet<string>): JsonObject[] {
-    const prev = latest.flatMap((eventId) => this.events.get(eventId)?.pdu.prev_events ?? []);
+    const prev = latest.flatMap((eventId) => {
+      const event = this.events.get(eventId);
+      return event ? prevEventIdsOf(event.pdu) : [];
+    });
     return this.#from(
       prev.filter((eventId) => !earliest.has(eventId)),
       earliest,
@@ -230,7 +256,7 @@ export class StubRoom {
       const event = this.events.get(eventId);
       if (!event || found.has(eventId) || until.has(eventId) || !this.stateBefore.has(eventId)) continue;
       found.set(eventId, event);
-      queue.push(...event.pdu.prev_events);
+      queue.push(...prevEventIdsOf(event.pdu));
     }
     return [...found.values()].map(({ pdu }) => pdu);
   }

@@ -1,5 +1,5 @@
 import { eventTypes } from '../../matrix/event-types.ts';
-import { isStateEvent, type RoomEvent, type StateKey, stateKeyOf } from '../../matrix/pdu.ts';
+import { authEventIdsOf, isStateEvent, type RoomEvent, type StateKey, stateKeyOf } from '../../matrix/pdu.ts';
 import type { RoomVersion } from '../../matrix/room-versions.ts';
 import { type AuthVerdict, allow, reject } from '../verdict.ts';
 import { listAuthEventPlaces } from './needed-state.ts';
@@ -24,7 +24,7 @@ export function checkAuthEvents(
     listAuthEventPlaces(event.pdu, version).map(({ type, stateKey }) => stateKeyOf(type, stateKey)),
   );
   // 2.1, first half: one event named twice, which `entries` read from a store may hold once.
-  const named = event.pdu.auth_events;
+  const named = authEventIdsOf(event.pdu);
   if (new Set(named).size !== named.length) return reject('an auth event is named twice');
   const seen = new Set<StateKey>();
   for (const { event: authEvent, rejected } of entries) {

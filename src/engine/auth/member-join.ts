@@ -1,3 +1,4 @@
+import { prevEventIdsOf } from '../../matrix/pdu.ts';
 import { joinRuleIn, membershipIn } from '../auth-state.ts';
 import { authorisedViaKey } from '../event/verify.ts';
 import { ownMember } from '../members.ts';
@@ -7,9 +8,9 @@ import type { MemberCase } from './rule.ts';
 
 /** 4.3. If membership is join. */
 export function checkJoin(subject: MemberCase): AuthVerdict {
-  const { event, state, target } = subject;
-  // 4.3.1. If the only previous event is an m.room.create and the state_key is the sender of the m.room.create (v10: the creator),
-  // allow.
+  const { event, state, target, version } = subject;
+  // 4.3.1. If the only previous event is an m.room.create and the state_key is the sender of the m.room.create (before v11: the
+  // creator), allow.
   if (isCreatorsFirstJoin(subject)) return allow;
   // 4.3.2. If the sender does not match state_key, reject.
   if (event.pdu.sender !== target) return reject('nobody can join for another user');
@@ -17,27 +18,26 @@ export function checkJoin(subject: MemberCase): AuthVerdict {
   const membership = membershipIn(state, target);
   if (membership === 'ban') return reject('the user is banned');
   const present = membership === 'invite' || membership === 'join';
-  const joinRule = joinRuleIn(state);
-  switch (joinRule) {
-    // 4.3.4. If the join_rule is invite or knock then allow if membership state is invite or join.
+  switch (joinRuleIn(state, version)) {
+    // 4.3.4. If the join_rule is invite or knock (v7) then allow if membership state is invite or join.
     case 'invite':
     case 'knock':
       return present ? allow : reject('the user is not invited');
-    // 4.3.5. If the join_rule is restricted or knock_restricted: 1. If membership state is join or invite, allow.
+    // v8, 4.3.5. If the join_rule is restricted or knock_restricted (v10): 1. If membership state is join or invite, allow.
     case 'restricted':
     case 'knock_restricted':
       return present ? allow : checkAuthoriser(subject);
     // 4.3.6. If the join_rule is public, allow.
     case 'public':
       return allow;
-    // 4.3.7. Otherwise, reject.
+    // 4.3.7. Otherwise, reject. So does a rule of a later version.
     default:
       return reject('the join rule lets nobody in');
   }
 }
 
 function isCreatorsFirstJoin({ event, create, target, version }: MemberCase): boolean {
-  const [only, ...others] = event.pdu.prev_events;
+  const [only, ...others] = prevEventIdsOf(event.pdu);
   if (only !== create.eventId || others.length > 0) return false;
   // Not the additional creators: they join like everybody else.
   return version.creatorFrom === 'content' ? creatorsOf(create, version).has(target) : create.pdu.sender === target;

@@ -1,8 +1,9 @@
 import { CanonicalJsonError } from '../../base/canonical-json.ts';
-import type { EventId, RoomId, UserId } from '../../matrix/ids.ts';
-import type { JsonObject, Pdu, RoomEvent, Signatures } from '../../matrix/pdu.ts';
+import { type EventId, isUserId, type RoomId, serverOfUser, type UserId } from '../../matrix/ids.ts';
+import type { EventReference, JsonObject, Pdu, RoomEvent, Signatures } from '../../matrix/pdu.ts';
 import { getRoomVersion, type RoomVersion } from '../../matrix/room-versions.ts';
 import { objectMember, withMembers, without } from '../members.ts';
+import { newGivenId } from './event-id.ts';
 import { encodedContentHash } from './hash.ts';
 import { type ParsedPdu, parsePdu } from './parse.ts';
 import { redactJson } from './redact.ts';
@@ -17,8 +18,9 @@ export interface EventTemplate {
   content: JsonObject;
   depth: number;
   origin_server_ts: number;
-  prev_events: readonly EventId[];
-  auth_events: readonly EventId[];
+  /** Made by `referenceTo`. */
+  prev_events: readonly EventReference[];
+  auth_events: readonly EventReference[];
 }
 
 /** Adds this server's signature to an object: `signJson` of signing with the signer given. */
@@ -47,8 +49,8 @@ export function withRedacts<T extends { content: JsonObject }>(template: T, reda
  * the event it asked for.
  */
 export function completeEvent(template: JsonObject, version: RoomVersion, sign: SignObject): ParsedPdu {
-  const bare = without(template, notFromTemplates);
   try {
+    const bare = withNewId(without(template, notFromTemplates), version);
     const hashed = withMembers(bare, { hashes: { sha256: encodedContentHash(bare) } });
     const { signatures } = sign(redactJson(hashed, version));
     // What others may still do in older rooms, we do not.
@@ -57,6 +59,13 @@ export function completeEvent(template: JsonObject, version: RoomVersion, sign: 
     if (!(error instanceof CanonicalJsonError)) throw error;
     return { outcome: 'malformed', problem: 'format', reason: error.message };
   }
+}
+
+/** "It … replaces the `event_id` with its own": where ids are given, the server that signs the event chooses it. */
+function withNewId(bare: JsonObject, version: RoomVersion): JsonObject {
+  // What has no sender is refused by the check of the finished event.
+  if (version.eventIds !== 'given' || !isUserId(bare.sender)) return bare;
+  return withMembers(bare, { event_id: newGivenId(bare, serverOfUser(bare.sender)) });
 }
 
 const notFromTemplates: ReadonlySet<string> = new Set(['hashes', 'signatures', 'event_id', 'unsigned']);

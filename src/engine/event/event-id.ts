@@ -1,8 +1,9 @@
-import { encodeBase64Url } from '../../base/base64.ts';
+import { encodeBase64, encodeBase64Url } from '../../base/base64.ts';
 import { canonicalJson } from '../../base/canonical-json.ts';
 import type { EventId, RoomId } from '../../matrix/ids.ts';
-import type { JsonObject } from '../../matrix/pdu.ts';
+import type { EventReference, JsonObject, RoomEvent } from '../../matrix/pdu.ts';
 import type { RoomVersion } from '../../matrix/room-versions.ts';
+import type { ServerName } from '../../matrix/server-name.ts';
 import { without } from '../members.ts';
 import { sha256 } from './hash.ts';
 import { redactJson } from './redact.ts';
@@ -17,9 +18,43 @@ export function referenceHash(event: Readonly<JsonObject>, version: RoomVersion)
   return sha256(canonicalJson(without(redactJson(event, version), notInReferenceHash)));
 }
 
-/** "The event ID is the reference hash of the event encoded using URL-safe unpadded Base64", behind a `$`. */
+/**
+ * Room versions 1 and 2: what the event says, which `parsePdu` has checked. 3: "the reference hash of the event encoded using Unpadded
+ * Base64, prefixed with `$`". 4 and later: "encoded using URL-safe unpadded Base64".
+ */
 export function eventIdOf(event: Readonly<JsonObject>, version: RoomVersion): EventId {
-  return `$${encodeBase64Url(referenceHash(event, version))}` as EventId;
+  switch (version.eventIds) {
+    case 'given':
+      // The same for every caller: the format was checked before.
+      return event.event_id as EventId;
+    case 'hash':
+      return `$${encodeBase64(referenceHash(event, version))}` as EventId;
+    case 'url_safe_hash':
+      return `$${encodeBase64Url(referenceHash(event, version))}` as EventId;
+  }
+}
+
+/**
+ * The id of a new event where the server that makes it chooses one, before it is hashed and signed: a hash of the event itself, so that
+ * nothing random is needed and no two events of ours share one. "`domain` is the server name of the homeserver which created" it.
+ */
+export function newGivenId(event: Readonly<JsonObject>, server: ServerName): EventId {
+  return `$${encodeBase64Url(sha256(canonicalJson(event)))}:${server}` as EventId;
+}
+
+/** How a new event names this one in `prev_events` and `auth_events`. The same before and after a redaction of it. */
+export function referenceTo(event: RoomEvent, version: RoomVersion): EventReference {
+  if (version.eventIds !== 'given') return event.eventId;
+  return [event.eventId, { sha256: encodeBase64(referenceHash(event.pdu, version)) }];
+}
+
+/**
+ * Whether an event that came now is the one that is known under its id, redacted or not. An id that is a hash leaves no doubt; "servers receive
+ * multiple events with the same ID in either the same or different rooms" in room versions 1 and 2.
+ */
+export function isSameEvent(known: RoomEvent, event: RoomEvent, version: RoomVersion): boolean {
+  if (version.eventIds !== 'given') return known.eventId === event.eventId;
+  return known.roomId === event.roomId && referenceHash(known.pdu, version).equals(referenceHash(event.pdu, version));
 }
 
 /** Room version 12: "The room ID is the event ID of the event with sigil `!` instead of `$`." */

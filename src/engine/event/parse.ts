@@ -1,6 +1,6 @@
 import { CanonicalJsonError, canonicalJson } from '../../base/canonical-json.ts';
 import { eventTypes } from '../../matrix/event-types.ts';
-import { isEventId, isRoomId, isUserId, type RoomId } from '../../matrix/ids.ts';
+import { findServerOfEventId, isEventId, isRoomId, isUserId, type RoomId } from '../../matrix/ids.ts';
 import {
   authEventsMax,
   type JsonObject,
@@ -79,8 +79,9 @@ function findFault(json: JsonObject, version: RoomVersion): Malformed | undefine
     findKeyFault(json, { key: 'state_key', required: false }, version) ??
     findRoomIdFault(json, version) ??
     findFieldFault(json) ??
-    findReferencesFault(json, 'prev_events', prevEventsMax) ??
-    findReferencesFault(json, 'auth_events', authEventsMax)
+    findIdFault(json, version) ??
+    findReferencesFault(json, version, { key: 'prev_events', max: prevEventsMax }) ??
+    findReferencesFault(json, version, { key: 'auth_events', max: authEventsMax })
   );
 }
 
@@ -134,8 +135,25 @@ function isSignatures(value: unknown): boolean {
   );
 }
 
-function findReferencesFault(json: JsonObject, key: 'prev_events' | 'auth_events', max: number): Malformed | undefined {
-  const ids = ownMember(json, key);
-  if (!Array.isArray(ids) || !ids.every(isEventId)) return malformed(`${key} is not a list of event ids`);
-  return ids.length > max ? malformed(`${key} names more than ${max} events`) : undefined;
+/** Room versions 1 and 2: "Event IDs in this room version have the format `$opaque_id:domain`". */
+function findIdFault(json: JsonObject, version: RoomVersion): Malformed | undefined {
+  if (version.eventIds !== 'given') return undefined;
+  const id = ownMember(json, 'event_id');
+  return isEventId(id) && findServerOfEventId(id) ? undefined : malformed('event_id is not the id of an event');
+}
+
+function findReferencesFault(
+  json: JsonObject,
+  version: RoomVersion,
+  { key, max }: { key: 'prev_events' | 'auth_events'; max: number },
+): Malformed | undefined {
+  const references = ownMember(json, key);
+  const isReference = version.eventIds === 'given' ? isPairWithId : isEventId;
+  if (!Array.isArray(references) || !references.every(isReference)) return malformed(`${key} is not a list of events`);
+  return references.length > max ? malformed(`${key} names more than ${max} events`) : undefined;
+}
+
+/** What stands beside the id is read by nobody, so nobody refuses a room for it. */
+function isPairWithId(value: unknown): boolean {
+  return Array.isArray(value) && value.length === 2 && isEventId(value[0]);
 }

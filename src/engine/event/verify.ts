@@ -1,5 +1,5 @@
 import { eventTypes, findMembership } from '../../matrix/event-types.ts';
-import { isUserId, serverOfUser } from '../../matrix/ids.ts';
+import { findServerOfEventId, isUserId, serverOfUser } from '../../matrix/ids.ts';
 import type { JsonObject, Pdu, RoomEvent } from '../../matrix/pdu.ts';
 import type { RoomVersion } from '../../matrix/room-versions.ts';
 import type { ServerName } from '../../matrix/server-name.ts';
@@ -14,14 +14,17 @@ export const authorisedViaKey = 'join_authorised_via_users_server';
  * The servers without whose good signature the event is dropped. At most two.
  *
  * "For room versions 3 and later, unless the event is a 3rd party invite, only the signature(s) from the originating server
- * (the server the sender belongs to) are required." And rule 4.2 of the room versions: "If content has a
- * join_authorised_via_users_server key: if the event is not validly signed by the homeserver of the user ID denoted by the key,
+ * (the server the sender belongs to) are required for verification. Room versions 1 and 2 also require that a signature is present from
+ * the domain in the `event_id`, if it differs from the originating server." And rule 4.2 of the room versions from 8 on: "If content has
+ * a join_authorised_via_users_server key: if the event is not validly signed by the homeserver of the user ID denoted by the key,
  * reject."
  */
-export function listRequiredSigners(pdu: Readonly<Pdu>): ServerName[] {
+export function listRequiredSigners({ eventId, pdu }: RoomEvent, version: RoomVersion): ServerName[] {
   const signers = new Set<ServerName>();
   if (!isThirdPartyInvite(pdu)) signers.add(serverOfUser(pdu.sender));
-  const authoriser = findAuthoriser(pdu);
+  const idGiver = version.eventIds === 'given' ? findServerOfEventId(eventId) : undefined;
+  if (idGiver) signers.add(idGiver);
+  const authoriser = version.restrictedJoins ? findAuthoriser(pdu) : undefined;
   if (authoriser) signers.add(authoriser);
   return [...signers];
 }
@@ -63,7 +66,7 @@ export async function findMissingSigner(
   verify: VerifyServerSignature,
 ): Promise<ServerName | undefined> {
   const signed = signedFormOf(event.pdu, version);
-  for (const server of listRequiredSigners(event.pdu)) {
+  for (const server of listRequiredSigners(event, version)) {
     if (!(await verify(signed, server, event.pdu.origin_server_ts))) return server;
   }
   return undefined;

@@ -1,5 +1,5 @@
 import type { EventId } from '../../matrix/ids.ts';
-import { prevEventsMax, type RoomEvent } from '../../matrix/pdu.ts';
+import { prevEventIdsOf, prevEventsMax, type RoomEvent } from '../../matrix/pdu.ts';
 
 /** "If the room's depth is already at the limit, the depth must be set to the limit." */
 export const depthMax = Number.MAX_SAFE_INTEGER;
@@ -18,7 +18,7 @@ export interface Extremity {
  */
 export function nextExtremities(current: Iterable<EventId>, event: RoomEvent, hasSuccessors = false): Set<EventId> {
   const next = new Set(current);
-  for (const prevEvent of event.pdu.prev_events) next.delete(prevEvent);
+  for (const prevEvent of prevEventIdsOf(event.pdu)) next.delete(prevEvent);
   if (!hasSuccessors) next.add(event.eventId);
   return next;
 }

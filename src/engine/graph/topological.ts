@@ -1,6 +1,6 @@
 import { breathe } from '../../base/breathe.ts';
 import type { EventId } from '../../matrix/ids.ts';
-import type { RoomEvent } from '../../matrix/pdu.ts';
+import { authEventIdsOf, prevEventIdsOf, type RoomEvent } from '../../matrix/pdu.ts';
 import { Heap } from './heap.ts';
 
 /**
@@ -9,12 +9,12 @@ import { Heap } from './heap.ts';
  * a forged one is left out.
  */
 export function sortByPrevEvents(events: readonly RoomEvent[]): Promise<RoomEvent[]> {
-  return sortTopologically(events, (event) => event.pdu.prev_events);
+  return sortTopologically(events, (event) => prevEventIdsOf(event.pdu));
 }
 
 /** The same by `auth_events`: each event behind those that authorise it. For taking in the state of a room. */
 export function sortByAuthEvents(events: readonly RoomEvent[]): Promise<RoomEvent[]> {
-  return sortTopologically(events, (event) => event.pdu.auth_events);
+  return sortTopologically(events, (event) => authEventIdsOf(event.pdu));
 }
 
 async function sortTopologically(

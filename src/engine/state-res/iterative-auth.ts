@@ -1,6 +1,13 @@
 import { breathe } from '../../base/breathe.ts';
 import type { EventId } from '../../matrix/ids.ts';
-import { isStateEvent, type RoomEvent, type StateKey, type StateMap, stateKeyOf } from '../../matrix/pdu.ts';
+import {
+  authEventIdsOf,
+  isStateEvent,
+  type RoomEvent,
+  type StateKey,
+  type StateMap,
+  stateKeyOf,
+} from '../../matrix/pdu.ts';
 import type { RoomVersion } from '../../matrix/room-versions.ts';
 import { checkAuth } from '../auth/check.ts';
 import { listNeededKeys } from '../auth/needed-state.ts';
@@ -46,7 +53,7 @@ async function loadNeeded(
   const wanted = new Set<EventId>();
   let looked = 0;
   for (const event of events) {
-    for (const authEvent of event.pdu.auth_events) wanted.add(authEvent);
+    for (const authEvent of authEventIdsOf(event.pdu)) wanted.add(authEvent);
     if (!version.createIsAuthEvent) wanted.add(createEventIdOfRoom(event.roomId));
     for (const key of listNeededKeys(event.pdu, version)) {
       const holder = initial.get(key);
@@ -65,7 +72,10 @@ async function loadNeeded(
  */
 function authStateFor(event: RoomEvent, state: StateMap, facts: IterativeAuthFacts): AuthState {
   const { cache, version, isRejected } = facts;
-  const cited = [...event.pdu.auth_events, ...(version.createIsAuthEvent ? [] : [createEventIdOfRoom(event.roomId)])];
+  const cited = [
+    ...authEventIdsOf(event.pdu),
+    ...(version.createIsAuthEvent ? [] : [createEventIdOfRoom(event.roomId)]),
+  ];
   const fallback = authStateOfEvents(
     cited
       .filter((id) => !isRejected(id))

@@ -1,7 +1,7 @@
 import { breathe } from '../../base/breathe.ts';
 import { eventTypes, findMembership } from '../../matrix/event-types.ts';
 import type { EventId } from '../../matrix/ids.ts';
-import type { RoomEvent } from '../../matrix/pdu.ts';
+import { authEventIdsOf, type RoomEvent } from '../../matrix/pdu.ts';
 import type { RoomVersion } from '../../matrix/room-versions.ts';
 import { authStateOfEvents } from '../auth-state.ts';
 import { createEventIdOfRoom } from '../event/event-id.ts';
@@ -111,7 +111,7 @@ function pushRanked(heap: Heap<Ranked>, eventId: EventId, facts: { cache: EventC
 
 /** "x's sender has greater power level than y's sender, when looking at their respective auth_events". */
 function senderPower(event: RoomEvent, cache: EventCache, version: RoomVersion): number {
-  const ids = [...event.pdu.auth_events, ...(version.createIsAuthEvent ? [] : [createEventIdOfRoom(event.roomId)])];
+  const ids = [...authEventIdsOf(event.pdu), ...(version.createIsAuthEvent ? [] : [createEventIdOfRoom(event.roomId)])];
   const events = ids.map((id) => cache.find(id)).filter((authEvent) => authEvent !== undefined);
   return powerLevelOf(event.pdu.sender, authStateOfEvents(events), version);
 }

@@ -1,6 +1,6 @@
 import { breathe } from '../../base/breathe.ts';
 import type { EventId } from '../../matrix/ids.ts';
-import type { RoomEvent } from '../../matrix/pdu.ts';
+import { authEventIdsOf, type RoomEvent } from '../../matrix/pdu.ts';
 
 /** Where state resolution reads from. Each call is one query; ids that are unknown are left out of the answer. */
 export interface EventSources {
@@ -45,7 +45,8 @@ export class EventCache {
 
   /** The auth events of an event whose edges were read; none for one that is unknown. */
   authEventsOf(eventId: EventId): readonly EventId[] {
-    return this.#events.get(eventId)?.pdu.auth_events ?? this.#edges.get(eventId) ?? [];
+    const event = this.#events.get(eventId);
+    return event ? authEventIdsOf(event.pdu) : (this.#edges.get(eventId) ?? []);
   }
 
   /**

@@ -2,14 +2,14 @@ import { checkAuth } from '../../engine/auth/check.ts';
 import { checkAuthEvents } from '../../engine/auth/check-auth-events.ts';
 import { listNeededKeys } from '../../engine/auth/needed-state.ts';
 import { type AuthState, authStateOfEvents, authStateOfMap } from '../../engine/auth-state.ts';
-import { createEventIdOfRoom } from '../../engine/event/event-id.ts';
+import { createEventIdOfRoom, isSameEvent } from '../../engine/event/event-id.ts';
 import { type AuthVerdict, allow, decidePduVerdict, type PduVerdict } from '../../engine/verdict.ts';
 import { serverUnavailable } from '../../matrix/errors.ts';
 import type { EventId } from '../../matrix/ids.ts';
-import { type RoomEvent, type StateKey, stateKeyOf } from '../../matrix/pdu.ts';
-import type { RoomVersion } from '../../matrix/room-versions.ts';
+import { authEventIdsOf, prevEventIdsOf, type RoomEvent, type StateKey, stateKeyOf } from '../../matrix/pdu.ts';
+import { getRoomVersion, type RoomVersion } from '../../matrix/room-versions.ts';
 import type { ServerName } from '../../matrix/server-name.ts';
-import type { Row } from '../../storage/contract/commit.ts';
+import type { Expectation, Row } from '../../storage/contract/commit.ts';
 import type { EventPlacement, StoredEvent } from '../../storage/contract/events.ts';
 import type { RoomsCore } from './deps.ts';
 import { extendRoom } from './extend-room.ts';
@@ -38,6 +38,9 @@ const attemptsMax = 3;
 export async function acceptEvent(deps: AcceptDeps, event: RoomEvent, options: AcceptOptions): Promise<PduVerdict> {
   for (let attempt = 0; attempt < attemptsMax; attempt++) {
     const known = await deps.storage.events.find(event.eventId);
+    if (known && !isSameEvent(known.event, event, getRoomVersion(event.roomVersion))) {
+      return { verdict: 'dropped', reason: 'another event has this id' };
+    }
     const settled = known && settledVerdict(known);
     if (settled) return settled;
     const head = await findRoomHead(deps.storage, event.roomId);
@@ -45,7 +48,8 @@ export async function acceptEvent(deps: AcceptDeps, event: RoomEvent, options: A
     const judged = await judge(deps, event, { head, options });
     if (judged.before === undefined) return judged.verdict;
     const rows = await rowsFor(deps, event, { head, options, judged, known });
-    const expect = [{ kind: 'extremities' as const, roomId: event.roomId, eventIds: head.extremities }];
+    const expect: Expectation[] = [{ kind: 'extremities', roomId: event.roomId, eventIds: head.extremities }];
+    if (!known) expect.push({ kind: 'event_unknown', eventId: event.eventId });
     const result = await deps.storage.commit({ rows, expect });
     if (result.outcome === 'committed') return judged.verdict;
   }
@@ -77,11 +81,15 @@ async function judge(
     return { verdict: { verdict: 'dropped', reason: 'the room has another create event' }, before: undefined };
   }
   const authEvents = await readAuthEvents(deps, event, version);
-  const previous = options.stateBefore ? [] : await deps.storage.events.listByIds(event.pdu.prev_events);
+  const previous = await deps.storage.events.listByIds(prevEventIdsOf(event.pdu));
+  // Whatever its state is, it is not of this room, and what builds on it can never be.
+  if (previous.some((stored) => stored.event.roomId !== event.roomId)) {
+    return { verdict: { verdict: 'dropped', reason: 'a previous event is of another room' }, before: undefined };
+  }
   const placed = new Set(previous.filter(hasPlace).map((stored) => stored.event.eventId));
   const missing = [
     ...authEvents.missing,
-    ...(options.stateBefore ? [] : event.pdu.prev_events.filter((eventId) => !placed.has(eventId))),
+    ...(options.stateBefore ? [] : prevEventIdsOf(event.pdu).filter((eventId) => !placed.has(eventId))),
   ];
   if (missing.length > 0) return { verdict: { verdict: 'waiting', missing }, before: undefined };
   const before = options.stateBefore ?? (await stateBefore(deps, event, { head, previous }));
@@ -104,7 +112,7 @@ async function stateBefore(
   event: RoomEvent,
   { head, previous }: { head: RoomHead; previous: readonly StoredEvent[] },
 ): Promise<StatePoint> {
-  const prevEvents = new Set(event.pdu.prev_events);
+  const prevEvents = new Set(prevEventIdsOf(event.pdu));
   const mergesAll = prevEvents.size === head.extremities.length && head.extremities.every((id) => prevEvents.has(id));
   // The current state is the resolution over just these.
   if (mergesAll) return storedPoint(deps, head.snapshotId);
@@ -133,11 +141,11 @@ interface AuthEvents {
 
 async function readAuthEvents(deps: AcceptDeps, event: RoomEvent, version: RoomVersion): Promise<AuthEvents> {
   const createId = version.createIsAuthEvent ? undefined : createEventIdOfRoom(event.roomId);
-  const wanted = createId === undefined ? event.pdu.auth_events : [...event.pdu.auth_events, createId];
+  const wanted = createId === undefined ? authEventIdsOf(event.pdu) : [...authEventIdsOf(event.pdu), createId];
   const stored = await deps.storage.events.listByIds(wanted);
   const known = new Set(stored.map((entry) => entry.event.eventId));
   return {
-    entries: stored.filter((entry) => event.pdu.auth_events.includes(entry.event.eventId)),
+    entries: stored.filter((entry) => authEventIdsOf(event.pdu).includes(entry.event.eventId)),
     create: stored.find((entry) => entry.event.eventId === createId && entry.verdict !== 'rejected')?.event,
     missing: wanted.filter((eventId) => !known.has(eventId)),
   };

@@ -1,6 +1,6 @@
 import { nextExtremities } from '../../engine/graph/extremities.ts';
 import type { EventId } from '../../matrix/ids.ts';
-import { isStateEvent, type RoomEvent, stateKeyOf } from '../../matrix/pdu.ts';
+import { isStateEvent, prevEventIdsOf, type RoomEvent, stateKeyOf } from '../../matrix/pdu.ts';
 import type { Row } from '../../storage/contract/commit.ts';
 import { membershipChange } from './current-state.ts';
 import type { RoomsCore } from './deps.ts';
@@ -73,11 +73,11 @@ async function extremitiesWith(
   const next = nextExtremities(before, event, hasSuccessors);
   if (next.size === 1) return next;
   // An extremity that stands behind soft-failed or rejected events only is passed by, too.
-  let level: readonly EventId[] = event.pdu.prev_events;
+  let level: readonly EventId[] = prevEventIdsOf(event.pdu);
   for (let walked = 0; level.length > 0 && walked < bridgeMax; ) {
     const stored = await deps.storage.events.listByIds(level);
     walked += level.length;
-    level = stored.filter(({ verdict }) => verdict !== 'accepted').flatMap((entry) => entry.event.pdu.prev_events);
+    level = stored.filter(({ verdict }) => verdict !== 'accepted').flatMap((entry) => prevEventIdsOf(entry.event.pdu));
     for (const eventId of level) next.delete(eventId);
   }
   if (!hasSuccessors) next.add(event.eventId);

@@ -2,6 +2,7 @@ import { checkAuth } from '../../engine/auth/check.ts';
 import { listNeededKeys, selectAuthEvents } from '../../engine/auth/needed-state.ts';
 import { type AuthState, authStateOfMap } from '../../engine/auth-state.ts';
 import { buildEvent, type EventTemplate, withRedacts } from '../../engine/event/build.ts';
+import { referenceTo } from '../../engine/event/event-id.ts';
 import { badJson, forbidden, tooLarge } from '../../matrix/errors.ts';
 import type { DeviceId, EventId, RoomId, UserId } from '../../matrix/ids.ts';
 import { isStateEvent, type JsonObject, type RoomEvent, type StateKey, stateKeyOf } from '../../matrix/pdu.ts';
@@ -46,7 +47,7 @@ export class RoomDraft {
   readonly #deps: DraftDeps;
   readonly #head: RoomHead;
   readonly #changed = new Map<StateKey, RoomEvent>();
-  #prevEvents: readonly EventId[];
+  #prevEvents: readonly RoomEvent[];
   #depth: number;
   #snapshotId: SnapshotId;
 
@@ -95,13 +96,14 @@ export class RoomDraft {
     const { type, sender, stateKey, content, redacts } = event;
     const subject = { type, sender, content, ...(stateKey === undefined ? {} : { state_key: stateKey }) };
     const state = authStateOfMap(await this.readState(listNeededKeys(subject, this.version)));
+    const refer = (to: RoomEvent) => referenceTo(to, this.version);
     const template: EventTemplate = {
       ...subject,
       ...(type === 'm.room.create' && this.version.roomIdFormat === 'create_hash' ? {} : { room_id: this.roomId }),
       depth: Math.min(this.#depth + 1, Number.MAX_SAFE_INTEGER),
       origin_server_ts: this.#deps.clock.now(),
-      prev_events: this.#prevEvents,
-      auth_events: selectAuthEvents(subject, state, this.version).map((entry) => entry.eventId),
+      prev_events: this.#prevEvents.map(refer),
+      auth_events: selectAuthEvents(subject, state, this.version).map(refer),
     };
     const complete = redacts === undefined ? template : withRedacts(template, redacts, this.version);
     const result = buildEvent(complete, this.version, this.#deps.sign);
@@ -138,7 +140,7 @@ export class RoomDraft {
       ...(options.transaction ? { transaction: options.transaction } : {}),
     });
     this.events.push(event);
-    this.#prevEvents = [event.eventId];
+    this.#prevEvents = [event];
     this.#depth = event.pdu.depth;
   }
 
@@ -166,13 +168,15 @@ export class RoomDraft {
 
   /** Rows of the room itself, behind those of its events: memberships, extremities, current state. */
   closingRows(): Row[] {
-    const unused = this.#head.extremities.filter((eventId) => !this.#head.prevEvents.includes(eventId));
+    const used = new Set(this.#head.prevEvents.map(({ eventId }) => eventId));
+    const unused = this.#head.extremities.filter((eventId) => !used.has(eventId));
+    const ends = this.#prevEvents.map(({ eventId }) => eventId);
     const rows: Row[] = [];
     for (const event of this.#changed.values()) {
       const row = membershipRowOf(event);
       if (row) rows.push(row);
     }
-    rows.push({ kind: 'extremities', roomId: this.roomId, eventIds: [...unused, ...this.#prevEvents] });
+    rows.push({ kind: 'extremities', roomId: this.roomId, eventIds: [...unused, ...ends] });
     if (this.#changed.size > 0) {
       const set = new Map([...this.#changed].map(([key, event]) => [key, event.eventId]));
       rows.push({ kind: 'current_state', roomId: this.roomId, snapshotId: this.#snapshotId, set, removed: [] });

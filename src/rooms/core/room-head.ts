@@ -1,5 +1,5 @@
 import type { EventId, RoomId } from '../../matrix/ids.ts';
-import { prevEventsMax } from '../../matrix/pdu.ts';
+import { prevEventsMax, type RoomEvent } from '../../matrix/pdu.ts';
 import { getRoomVersion, type RoomVersion } from '../../matrix/room-versions.ts';
 import type { SnapshotId } from '../../storage/contract/state.ts';
 import type { Storage } from '../../storage/contract/storage.ts';
@@ -11,7 +11,7 @@ export interface RoomHead {
   /** All forward extremities. */
   readonly extremities: readonly EventId[];
   /** Those that a new event names, the deepest: "at most 20". */
-  readonly prevEvents: readonly EventId[];
+  readonly prevEvents: readonly RoomEvent[];
   /** Depth of the deepest extremity. */
   readonly depth: number;
   /** The resolved current state. */
@@ -31,7 +31,7 @@ export async function findRoomHead(storage: Storage, roomId: RoomId): Promise<Ro
     roomId,
     version: getRoomVersion(room.version),
     extremities,
-    prevEvents: events.slice(0, prevEventsMax).map((stored) => stored.event.eventId),
+    prevEvents: events.slice(0, prevEventsMax).map((stored) => stored.event),
     depth: events[0]?.event.pdu.depth ?? 0,
     snapshotId,
     isNew: false,

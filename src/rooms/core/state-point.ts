@@ -1,7 +1,14 @@
 import { breathe } from '../../base/breathe.ts';
 import { resolveState } from '../../engine/state-res/resolve.ts';
 import type { EventId, RoomId } from '../../matrix/ids.ts';
-import { isStateEvent, type RoomEvent, type StateKey, type StateMap, stateKeyOf } from '../../matrix/pdu.ts';
+import {
+  authEventIdsOf,
+  isStateEvent,
+  type RoomEvent,
+  type StateKey,
+  type StateMap,
+  stateKeyOf,
+} from '../../matrix/pdu.ts';
 import type { RoomVersion } from '../../matrix/room-versions.ts';
 import type { Row } from '../../storage/contract/commit.ts';
 import type { SnapshotId } from '../../storage/contract/state.ts';
@@ -125,7 +132,7 @@ function sourcesOf({ storage }: Deps, pending: readonly RoomEvent[]) {
       const edges = new Map<EventId, readonly EventId[]>(await storage.events.listAuthEdges(eventIds));
       for (const eventId of eventIds) {
         const event = waiting.get(eventId);
-        if (event) edges.set(eventId, event.pdu.auth_events);
+        if (event) edges.set(eventId, authEventIdsOf(event.pdu));
       }
       return edges;
     },

@@ -23,7 +23,7 @@ export async function verifyEvents(
 ): Promise<RoomEvent[]> {
   const checks = events.map((event) => ({
     object: signedFormOf(event.pdu, version),
-    servers: listRequiredSigners(event.pdu),
+    servers: listRequiredSigners(event, version),
     validAtMs: event.pdu.origin_server_ts,
   }));
   const results = await deps.verifySignatures(checks);

@@ -1,6 +1,13 @@
 import { FederationError } from '../../federation-out/requests-contract.ts';
 import type { EventId, RoomId } from '../../matrix/ids.ts';
-import { isStateEvent, type RoomEvent, type StateKey, stateKeyOf } from '../../matrix/pdu.ts';
+import {
+  authEventIdsOf,
+  isStateEvent,
+  prevEventIdsOf,
+  type RoomEvent,
+  type StateKey,
+  stateKeyOf,
+} from '../../matrix/pdu.ts';
 import type { RoomVersion } from '../../matrix/room-versions.ts';
 import type { ServerName } from '../../matrix/server-name.ts';
 import type { RoomsCore } from '../core/deps.ts';
@@ -33,7 +40,7 @@ export class UnobtainableError extends Error {
  */
 export async function fetchAuthEvents(deps: FetchDeps, from: FetchFrom, event: RoomEvent): Promise<boolean> {
   const fetched = new Map<EventId, RoomEvent>();
-  let missing = await listUnknown(deps, event.pdu.auth_events);
+  let missing = await listUnknown(deps, authEventIdsOf(event.pdu));
   for (let round = 0; missing.length > 0 && round < authRoundsMax; round++) {
     const answers =
       missing.length > singleRequestsMax
@@ -43,11 +50,11 @@ export async function fetchAuthEvents(deps: FetchDeps, from: FetchFrom, event: R
     const news = events.filter((entry) => !fetched.has(entry.eventId));
     for (const entry of news) fetched.set(entry.eventId, entry);
     if (news.length === 0) break;
-    const behind = new Set(news.flatMap((entry) => entry.pdu.auth_events));
+    const behind = new Set(news.flatMap((entry) => authEventIdsOf(entry.pdu)));
     missing = (await listUnknown(deps, [...behind])).filter((eventId) => !fetched.has(eventId));
   }
   if (fetched.size > 0) await importOutliers(deps, from, [...fetched.values()]);
-  return (await listUnknown(deps, event.pdu.auth_events)).length === 0;
+  return (await listUnknown(deps, authEventIdsOf(event.pdu))).length === 0;
 }
 
 /**
@@ -55,7 +62,7 @@ export async function fetchAuthEvents(deps: FetchDeps, from: FetchFrom, event: R
  * and of those that the server tells for the others. Throws UnobtainableError, FederationError.
  */
 export async function fetchStateBefore(deps: FetchDeps, from: FetchFrom, event: RoomEvent): Promise<StatePoint> {
-  const stored = await deps.storage.events.listByIds(event.pdu.prev_events);
+  const stored = await deps.storage.events.listByIds(prevEventIdsOf(event.pdu));
   const points: StatePoint[] = [];
   const placed = new Set<EventId>();
   for (const entry of stored) {
@@ -63,7 +70,7 @@ export async function fetchStateBefore(deps: FetchDeps, from: FetchFrom, event: 
     placed.add(entry.event.eventId);
     points.push(storedPoint(deps, entry.snapshotAfter));
   }
-  for (const eventId of event.pdu.prev_events) {
+  for (const eventId of prevEventIdsOf(event.pdu)) {
     if (!placed.has(eventId)) points.push(await fetchStateAfter(deps, from, eventId));
   }
   return resolvePoints(deps, points, from);

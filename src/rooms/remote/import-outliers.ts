@@ -5,7 +5,7 @@ import { authStateOfEvents } from '../../engine/auth-state.ts';
 import { createEventIdOfRoom } from '../../engine/event/event-id.ts';
 import { sortByAuthEvents } from '../../engine/graph/topological.ts';
 import type { EventId, RoomId } from '../../matrix/ids.ts';
-import type { RoomEvent } from '../../matrix/pdu.ts';
+import { authEventIdsOf, type RoomEvent } from '../../matrix/pdu.ts';
 import type { RoomVersion } from '../../matrix/room-versions.ts';
 import type { Row } from '../../storage/contract/commit.ts';
 import type { RoomsCore } from '../core/deps.ts';
@@ -44,7 +44,7 @@ export async function importOutliers(
   for (const [index, event] of sorted.entries()) {
     if (index % 100 === 99) await breathe();
     if (judged.has(event.eventId)) continue;
-    const entries = event.pdu.auth_events.map((eventId) => judged.get(eventId));
+    const entries = authEventIdsOf(event.pdu).map((eventId) => judged.get(eventId));
     const known = entries.filter((entry) => entry !== undefined);
     if (known.length < entries.length || !hasCreate(event, room, judged)) {
       orphaned.add(event.eventId);
@@ -72,7 +72,7 @@ async function readKnown(
   room: { readonly roomId: RoomId; readonly version: RoomVersion },
   events: readonly RoomEvent[],
 ): Promise<Map<EventId, Judged>> {
-  const wanted = new Set(events.flatMap((event) => [event.eventId, ...event.pdu.auth_events]));
+  const wanted = new Set(events.flatMap((event) => [event.eventId, ...authEventIdsOf(event.pdu)]));
   if (!room.version.createIsAuthEvent) wanted.add(createEventIdOfRoom(room.roomId));
   const stored = await deps.storage.events.listByIds([...wanted]);
   return new Map(stored.map(({ event, verdict }) => [event.eventId, { event, rejected: verdict === 'rejected' }]));

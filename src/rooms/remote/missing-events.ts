@@ -1,6 +1,6 @@
 import { sortByPrevEvents } from '../../engine/graph/topological.ts';
 import { FederationError } from '../../federation-out/requests-contract.ts';
-import type { RoomEvent } from '../../matrix/pdu.ts';
+import { prevEventIdsOf, type RoomEvent } from '../../matrix/pdu.ts';
 import { acceptEvent } from '../core/accept-event.ts';
 import type { RoomsCore } from '../core/deps.ts';
 import type { StatePoint } from '../core/state-point.ts';
@@ -62,7 +62,7 @@ export async function takePulled(
   if (verdict.verdict !== 'waiting') return verdict.verdict === 'accepted';
   try {
     const { missing } = verdict;
-    const lacksPrevious = event.pdu.prev_events.some((eventId) => missing.includes(eventId));
+    const lacksPrevious = prevEventIdsOf(event.pdu).some((eventId) => missing.includes(eventId));
     if (lacksPrevious && help.stateFetches <= 0) return false;
     if (lacksPrevious) help.stateFetches -= 1;
     const stateBefore = lacksPrevious ? await fetchStateBefore(deps, from, event) : undefined;

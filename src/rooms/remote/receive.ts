@@ -4,7 +4,7 @@ import { sortByPrevEvents } from '../../engine/graph/topological.ts';
 import type { PduVerdict } from '../../engine/verdict.ts';
 import { MatrixError } from '../../matrix/errors.ts';
 import type { EventId, RoomId } from '../../matrix/ids.ts';
-import type { RoomEvent } from '../../matrix/pdu.ts';
+import { authEventIdsOf, prevEventIdsOf, type RoomEvent } from '../../matrix/pdu.ts';
 import { findRoomVersion, type RoomVersion } from '../../matrix/room-versions.ts';
 import type { ServerName } from '../../matrix/server-name.ts';
 import { acceptEvent } from '../core/accept-event.ts';
@@ -158,11 +158,11 @@ async function acceptWithHelp(
   event: RoomEvent,
 ): Promise<PduVerdict> {
   let verdict = await tryAccept(deps, event);
-  if (verdict.verdict === 'waiting' && isMissing(verdict.missing, event.pdu.prev_events) && help.answers) {
+  if (verdict.verdict === 'waiting' && isMissing(verdict.missing, prevEventIdsOf(event.pdu)) && help.answers) {
     await fillMissing(deps, { ...from, help }, event);
     verdict = await tryAccept(deps, event);
   }
-  if (verdict.verdict === 'waiting' && isMissing(verdict.missing, event.pdu.auth_events) && help.answers) {
+  if (verdict.verdict === 'waiting' && isMissing(verdict.missing, authEventIdsOf(event.pdu)) && help.answers) {
     await fetchAuthEvents(deps, from, event);
     verdict = await tryAccept(deps, event);
   }

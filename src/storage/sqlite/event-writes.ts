@@ -1,5 +1,5 @@
 import type { DeviceId, EventId, RoomId, UserId } from '../../matrix/ids.ts';
-import { isStateEvent, stateKeyOf } from '../../matrix/pdu.ts';
+import { authEventIdsOf, isStateEvent, prevEventIdsOf, stateKeyOf } from '../../matrix/pdu.ts';
 import type { EventTableRow, EventVerdict } from '../contract/events.ts';
 import type { Position, SnapshotId } from '../contract/numbers.ts';
 import type { Connection } from './core/database.ts';
@@ -118,7 +118,7 @@ export function createEventWrites(deps: Deps): Writes<EventTableRow['kind']> {
         receivedAtMs: row.receivedAtMs,
       };
       statements.insert.run(inserted);
-      graph.link(eventNo, events.putAll(pdu.prev_events).values(), events.putAll(pdu.auth_events).values());
+      graph.link(eventNo, events.putAll(prevEventIdsOf(pdu)).values(), events.putAll(authEventIdsOf(pdu)).values());
       settle(eventId, inserted, step);
     },
     event_placed: place,

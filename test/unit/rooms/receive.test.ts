@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { buildEvent } from '../../../src/engine/event/build.ts';
 import type { EventId, RoomId, UserId } from '../../../src/matrix/ids.ts';
-import { type JsonObject, type RoomEvent, stateKeyOf } from '../../../src/matrix/pdu.ts';
+import { authEventIdsOf, type JsonObject, type RoomEvent, stateKeyOf } from '../../../src/matrix/pdu.ts';
 import { getRoomVersion } from '../../../src/matrix/room-versions.ts';
 import type { ServerName } from '../../../src/matrix/server-name.ts';
 import { signJson } from '../../../src/signing/sign-json.ts';
@@ -279,7 +279,7 @@ describe('a join of another server', () => {
       type: 'm.room.member',
       stateKey: bob,
       content: { membership: 'join' },
-      auth: [...banned.pdu.auth_events, ...(rules ? [rules.event.eventId] : [])],
+      auth: [...authEventIdsOf(banned.pdu), ...(rules ? [rules.event.eventId] : [])],
     });
     await expect(send(withRules)).rejects.toMatchObject({ status: 403 });
     await expect(hs1.rooms.server.makeJoin(hs2.name, { roomId, userId: bob, versions: ['11'] })).rejects.toMatchObject({

@@ -117,7 +117,10 @@ describe('signing an event of others', () => {
 
 describe('the servers that must have signed', () => {
   const signers = (type: string, content: JsonObject): string[] =>
-    listRequiredSigners(makeEvent(version, { type, sender: '@alice:a.test', stateKey: '@bob:b.test', content }).pdu);
+    listRequiredSigners(
+      makeEvent(version, { type, sender: '@alice:a.test', stateKey: '@bob:b.test', content }),
+      version,
+    );
 
   it.each<[string, string, JsonObject, string[]]>([
     ["the sender's", 'm.room.message', {}, ['a.test']],

@@ -2,7 +2,13 @@ import { checkAuth } from '../../../../src/engine/auth/check.ts';
 import { selectAuthEvents } from '../../../../src/engine/auth/needed-state.ts';
 import { type ResolveInput, resolveState } from '../../../../src/engine/state-res/resolve.ts';
 import type { EventId } from '../../../../src/matrix/ids.ts';
-import { type RoomEvent, type StateKey, type StateMap, stateKeyOf } from '../../../../src/matrix/pdu.ts';
+import {
+  authEventIdsOf,
+  type RoomEvent,
+  type StateKey,
+  type StateMap,
+  stateKeyOf,
+} from '../../../../src/matrix/pdu.ts';
 import { type EventSketch, SketchedRoom } from '../../../support/room-events.ts';
 
 /** One end of a room's graph with the state there. */
@@ -69,7 +75,7 @@ export class ForkedRoom {
       },
       listAuthEdges: async (ids) => {
         this.reads.calls += 1;
-        return new Map(ids.flatMap((id) => this.#entry(id)).map(([id, event]) => [id, event.pdu.auth_events]));
+        return new Map(ids.flatMap((id) => this.#entry(id)).map(([id, event]) => [id, authEventIdsOf(event.pdu)]));
       },
       isRejected: (id) => rejected.has(id),
     };

@@ -2,7 +2,13 @@ import { checkAuth } from '../../../../src/engine/auth/check.ts';
 import { authStateOfEvents } from '../../../../src/engine/auth-state.ts';
 import { powerLevelOf } from '../../../../src/engine/power.ts';
 import type { EventId } from '../../../../src/matrix/ids.ts';
-import { type RoomEvent, type StateKey, type StateMap, stateKeyOf } from '../../../../src/matrix/pdu.ts';
+import {
+  authEventIdsOf,
+  type RoomEvent,
+  type StateKey,
+  type StateMap,
+  stateKeyOf,
+} from '../../../../src/matrix/pdu.ts';
 import type { RoomVersion } from '../../../../src/matrix/room-versions.ts';
 
 /**
@@ -21,7 +27,7 @@ export function resolveNaively(
   };
   const chainOf = (id: EventId): Set<EventId> => {
     const chain = new Set<EventId>([id]);
-    for (const parent of get(id).pdu.auth_events) for (const below of chainOf(parent)) chain.add(below);
+    for (const parent of authEventIdsOf(get(id).pdu)) for (const below of chainOf(parent)) chain.add(below);
     return chain;
   };
   const keyOf = (event: RoomEvent): StateKey => stateKeyOf(event.pdu.type, event.pdu.state_key ?? '');
@@ -56,13 +62,13 @@ export function resolveNaively(
   const select = (id: EventId): void => {
     if (!full.has(id) || selected.has(id)) return;
     selected.add(id);
-    get(id).pdu.auth_events.forEach(select);
+    authEventIdsOf(get(id).pdu).forEach(select);
   };
   for (const id of full) if (isPower(get(id))) select(id);
 
   const createOf = (event: RoomEvent): RoomEvent[] =>
     version.createIsAuthEvent ? [] : [get(`$${event.roomId.slice(1)}` as EventId)];
-  const cited = (event: RoomEvent): RoomEvent[] => [...event.pdu.auth_events.map(get), ...createOf(event)];
+  const cited = (event: RoomEvent): RoomEvent[] => [...authEventIdsOf(event.pdu).map(get), ...createOf(event)];
   const powerOf = (event: RoomEvent): number =>
     powerLevelOf(event.pdu.sender, authStateOfEvents(cited(event)), version);
   const byTime = (x: RoomEvent, y: RoomEvent): boolean =>
@@ -76,7 +82,7 @@ export function resolveNaively(
   const left = new Set([...selected].map(get));
   while (left.size > 0) {
     const ready = [...left].filter(
-      (event) => ![...left].some((other) => event.pdu.auth_events.includes(other.eventId)),
+      (event) => ![...left].some((other) => authEventIdsOf(event.pdu).includes(other.eventId)),
     );
     const next = smallest(ready, (x, y) => (powerOf(x) !== powerOf(y) ? powerOf(x) > powerOf(y) : byTime(x, y)));
     byPower.push(next);
@@ -98,7 +104,9 @@ export function resolveNaively(
   const partial = apply(byPower, version.stateResolution === 'v2.1' ? new Map() : unconflicted);
 
   const powerBefore = (event: RoomEvent): RoomEvent | undefined =>
-    event.pdu.auth_events.map(get).find(({ pdu }) => pdu.type === 'm.room.power_levels');
+    authEventIdsOf(event.pdu)
+      .map(get)
+      .find(({ pdu }) => pdu.type === 'm.room.power_levels');
   const mainline: EventId[] = [];
   const resolvedPower = partial.get(stateKeyOf('m.room.power_levels', ''));
   for (let at = resolvedPower && get(resolvedPower); at; at = powerBefore(at)) mainline.push(at.eventId);
