@@ -19,7 +19,7 @@ import { createPasswords, defaultPasswordCost, type PasswordCost } from './passw
 import { createProfiles, type Profiles } from './profiles.ts';
 import { createRegistration, type Registration } from './registration.ts';
 import { createTags, type Tags } from './tags.ts';
-import { createTokens, type TokenOwner } from './tokens.ts';
+import { createTokens, type Grant, type TokenLifetimes, type TokenOwner } from './tokens.ts';
 
 export interface AccountsDeps {
   readonly storage: Pick<Storage, 'accounts' | 'accountData' | 'commit'>;
@@ -35,6 +35,7 @@ export interface AccountsDeps {
   readonly random: Random;
   readonly log: Log;
   readonly passwordCost?: PasswordCost;
+  readonly tokenLifetimes: TokenLifetimes;
 }
 
 /** All that local users have: their accounts, devices, profiles, settings. */
@@ -48,8 +49,10 @@ export interface Accounts {
   readonly accountData: AccountData;
   readonly tags: Tags;
   readonly filters: Filters;
-  /** Whose access token this is; undefined when nobody's. */
+  /** Whose access token this is; undefined when nobody's. Throws M_UNKNOWN_TOKEN with `soft_logout` for one that expired. */
   authenticate(token: string): Promise<TokenOwner | undefined>;
+  /** New tokens for a refresh token. Throws M_UNKNOWN_TOKEN. */
+  refresh(refreshToken: string): Promise<Grant>;
   /** Waits for what is still being written down. Before storage stops. */
   stop(): Promise<void>;
 }
@@ -59,7 +62,7 @@ export function createAccounts(deps: AccountsDeps): Accounts {
   const inOrder = createInOrder();
   const background = new Background({ log, tasksMax: 1_000 });
   const passwords = createPasswords(deps.passwordCost ?? defaultPasswordCost);
-  const tokens = createTokens({ storage, random });
+  const tokens = createTokens({ storage, lifetimes: deps.tokenLifetimes, random, clock });
   deps.feed.onChanges(tokens.onChanges);
   const login = createLogin({ storage, serverName, passwords, tokens, inOrder, clock, random });
   const interactiveAuth = createInteractiveAuth({
@@ -91,6 +94,7 @@ export function createAccounts(deps: AccountsDeps): Accounts {
     tags: createTags({ storage, accountData }),
     filters: createFilters({ storage }),
     authenticate: tokens.findOwner,
+    refresh: tokens.refresh,
     stop: () => background.stop(),
   };
 }

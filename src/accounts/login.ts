@@ -46,7 +46,7 @@ export function createLogin(deps: LoginDeps): Login {
         const now = await deps.storage.accounts.findAccount(userId);
         if (now?.passwordHash !== account.passwordHash || now.deactivatedAtMs !== null) throw refusal();
         const { signedIn, rows } = await decideSignIn(deps, userId, device);
-        await deps.storage.commit({ rows });
+        await deps.storage.commit({ rows, durable: true });
         return { userId, ...signedIn };
       });
     },

@@ -4,39 +4,40 @@ import { MatrixError } from '../matrix/errors.ts';
 import type { DeviceId, UserId } from '../matrix/ids.ts';
 import type { AccountReads } from '../storage/contract/accounts.ts';
 import type { Row } from '../storage/contract/commit.ts';
-import type { Tokens } from './tokens.ts';
+import type { Grant, Tokens } from './tokens.ts';
 
 /** What a client may say of the device that it registers or logs in. */
 export interface DeviceWish {
   readonly deviceId?: string | undefined;
   /** Ignored for a device that is known. */
   readonly displayName?: string | undefined;
+  /** Whether the client can refresh its tokens. */
+  readonly refreshable?: boolean | undefined;
 }
 
 export interface SignedIn {
   readonly deviceId: DeviceId;
-  readonly accessToken: string;
+  readonly grant: Grant;
 }
 
 /** A further device of one user is refused. */
 const devicesMax = 1_000;
 
 /**
- * The rows that give a device a new access token. "The server may invalidate any access token previously associated with
- * that device": it does, so that a device has one.
+ * The rows that give a device new tokens. "If the client sets the device_id, the server will invalidate any access and
+ * refresh tokens previously assigned to that device" (client-server API, "Relationship between access tokens and devices").
  */
 export async function decideSignIn(
   deps: { storage: { accounts: AccountReads }; tokens: Tokens; random: Random; clock: Clock },
   userId: UserId,
   wish: DeviceWish,
 ): Promise<{ signedIn: SignedIn; rows: Row[] }> {
-  const createdAtMs = deps.clock.now();
   const known = wish.deviceId ? await deps.storage.accounts.findDevice(userId, wish.deviceId as DeviceId) : undefined;
   if (!known && (await deps.storage.accounts.listDevices(userId)).length >= devicesMax) {
     throw new MatrixError(403, 'M_RESOURCE_LIMIT_EXCEEDED', `There are ${devicesMax} devices already`);
   }
   const deviceId = known?.deviceId ?? ((wish.deviceId || deps.random.token(10).toUpperCase()) as DeviceId);
-  const { token, tokenHash } = deps.tokens.create();
+  const { grant, rows } = deps.tokens.decideGrant({ userId, deviceId }, wish.refreshable ?? false);
   const device: Row = known
     ? { kind: 'access_tokens_removed', userId, deviceId }
     : {
@@ -44,12 +45,12 @@ export async function decideSignIn(
         userId,
         deviceId,
         displayName: wish.displayName ?? null,
-        createdAtMs,
+        createdAtMs: deps.clock.now(),
         lastSeenAtMs: null,
         lastSeenIp: null,
       };
   return {
-    signedIn: { deviceId, accessToken: token },
-    rows: [device, { kind: 'access_token', tokenHash, userId, deviceId, createdAtMs }],
+    signedIn: { deviceId, grant },
+    rows: [device, ...rows],
   };
 }

@@ -8,6 +8,7 @@ import { loginRoutes } from '../http/client/login.ts';
 import { presenceRoutes } from '../http/client/presence.ts';
 import { profileRoutes } from '../http/client/profile.ts';
 import { receiptRoutes } from '../http/client/receipts.ts';
+import { refreshRoutes } from '../http/client/refresh.ts';
 import { registerRoutes } from '../http/client/register.ts';
 import { roomCreationRoutes } from '../http/client/rooms-create.ts';
 import { roomMembershipRoutes } from '../http/client/rooms-membership.ts';
@@ -37,6 +38,7 @@ export function clientRoutes({ config }: Surroundings, parts: Parts, sync: Sync)
     ...capabilitiesRoutes({ listRoomVersions: () => ({ default: config.rooms.default_version, available }) }),
     ...registerRoutes({ accounts }),
     ...loginRoutes({ accounts, baseUrl }),
+    ...refreshRoutes({ accounts }),
     ...accountRoutes({ accounts }),
     ...deviceRoutes({ accounts }),
     ...profileRoutes({ accounts }),

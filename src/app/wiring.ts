@@ -93,6 +93,11 @@ async function createParts(surroundings: Surroundings, storage: Storage): Promis
     random,
     log,
     ...(passwordCost ? { passwordCost } : {}),
+    tokenLifetimes: {
+      refreshableMs: config.tokens.refreshable_ms,
+      nonRefreshableMs: config.tokens.non_refreshable_ms,
+      refreshTokenMs: config.tokens.refresh_token_ms,
+    },
   });
   const typing = createTyping({
     serverName,

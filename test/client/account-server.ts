@@ -1,6 +1,7 @@
 import { type CheckAccountData, singleRow } from '../../src/accounts/account-data.ts';
 import type { Accounts } from '../../src/accounts/accounts.ts';
 import { createAccounts } from '../../src/accounts/accounts.ts';
+import type { TokenLifetimes } from '../../src/accounts/tokens.ts';
 import { silentLog } from '../../src/base/log.ts';
 import { systemRandom } from '../../src/base/random.ts';
 import type { FederationRequests } from '../../src/federation-out/requests-contract.ts';
@@ -12,6 +13,7 @@ import { deviceRoutes } from '../../src/http/client/devices.ts';
 import { filterRoutes } from '../../src/http/client/filters.ts';
 import { loginRoutes } from '../../src/http/client/login.ts';
 import { profileRoutes } from '../../src/http/client/profile.ts';
+import { refreshRoutes } from '../../src/http/client/refresh.ts';
 import { registerRoutes } from '../../src/http/client/register.ts';
 import { tagRoutes } from '../../src/http/client/tags.ts';
 import { versionsRoutes } from '../../src/http/client/versions.ts';
@@ -47,6 +49,7 @@ export interface AccountServerOptions {
   baseUrl?: string;
   checkAccountData?: CheckAccountData;
   queryRemoteProfile?: FederationRequests['queryProfile'];
+  tokenLifetimes?: Partial<TokenLifetimes>;
 }
 
 /** The account routes over HTTP with real storage in memory. */
@@ -65,6 +68,12 @@ export async function startAccountServer(options: AccountServerOptions = {}): Pr
     random: systemRandom,
     log: silentLog,
     passwordCost: { memoryKib: 8, passes: 1 },
+    tokenLifetimes: {
+      refreshableMs: 60_000,
+      nonRefreshableMs: null,
+      refreshTokenMs: null,
+      ...options.tokenLifetimes,
+    },
   });
   const baseUrl = options.baseUrl ?? null;
   const app = createHttpApp({
@@ -74,6 +83,7 @@ export async function startAccountServer(options: AccountServerOptions = {}): Pr
       ...capabilitiesRoutes({ listRoomVersions: () => ({ default: '11', available: { '11': 'stable' } }) }),
       ...registerRoutes({ accounts }),
       ...loginRoutes({ accounts, baseUrl }),
+      ...refreshRoutes({ accounts }),
       ...accountRoutes({ accounts }),
       ...deviceRoutes({ accounts }),
       ...profileRoutes({ accounts }),

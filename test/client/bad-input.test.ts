@@ -8,6 +8,13 @@ import { encode, type Json, newUser, newUsers, query } from './rooms-support.ts'
 /** Every route of the client-server API, as the running server has them, against what no client should send. */
 const server = await TestServer.start();
 const [alice, bob] = await newUsers(server, 'alice', 'bob');
+/** Good for any number of refreshes, as long as nobody uses what they give. */
+const { refresh_token: refreshToken } = await bob.ok('POST', '/login', {
+  type: 'm.login.password',
+  identifier: { type: 'm.id.user', user: bob.userId },
+  password: 'correct horse',
+  refresh_token: true,
+});
 const { storage } = server.running.lantern;
 afterAll(() => server.stop());
 
@@ -147,6 +154,7 @@ const goodBodies: Record<string, (place: Place) => unknown> = {
     identifier: { type: 'm.id.user', user: alice.userId },
     password: 'correct horse',
   }),
+  'POST /refresh': () => ({ refresh_token: refreshToken }),
   'POST /account/password': () => ({ new_password: 'other', auth: { ...password(), password: 'wrong' } }),
   'POST /account/deactivate': () => ({ auth: { ...password(), password: 'wrong' } }),
   'PUT /devices/:deviceId': () => ({ display_name: 'Name' }),

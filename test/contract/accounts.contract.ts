@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { AccountRow, DeviceRow } from '../../src/storage/contract/accounts.ts';
 import type { Change } from '../../src/storage/contract/changes.ts';
+import type { Expectation } from '../../src/storage/contract/commit.ts';
 import type { Storage } from '../../src/storage/contract/storage.ts';
 import { alice, bob, commit, device, eventId, type OpenStorage, positionAt } from './make.ts';
 
@@ -24,12 +25,21 @@ export function describeAccounts(open: OpenStorage): void {
       lastSeenAtMs: null,
       lastSeenIp: null,
     };
-    const token = (tokenHash: string, deviceId: string) => ({
-      kind: 'access_token' as const,
+    const anyToken = (tokenHash: string, deviceId: string, generation: number) => ({
       tokenHash,
       userId: alice,
       deviceId: device(deviceId),
+      generation,
       createdAtMs: 3,
+      expiresAtMs: null,
+    });
+    const token = (tokenHash: string, deviceId: string, generation = 0) => ({
+      kind: 'access_token' as const,
+      ...anyToken(tokenHash, deviceId, generation),
+    });
+    const refreshToken = (tokenHash: string, deviceId: string, generation: number) => ({
+      kind: 'refresh_token' as const,
+      ...anyToken(tokenHash, deviceId, generation),
     });
 
     it('finds an account that was stored and no other', async () => {
@@ -82,6 +92,8 @@ export function describeAccounts(open: OpenStorage): void {
         { kind: 'device', ...phone, deviceId: device('LAPTOP') },
         token('one', 'PHONE'),
         token('two', 'LAPTOP'),
+        refreshToken('refresh one', 'PHONE', 1),
+        refreshToken('refresh two', 'LAPTOP', 1),
         transaction('PHONE'),
         transaction('LAPTOP'),
       ]);
@@ -89,6 +101,8 @@ export function describeAccounts(open: OpenStorage): void {
       expect((await storage.accounts.listDevices(alice)).map(({ deviceId }) => deviceId)).toEqual(['LAPTOP']);
       expect(await storage.accounts.findAccessToken('one')).toBeUndefined();
       expect(await storage.accounts.findAccessToken('two')).toMatchObject({ userId: alice, deviceId: 'LAPTOP' });
+      expect(await storage.accounts.findRefreshToken('refresh one')).toBeUndefined();
+      expect(await storage.accounts.findRefreshToken('refresh two')).toBeDefined();
       expect(await storage.events.findClientTransaction(alice, phone.deviceId, 'send', 't')).toBeUndefined();
       expect(await storage.events.findClientTransaction(alice, device('LAPTOP'), 'send', 't')).toBe('$e');
       expect(changes).toEqual([{ kind: 'device_removed', userId: alice, deviceId: 'PHONE' }]);
@@ -96,16 +110,76 @@ export function describeAccounts(open: OpenStorage): void {
 
     it('removes the tokens of one device or of all', async () => {
       await commit(storage, [token('one', 'PHONE'), token('two', 'PHONE'), token('three', 'LAPTOP')]);
+      await commit(storage, [refreshToken('r1', 'PHONE', 1), refreshToken('r2', 'LAPTOP', 1)]);
       await commit(storage, [{ kind: 'access_tokens_removed', userId: alice, deviceId: device('PHONE') }]);
       expect(await storage.accounts.findAccessToken('one')).toBeUndefined();
       expect(await storage.accounts.findAccessToken('two')).toBeUndefined();
       expect(await storage.accounts.findAccessToken('three')).toBeDefined();
+      expect(await storage.accounts.findRefreshToken('r1')).toBeUndefined();
+      expect(await storage.accounts.findRefreshToken('r2')).toBeDefined();
       await commit(storage, [{ kind: 'access_tokens_removed', userId: alice, deviceId: null }]);
       expect(await storage.accounts.findAccessToken('three')).toBeUndefined();
+      expect(await storage.accounts.findRefreshToken('r2')).toBeUndefined();
       expect(changes).toEqual([
         { kind: 'access_tokens_removed', userId: alice, deviceId: 'PHONE' },
         { kind: 'access_tokens_removed', userId: alice, deviceId: null },
       ]);
+    });
+
+    it('keeps with a token when it ends, and says whether it replaces another of its device', async () => {
+      const pair = (generation: number, deviceId = 'PHONE') => [
+        { ...token(`a${deviceId}${generation}`, deviceId, generation), expiresAtMs: 9 },
+        refreshToken(`r${deviceId}${generation}`, deviceId, generation),
+      ];
+      await commit(storage, [...pair(1), ...pair(2), ...pair(7, 'LAPTOP'), token('plain', 'PHONE')]);
+      const supersedes = async (hash: string) => (await storage.accounts.findAccessToken(hash))?.supersedesOlder;
+      expect(await storage.accounts.findAccessToken('aPHONE1')).toEqual({
+        ...anyToken('aPHONE1', 'PHONE', 1),
+        expiresAtMs: 9,
+        supersedesOlder: false,
+      });
+      expect(await storage.accounts.findRefreshToken('rPHONE2')).toEqual(anyToken('rPHONE2', 'PHONE', 2));
+      expect(await storage.accounts.findRefreshToken('aPHONE2')).toBeUndefined();
+      expect([await supersedes('plain'), await supersedes('aPHONE2'), await supersedes('aLAPTOP7')]).toEqual([
+        false,
+        true,
+        false,
+      ]);
+    });
+
+    it('ends all tokens of a device but those of one generation', async () => {
+      const pair = (generation: number, deviceId = 'PHONE') => [
+        token(`a${deviceId}${generation}`, deviceId, generation),
+        refreshToken(`r${deviceId}${generation}`, deviceId, generation),
+      ];
+      await commit(storage, [...pair(1), ...pair(2), ...pair(3), ...pair(1, 'LAPTOP')]);
+      await commit(storage, [{ kind: 'tokens_superseded', userId: alice, deviceId: device('PHONE'), generation: 2 }]);
+      const known = async (hashes: string[]) => {
+        const found = await Promise.all(
+          hashes.map(async (hash) => [
+            await storage.accounts.findAccessToken(`a${hash}`),
+            await storage.accounts.findRefreshToken(`r${hash}`),
+          ]),
+        );
+        return found.map((two) => two.map((one) => one !== undefined));
+      };
+      expect(await known(['PHONE1', 'PHONE2', 'PHONE3', 'LAPTOP1'])).toEqual([
+        [false, false],
+        [true, true],
+        [false, false],
+        [true, true],
+      ]);
+      expect(changes).toEqual([{ kind: 'tokens_superseded', userId: alice, deviceId: 'PHONE', generation: 2 }]);
+    });
+
+    it('writes nothing on the strength of a token that is gone', async () => {
+      await commit(storage, [token('a', 'PHONE'), refreshToken('r', 'PHONE', 0)]);
+      const withToken = async (expectation: Expectation) =>
+        (await storage.commit({ rows: [{ kind: 'account', ...account }], expect: [expectation] })).outcome;
+      expect(await withToken({ kind: 'access_token_known', tokenHash: 'a' })).toBe('committed');
+      expect(await withToken({ kind: 'refresh_token_known', tokenHash: 'r' })).toBe('committed');
+      expect(await withToken({ kind: 'access_token_known', tokenHash: 'r' })).toBe('conflict');
+      expect(await withToken({ kind: 'refresh_token_known', tokenHash: 'a' })).toBe('conflict');
     });
 
     it('tells what a profile was before', async () => {

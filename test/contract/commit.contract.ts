@@ -143,7 +143,9 @@ export function describeCommit(open: OpenStorage): void {
         tokenHash: 'same',
         userId: alice,
         deviceId: device('D'),
+        generation: 0,
         createdAtMs: 1,
+        expiresAtMs: null,
       };
       const told: Change[] = [];
       storage.onCommit((changes) => told.push(...changes));

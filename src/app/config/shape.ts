@@ -41,6 +41,12 @@ const rooms = z.strictObject({
   default_version: z.string().min(1).default('11'),
 });
 
+const tokens = z.strictObject({
+  refreshable_ms: milliseconds.nullable().default(300_000),
+  non_refreshable_ms: milliseconds.nullable().default(null),
+  refresh_token_ms: milliseconds.nullable().default(null),
+});
+
 const presence = z.strictObject({
   enabled: z.boolean().default(true),
   local_only: z.boolean().default(false),
@@ -84,6 +90,7 @@ export const configShape = z.strictObject({
   database: database.prefault({}),
   federation: federation.prefault({}),
   rooms: rooms.prefault({}),
+  tokens: tokens.prefault({}),
   presence: presence.prefault({}),
 });
 

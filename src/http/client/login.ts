@@ -5,6 +5,7 @@ import { missingParam, unknown } from '../../matrix/errors.ts';
 import { serverOfUser } from '../../matrix/ids.ts';
 import { clientPath, openRoute, type Route, userRoute } from '../route.ts';
 import { deviceId, deviceName, optional } from '../shapes.ts';
+import { presentGrant } from './refresh.ts';
 import { wellKnownOf } from './well-known.ts';
 
 export interface LoginRoutesDeps {
@@ -31,6 +32,7 @@ export function loginRoutes({ accounts, baseUrl }: LoginRoutesDeps): Route[] {
         password: optional(z.string()),
         device_id: optional(deviceId),
         initial_device_display_name: optional(deviceName),
+        refresh_token: optional(z.boolean()),
       }),
       handle: async ({ body }) => {
         if (body.type !== 'm.login.password') throw unknown('Only m.login.password is offered');
@@ -40,11 +42,15 @@ export function loginRoutes({ accounts, baseUrl }: LoginRoutesDeps): Route[] {
         const signedIn = await accounts.login.byPassword({
           user,
           password: body.password,
-          device: { deviceId: body.device_id, displayName: body.initial_device_display_name },
+          device: {
+            deviceId: body.device_id,
+            displayName: body.initial_device_display_name,
+            refreshable: body.refresh_token,
+          },
         });
         return {
           user_id: signedIn.userId,
-          access_token: signedIn.accessToken,
+          ...presentGrant(signedIn.grant),
           device_id: signedIn.deviceId,
           home_server: serverOfUser(signedIn.userId),
           ...(baseUrl === null ? {} : { well_known: wellKnownOf(baseUrl) }),

@@ -4,6 +4,7 @@ import { guestAccessForbidden } from '../../matrix/errors.ts';
 import { serverOfUser } from '../../matrix/ids.ts';
 import { clientPath, openRoute, type Route } from '../route.ts';
 import { deviceId, deviceName, jsonObject, optional } from '../shapes.ts';
+import { presentGrant } from './refresh.ts';
 
 /** Client-server API, "Account registration". */
 export function registerRoutes({ accounts }: { accounts: Pick<Accounts, 'registration'> }): Route[] {
@@ -18,6 +19,7 @@ export function registerRoutes({ accounts }: { accounts: Pick<Accounts, 'registr
         device_id: optional(deviceId),
         initial_device_display_name: optional(deviceName),
         inhibit_login: optional(z.boolean()),
+        refresh_token: optional(z.boolean()),
         auth: optional(jsonObject),
       }),
       handle: async ({ query, body }) => {
@@ -25,14 +27,18 @@ export function registerRoutes({ accounts }: { accounts: Pick<Accounts, 'registr
         const { userId, signedIn } = await accounts.registration.register({
           username: body.username,
           password: body.password,
-          device: { deviceId: body.device_id, displayName: body.initial_device_display_name },
+          device: {
+            deviceId: body.device_id,
+            displayName: body.initial_device_display_name,
+            refreshable: body.refresh_token,
+          },
           inhibitLogin: body.inhibit_login ?? false,
           auth: body.auth,
         });
         return {
           user_id: userId,
           home_server: serverOfUser(userId),
-          ...(signedIn ? { access_token: signedIn.accessToken, device_id: signedIn.deviceId } : {}),
+          ...(signedIn ? { ...presentGrant(signedIn.grant), device_id: signedIn.deviceId } : {}),
         };
       },
     }),

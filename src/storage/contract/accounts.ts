@@ -23,7 +23,19 @@ export interface AccessTokenRow {
   tokenHash: string;
   userId: UserId;
   deviceId: DeviceId;
+  /** Which refresh of the device's tokens gave it; 0 for a token that cannot be refreshed. */
+  generation: number;
   createdAtMs: number;
+  /** Null: never. */
+  expiresAtMs: number | null;
+}
+
+/** Stored like an access token, by its hash. */
+export type RefreshTokenRow = AccessTokenRow;
+
+/** Whether the device still has tokens of an older generation: the first use of this one ends them. */
+export interface Succession {
+  supersedesOlder: boolean;
 }
 
 export interface ProfileRow {
@@ -41,17 +53,21 @@ export interface FilterRow {
 export type AccountTableRow =
   | ({ kind: 'account' } & AccountRow)
   | ({ kind: 'device' } & DeviceRow)
-  /** Also removes the device's access tokens and client transactions. */
+  /** Also removes the device's tokens and client transactions. */
   | { kind: 'device_removed'; userId: UserId; deviceId: DeviceId }
   | ({ kind: 'access_token' } & AccessTokenRow)
-  /** All tokens of the device; of all the user's devices when null. */
+  | ({ kind: 'refresh_token' } & RefreshTokenRow)
+  /** All tokens of the device, those for refreshing too; of all the user's devices when null. */
   | { kind: 'access_tokens_removed'; userId: UserId; deviceId: DeviceId | null }
+  /** All tokens of the device but those of this generation. */
+  | { kind: 'tokens_superseded'; userId: UserId; deviceId: DeviceId; generation: number }
   | ({ kind: 'profile' } & ProfileRow)
   | ({ kind: 'filter' } & FilterRow);
 
 export interface AccountReads {
   findAccount(userId: UserId): Promise<AccountRow | undefined>;
-  findAccessToken(tokenHash: string): Promise<AccessTokenRow | undefined>;
+  findAccessToken(tokenHash: string): Promise<(AccessTokenRow & Succession) | undefined>;
+  findRefreshToken(tokenHash: string): Promise<RefreshTokenRow | undefined>;
   findDevice(userId: UserId, deviceId: DeviceId): Promise<DeviceRow | undefined>;
   listDevices(userId: UserId): Promise<DeviceRow[]>;
   findProfile(userId: UserId): Promise<ProfileRow | undefined>;

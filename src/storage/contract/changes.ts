@@ -53,6 +53,7 @@ export type Change =
   | { kind: 'account_deactivated'; userId: UserId }
   | { kind: 'device_removed'; userId: UserId; deviceId: DeviceId }
   | { kind: 'access_tokens_removed'; userId: UserId; deviceId: DeviceId | null }
+  | { kind: 'tokens_superseded'; userId: UserId; deviceId: DeviceId; generation: number }
   | { kind: 'narrowing'; destination: ServerName; subject: UserId; generation: number; lastActiveAtMs: number }
   /** Something durable waits for these destinations. */
   | { kind: 'outgoing'; destinations: readonly ServerName[] };

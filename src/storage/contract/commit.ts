@@ -35,6 +35,8 @@ export type Row =
 /** What the batch was decided on. If one of these no longer holds, nothing is written and the writer decides again. */
 export type Expectation =
   | { kind: 'account_unused'; userId: AccountRow['userId'] }
+  | { kind: 'access_token_known'; tokenHash: string }
+  | { kind: 'refresh_token_known'; tokenHash: string }
   | { kind: 'alias_unused'; alias: string }
   | { kind: 'room_unknown'; roomId: RoomId }
   /** The room's forward extremities are exactly these, in any order. */

@@ -1,7 +1,6 @@
 import type { DeviceId, UserId } from '../../matrix/ids.ts';
 import type { JsonObject } from '../../matrix/pdu.ts';
 import type {
-  AccessTokenRow,
   AccountReads,
   AccountRow,
   AccountTableRow,
@@ -12,6 +11,7 @@ import type {
 import type { Connection } from './core/database.ts';
 import type { Turn } from './core/turn.ts';
 import { positionOf, type Writes } from './core/writes.ts';
+import { createTokenReads, createTokenRemoval, createTokenWrites } from './tokens.ts';
 
 const accountColumns =
   'user_id AS userId, password_hash AS passwordHash, created_at_ms AS createdAtMs, deactivated_at_ms AS deactivatedAtMs';
@@ -20,10 +20,6 @@ const deviceColumns = `user_id AS userId, device_id AS deviceId, display_name AS
 
 export function createAccountReads(connection: Connection, turn: Turn): AccountReads {
   const account = connection.prepare<[UserId], AccountRow>(`SELECT ${accountColumns} FROM accounts WHERE user_id = ?`);
-  const accessToken = connection.prepare<[string], AccessTokenRow>(
-    `SELECT token_hash AS tokenHash, user_id AS userId, device_id AS deviceId, created_at_ms AS createdAtMs
-     FROM access_tokens WHERE token_hash = ?`,
-  );
   const device = connection.prepare<[UserId, DeviceId], DeviceRow>(
     `SELECT ${deviceColumns} FROM devices WHERE user_id = ? AND device_id = ?`,
   );
@@ -42,7 +38,7 @@ export function createAccountReads(connection: Connection, turn: Turn): AccountR
 
   return {
     findAccount: (userId) => turn.read(() => account.get(userId)),
-    findAccessToken: (tokenHash) => turn.read(() => accessToken.get(tokenHash)),
+    ...createTokenReads(connection, turn),
     findDevice: (userId, deviceId) => turn.read(() => device.get(userId, deviceId)),
     listDevices: (userId) => turn.read(() => devices.all(userId)),
     findProfile: (userId) => turn.read(() => profile.get(userId)),
@@ -76,16 +72,8 @@ export function createAccountWrites(connection: Connection): Writes<AccountTable
   const removeDevice = connection.prepare<[UserId, DeviceId]>(
     'DELETE FROM devices WHERE user_id = ? AND device_id = ?',
   );
-  const removeDeviceTokens = connection.prepare<[UserId, DeviceId]>(
-    'DELETE FROM access_tokens WHERE user_id = ? AND device_id = ?',
-  );
-  const removeUserTokens = connection.prepare<[UserId]>('DELETE FROM access_tokens WHERE user_id = ?');
   const removeDeviceTransactions = connection.prepare<[UserId, DeviceId]>(
     'DELETE FROM client_transactions WHERE user_id = ? AND device_id = ?',
-  );
-  const putAccessToken = connection.prepare<[AccessTokenRow]>(
-    `INSERT INTO access_tokens (token_hash, user_id, device_id, created_at_ms)
-     VALUES (@tokenHash, @userId, @deviceId, @createdAtMs)`,
   );
   const profile = connection.prepare<[UserId], Omit<ProfileRow, 'userId'>>(
     'SELECT displayname, avatar_url AS avatarUrl FROM profiles WHERE user_id = ?',
@@ -98,7 +86,10 @@ export function createAccountWrites(connection: Connection): Writes<AccountTable
     'INSERT OR REPLACE INTO filters (user_id, filter_id, definition) VALUES (?, ?, ?)',
   );
 
+  const tokenRemoval = createTokenRemoval(connection);
+
   return {
+    ...createTokenWrites(connection, tokenRemoval),
     account(row, step) {
       const wasActive = (deactivatedAt.get(row.userId) ?? null) === null;
       putAccount.run(row);
@@ -109,17 +100,9 @@ export function createAccountWrites(connection: Connection): Writes<AccountTable
     },
     device_removed({ userId, deviceId }, step) {
       removeDevice.run(userId, deviceId);
-      removeDeviceTokens.run(userId, deviceId);
+      tokenRemoval.ofDevice(userId, deviceId);
       removeDeviceTransactions.run(userId, deviceId);
       step.change({ kind: 'device_removed', userId, deviceId });
-    },
-    access_token(row) {
-      putAccessToken.run(row);
-    },
-    access_tokens_removed({ userId, deviceId }, step) {
-      if (deviceId === null) removeUserTokens.run(userId);
-      else removeDeviceTokens.run(userId, deviceId);
-      step.change({ kind: 'access_tokens_removed', userId, deviceId });
     },
     profile(row, step) {
       const before = profile.get(row.userId) ?? null;

@@ -13,6 +13,8 @@ interface Deps {
 /** Whether what a batch was decided on still holds. Runs inside the transaction, before the batch's first row. */
 export function createExpectations({ connection, rooms }: Deps): (expectation: Expectation) => boolean {
   const account = connection.prepare<[string]>('SELECT 1 FROM accounts WHERE user_id = ?');
+  const accessToken = connection.prepare<[string]>('SELECT 1 FROM access_tokens WHERE token_hash = ?');
+  const refreshToken = connection.prepare<[string]>('SELECT 1 FROM refresh_tokens WHERE token_hash = ?');
   const alias = connection.prepare<[string]>('SELECT 1 FROM aliases WHERE alias = ?');
   const room = connection.prepare<[string]>('SELECT 1 FROM rooms WHERE room_id = ? AND version IS NOT NULL');
   const extremities = connection
@@ -43,6 +45,10 @@ export function createExpectations({ connection, rooms }: Deps): (expectation: E
     switch (expectation.kind) {
       case 'account_unused':
         return account.get(expectation.userId) === undefined;
+      case 'access_token_known':
+        return accessToken.get(expectation.tokenHash) !== undefined;
+      case 'refresh_token_known':
+        return refreshToken.get(expectation.tokenHash) !== undefined;
       case 'alias_unused':
         return alias.get(expectation.alias) === undefined;
       case 'room_unknown':
