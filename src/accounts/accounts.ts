@@ -18,6 +18,7 @@ import { createLogin, type Login } from './login.ts';
 import { createPasswords, defaultPasswordCost, type PasswordCost } from './passwords.ts';
 import { createProfiles, type Profiles } from './profiles.ts';
 import { createRegistration, type Registration } from './registration.ts';
+import { createSignOuts } from './sign-outs.ts';
 import { createTags, type Tags } from './tags.ts';
 import { createTokens, type Grant, type TokenLifetimes, type TokenOwner } from './tokens.ts';
 
@@ -51,6 +52,8 @@ export interface Accounts {
   readonly filters: Filters;
   /** Whose access token this is; undefined when nobody's. Throws M_UNKNOWN_TOKEN with `soft_logout` for one that expired. */
   authenticate(token: string): Promise<TokenOwner | undefined>;
+  /** Calls `onEnd` once, when the device is signed out. Returns the end of the watch. */
+  watchSignOut(owner: TokenOwner, onEnd: () => void): () => void;
   /** New tokens for a refresh token. Throws M_UNKNOWN_TOKEN. */
   refresh(refreshToken: string): Promise<Grant>;
   /** Waits for what is still being written down. Before storage stops. */
@@ -64,6 +67,8 @@ export function createAccounts(deps: AccountsDeps): Accounts {
   const passwords = createPasswords(deps.passwordCost ?? defaultPasswordCost);
   const tokens = createTokens({ storage, lifetimes: deps.tokenLifetimes, random, clock });
   deps.feed.onChanges(tokens.onChanges);
+  const signOuts = createSignOuts();
+  deps.feed.onChanges(signOuts.onChanges);
   const login = createLogin({ storage, serverName, passwords, tokens, inOrder, clock, random });
   const interactiveAuth = createInteractiveAuth({
     clock,
@@ -94,6 +99,7 @@ export function createAccounts(deps: AccountsDeps): Accounts {
     tags: createTags({ storage, accountData }),
     filters: createFilters({ storage }),
     authenticate: tokens.findOwner,
+    watchSignOut: signOuts.watch,
     refresh: tokens.refresh,
     stop: () => background.stop(),
   };

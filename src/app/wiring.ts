@@ -58,6 +58,7 @@ export async function createLantern(surroundings: Surroundings, storage: Storage
     http: {
       routes: [...clientRoutes(surroundings, parts, sync), ...incoming.routes],
       authenticate: (token) => accounts.authenticate(token),
+      watchSignOut: accounts.watchSignOut,
       verifyServer: incoming.verifyServer,
       onActivity: (requester) => presence.activity(requester),
       onSeen: ({ userId, deviceId }, ip) => accounts.devices.touch(userId, deviceId, ip),

@@ -28,6 +28,8 @@ export interface HttpAppDeps {
   readonly onActivity?: (requester: Requester) => void;
   /** Any authenticated request. Must be cheap and must not throw. */
   readonly onSeen?: (requester: Requester, ip: string) => void;
+  /** Calls `onEnd` once, when the device is signed out. Returns the end of the watch. */
+  readonly watchSignOut?: (requester: Requester, onEnd: () => void) => () => void;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -55,6 +57,7 @@ export function createHttpApp(deps: HttpAppDeps): HttpApp {
     verifyServer: deps.verifyServer,
     onActivity: deps.onActivity ?? (() => {}),
     onSeen: deps.onSeen ?? (() => {}),
+    watchSignOut: deps.watchSignOut ?? (() => () => {}),
     callerLimit: new CallerLimit(limits.concurrentPerCallerMax),
     limits,
     clock,

@@ -4,8 +4,10 @@ import type { Context } from 'koa';
 export interface RequestState {
   /** Stands as `request` in every log line about it. */
   requestId: string;
-  /** Aborted when the caller goes away or the server stops. */
+  /** Aborted when the caller goes away or is signed out, or the server stops. */
   signal: AbortSignal;
+  /** Aborts `signal`. */
+  abort(): void;
 }
 
 /** Koa's context as our middleware sees it. */

@@ -40,7 +40,7 @@ export interface RequestParts<P, Q, B> {
   readonly params: P;
   readonly query: Q;
   readonly body: B;
-  /** Aborted when the caller goes away or the server stops. */
+  /** Aborted when the caller goes away or the server stops; of a route that waits also when the device is signed out. */
   readonly signal: AbortSignal;
   /** Address of the caller. */
   readonly ip: string;
@@ -55,7 +55,7 @@ export interface OpenRoute<P = unknown, Q = unknown, B = unknown> extends RouteB
 
 /**
  * Needs an access token. `activity`: calling it counts as activity of the user's presence (sending, receipts, typing…). `waits`: it
- * may take minutes, so the token is asked for again before the answer leaves.
+ * may take minutes, and ends at once when the device is signed out.
  */
 export interface UserRoute<P = unknown, Q = unknown, B = unknown> extends RouteBase<P, Q, B> {
   readonly access: 'user';

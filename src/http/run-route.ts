@@ -1,4 +1,5 @@
 import type { Clock } from '../base/clock.ts';
+import { unknownToken } from '../matrix/errors.ts';
 import type { JsonObject } from '../matrix/pdu.ts';
 import type { HttpLimits } from './limits.ts';
 import { type Authenticate, authenticateUser, listSignatures, type VerifyServer } from './middleware/access.ts';
@@ -24,6 +25,8 @@ export interface RunRouteDeps {
   readonly onActivity: (requester: Requester) => void;
   /** Told of every authenticated request; must be cheap. */
   readonly onSeen: (requester: Requester, ip: string) => void;
+  /** Calls `onEnd` once, when the device is signed out. Returns the end of the watch. */
+  readonly watchSignOut: (requester: Requester, onEnd: () => void) => () => void;
   readonly callerLimit: CallerLimit;
   readonly limits: HttpLimits;
   readonly clock: Clock;
@@ -66,15 +69,39 @@ async function runUser(
 ): Promise<unknown> {
   const requester = await authenticateUser(deps.authenticate, context);
   deps.onSeen(requester, context.ip);
-  const result = await deps.callerLimit.run(requester.userId, async () => {
-    const body = await readJson(deps, route, context, deps.limits.userBodyBytesMax);
-    const request = { ...parts(route, context, pathParams, body?.value), requester };
-    if (route.activity === true) deps.onActivity(requester);
-    return route.handle(request);
+  const handle = (): Promise<unknown> =>
+    deps.callerLimit.run(requester.userId, async () => {
+      const body = await readJson(deps, route, context, deps.limits.userBodyBytesMax);
+      const request = { ...parts(route, context, pathParams, body?.value), requester };
+      if (route.activity === true) deps.onActivity(requester);
+      return route.handle(request);
+    });
+  return route.waits === true ? untilSignedOut(deps, context, requester, handle) : handle();
+}
+
+/** What `handle` gives, unless the device is signed out meanwhile: then it ends at once and tells nothing more. */
+async function untilSignedOut(
+  deps: RunRouteDeps,
+  context: RequestContext,
+  requester: Requester,
+  handle: () => Promise<unknown>,
+): Promise<unknown> {
+  let signedOut = false;
+  const endWatch = deps.watchSignOut(requester, () => {
+    signedOut = true;
+    context.state.abort();
   });
-  // Who was signed out meanwhile learns nothing more.
-  if (route.waits === true) await authenticateUser(deps.authenticate, context);
-  return result;
+  try {
+    // It may have been signed out just before the watch began.
+    await authenticateUser(deps.authenticate, context);
+    const result = await handle();
+    if (!signedOut) return result;
+  } catch (error) {
+    if (!signedOut) throw error;
+  } finally {
+    endWatch();
+  }
+  throw unknownToken('The device was signed out');
 }
 
 async function runServer(

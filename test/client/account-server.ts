@@ -21,6 +21,7 @@ import { wellKnownClientRoutes } from '../../src/http/client/well-known.ts';
 import { listen } from '../../src/http/listen.ts';
 import { unauthorized } from '../../src/matrix/errors.ts';
 import type { ServerName } from '../../src/matrix/server-name.ts';
+import type { CommitListener } from '../../src/storage/contract/commit.ts';
 import type { Storage } from '../../src/storage/contract/storage.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { openTestStorage } from '../support/storage.ts';
@@ -56,9 +57,13 @@ export interface AccountServerOptions {
 export async function startAccountServer(options: AccountServerOptions = {}): Promise<AccountServer> {
   const clock = new ManualClock();
   const storage = await openTestStorage(clock);
+  const listeners: CommitListener[] = [];
+  storage.onCommit((changes) => {
+    for (const listener of listeners) listener(changes);
+  });
   const accounts = createAccounts({
     storage,
-    feed: { onChanges: (listener) => storage.onCommit(listener) },
+    feed: { onChanges: (listener) => void listeners.push(listener) },
     serverName: 'a.test' as ServerName,
     registrationOpen: options.registrationOpen ?? (() => true),
     isExclusive: options.isExclusive ?? (() => false),

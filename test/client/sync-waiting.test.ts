@@ -135,19 +135,57 @@ describe('a long-poll', () => {
       expect(body.rooms.join[roomId].timeline.events).toHaveLength(1);
   });
 
-  it('of a device that was signed out meanwhile ends without a word of what happened', async () => {
+  it('of a device that is signed out ends at once, and goes on for the others of the user', async () => {
+    const login = { type: 'm.login.password', identifier: { type: 'm.id.user', user: bob.userId } };
+    const auth = { ...login, password: 'correct horse' };
+    const signOuts: ((phone: TestUser) => Promise<unknown>)[] = [
+      (phone) => bob.ok('DELETE', `/devices/${phone.deviceId}`, { auth }),
+      (phone) => phone.ok('POST', '/logout', {}),
+      (phone) => bob.ok('POST', '/login', { ...auth, device_id: phone.deviceId }),
+      () => bob.ok('POST', '/account/password', { auth, new_password: 'correct horse' }),
+    ];
+    await bob.sync();
+    const own = await poll(server, bob);
+    for (const signOut of signOuts) {
+      const phone = await bob.newDevice();
+      await phone.sync();
+      let waiting: Promise<Answer> | undefined;
+      await whileSyncing(server, phone, () => {
+        waiting = phone.call('GET', `/sync${query({ timeout: '30000', since: phone.since })}`);
+      });
+      await signOut(phone);
+      const answer = await waiting;
+      expect([answer?.status, answer?.body.errcode, answer?.body.soft_logout]).toEqual([401, 'M_UNKNOWN_TOKEN', false]);
+    }
+    await bob.createRoom();
+    expect(Object.keys((await own.answer).rooms.join)).toHaveLength(1);
+  });
+
+  it('of all devices ends with the account', async () => {
     const phone = await bob.newDevice();
     await phone.sync();
     let waiting: Promise<Answer> | undefined;
     await whileSyncing(server, phone, () => {
       waiting = phone.call('GET', `/sync${query({ timeout: '30000', since: phone.since })}`);
     });
-    const identifier = { type: 'm.id.user', user: bob.userId };
-    const auth = { type: 'm.login.password', identifier, password: 'correct horse' };
-    await bob.ok('DELETE', `/devices/${phone.deviceId}`, { auth });
+    await bob.ok('POST', '/logout/all', {});
+    expect((await waiting)?.status).toBe(401);
+  });
+
+  it('lasts while its token is refreshed or ends by itself', async () => {
+    const phone = new TestUser(server.url);
+    phone.userId = bob.userId;
+    const login = { type: 'm.login.password', user: bob.userId, password: 'correct horse', refresh_token: true };
+    const signedIn = await phone.ok('POST', '/login', login);
+    phone.accessToken = signedIn.access_token;
+    await phone.sync();
+    const { answer } = await poll(server, phone, { timeout: '300000' });
+    const refreshed = await phone.ok('POST', '/refresh', { refresh_token: signedIn.refresh_token });
+    phone.accessToken = refreshed.access_token;
+    await phone.ok('GET', '/account/whoami');
+    await server.clock.advance(299_000);
     await bob.createRoom();
-    const answer = await waiting;
-    expect([answer?.status, answer?.body.errcode, answer?.body.rooms]).toEqual([401, 'M_UNKNOWN_TOKEN', undefined]);
+    expect(Object.keys((await answer).rooms.join)).toHaveLength(1);
   });
 
   it('whose client went away leaves nobody behind', async () => {

@@ -22,6 +22,7 @@ export function createRunning(deps: { clock: Clock; limits: HttpLimits }): Runni
   const middleware: Middleware = async (context, next) => {
     const controller = new AbortController();
     context.state.signal = controller.signal;
+    context.state.abort = () => controller.abort();
     if (stopping) context.set('Connection', 'close');
     if (controllers.size >= deps.limits.concurrentMax) throw serverUnavailable('Too many requests are running');
     const onClose = (): void => {
