@@ -2,12 +2,12 @@ import { breathe } from '../../base/breathe.ts';
 import { checkAuth } from '../../engine/auth/check.ts';
 import { authStateOfMap } from '../../engine/auth-state.ts';
 import { serverUnavailable } from '../../matrix/errors.ts';
-import type { EventId, UserId } from '../../matrix/ids.ts';
+import type { EventId } from '../../matrix/ids.ts';
 import { isStateEvent, type JsonObject, type RoomEvent, type StateKey, stateKeyOf } from '../../matrix/pdu.ts';
 import { findRoomVersion, type RoomVersion } from '../../matrix/room-versions.ts';
 import type { ServerName } from '../../matrix/server-name.ts';
 import type { Expectation, Row } from '../../storage/contract/commit.ts';
-import type { Membership, MembershipRow } from '../../storage/contract/rooms.ts';
+import type { Membership } from '../../storage/contract/rooms.ts';
 import type { RoomsCore } from '../core/deps.ts';
 import { departureRowOf, membershipRowOf } from '../core/member-row.ts';
 import { predecessorOf } from '../core/predecessor.ts';
@@ -93,7 +93,7 @@ async function otherMembers(
   state: ReadonlyMap<StateKey, RoomEvent>,
 ): Promise<Row[]> {
   const stored = await deps.storage.rooms.listMembers(join.roomId, allMemberships);
-  const known = new Map<UserId, MembershipRow>(stored.map((row) => [row.userId, row]));
+  const known = new Map(stored.map((row) => [row.userId, row]));
   known.delete(join.pdu.sender);
   const rows: Row[] = [];
   let looked = 0;
@@ -102,7 +102,9 @@ async function otherMembers(
     if (looked % 100 === 0) await breathe();
     const row = membershipRowOf(event);
     if (!row || row.userId === join.pdu.sender) continue;
-    if (known.get(row.userId)?.eventId !== row.eventId) rows.push(row);
+    const before = known.get(row.userId);
+    // An invite that came before the room stands in it from now on: whoever refuses it does so here.
+    if (before?.eventId !== row.eventId || before.outOfBand !== null) rows.push(row);
     known.delete(row.userId);
   }
   for (const row of known.values()) if (row.membership !== 'leave') rows.push(departureRowOf(row));
