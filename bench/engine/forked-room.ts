@@ -1,7 +1,7 @@
 import { selectAuthEvents } from '../../src/engine/auth/needed-state.ts';
 import type { ResolveInput } from '../../src/engine/state-res/resolve.ts';
 import type { EventId } from '../../src/matrix/ids.ts';
-import { type RoomEvent, type StateKey, type StateMap, stateKeyOf } from '../../src/matrix/pdu.ts';
+import { authEventIdsOf, type RoomEvent, type StateKey, type StateMap, stateKeyOf } from '../../src/matrix/pdu.ts';
 import { type EventSketch, SketchedRoom } from '../../test/support/room-events.ts';
 
 export type Fork = Map<StateKey, RoomEvent>;
@@ -73,7 +73,7 @@ export class LargeRoom {
     };
     return {
       load: async (ids) => pick(ids, (event) => event),
-      listAuthEdges: async (ids) => pick(ids, (event) => event.pdu.auth_events),
+      listAuthEdges: async (ids) => pick(ids, (event) => authEventIdsOf(event.pdu)),
       isRejected: () => false,
     };
   }
