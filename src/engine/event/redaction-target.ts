@@ -14,9 +14,9 @@ export function findRedactionTarget(pdu: Readonly<Pdu>, version: RoomVersion): E
 }
 
 /**
- * Whether a valid redaction is carried out (room versions, "Handling redactions"): "the server applies the redaction if one of the
- * following conditions is met". `state` is the state before the redaction. The caller has checked that both events are of one
- * room and that neither was rejected.
+ * Whether a valid redaction is carried out (room versions 3 and later, "Handling redactions"): "the server applies the redaction if one
+ * of the following conditions is met". `state` is the state before the redaction. The caller has checked that neither event was
+ * rejected; before version 3 that is all, because "redactions were explicitly part of the authorisation rules".
  */
 export function mayApplyRedaction(
   events: { redaction: RoomEvent; target: RoomEvent },
@@ -25,6 +25,7 @@ export function mayApplyRedaction(
 ): boolean {
   const { redaction, target } = events;
   if (redaction.roomId !== target.roomId) return false;
+  if (version.redactionRule) return true;
   // 1. The power level of the redaction event's sender is greater than or equal to the redact level.
   if (mayAct(redaction.pdu.sender, 'redact', { state, version })) return true;
   // 2. The domain of the redaction event's sender matches that of the original event's sender.

@@ -5,8 +5,8 @@ import { Heap } from './heap.ts';
 
 /**
  * The events so that each stands behind those of them that it names in `prev_events`; ties by depth, then `origin_server_ts`, then
- * id, so that the order of the input does not matter. Duplicates are given once. Ids are hashes, so there are no circles; an event of
- * a forged one is left out.
+ * id, so that the order of the input does not matter. Duplicates are given once. The events of a circle,
+ * which only given ids can make, are left out.
  */
 export function sortByPrevEvents(events: readonly RoomEvent[]): Promise<RoomEvent[]> {
   return sortTopologically(events, (event) => prevEventIdsOf(event.pdu));

@@ -130,10 +130,10 @@ function findTarget(json: unknown): UserId | undefined {
   return isUserId(json.state_key) ? json.state_key : undefined;
 }
 
-/** "MUST contain the m.room.create event", which names the version; rooms without a word about it are older than all we know. */
+/** "MUST contain the m.room.create event", which names the version; "if the key does not exist", it is version 1. */
 export function findInvitedVersion(strippedState: readonly JsonObject[]): RoomVersion | undefined {
   const create = strippedState.find((event) => event.type === 'm.room.create');
   const content = create?.content;
-  if (typeof content !== 'object' || content === null || !('room_version' in content)) return undefined;
-  return findRoomVersion(content.room_version);
+  if (typeof content !== 'object' || content === null) return undefined;
+  return findRoomVersion('room_version' in content ? content.room_version : '1');
 }

@@ -93,7 +93,8 @@ function checkUserOf(origin: ServerName, userId: UserId): void {
   if (serverOfUser(userId) !== origin) throw forbidden('The user is not of your server');
 }
 
-const notInTemplates = new Set(['hashes', 'signatures', 'unsigned']);
+/** Where ids are given, that of an event is chosen by whoever signs it. */
+const notInTemplates = new Set(['hashes', 'signatures', 'unsigned', 'event_id']);
 
 /** The member event as it would be now, unsigned: authorised like a real one, so that nobody signs what would be refused. */
 async function makeTemplate(
