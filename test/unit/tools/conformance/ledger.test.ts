@@ -5,7 +5,7 @@ import { countByPackage, countByTier, sumCounts } from '../../../../tools/confor
 import { parseGoTestOutput } from '../../../../tools/conformance/go-test-output.ts';
 import { encodeLedger, type Ledger, makeLedger, parseLedger } from '../../../../tools/conformance/ledger.ts';
 import { encodeReport } from '../../../../tools/conformance/report.ts';
-import type { Outcome } from '../../../../tools/conformance/results.ts';
+import { InputError, type Outcome } from '../../../../tools/conformance/results.ts';
 import { parseTiers, type TieredTest } from '../../../../tools/conformance/tiers.ts';
 import { goTestOutput } from './go-test-lines.ts';
 
@@ -86,9 +86,12 @@ describe('the ledger', () => {
     expect(parseLedger(encodeLedger(ledger))).toEqual(ledger);
   });
 
-  it.each(['{}', 'null', '{"complement":"c","results":{"tests/TestA":"maybe"}}'])('does not read %s', (text) => {
-    expect(() => parseLedger(text)).toThrow();
-  });
+  it.each(['{}', 'null', 'nothing of the kind', '{"complement":"c","results":{"tests/TestA":"maybe"}}'])(
+    'does not read %s',
+    (text) => {
+      expect(() => parseLedger(text)).toThrow(InputError);
+    },
+  );
 });
 
 describe('counts', () => {
