@@ -1,6 +1,7 @@
 import { eventTypes, findMembership, type MembershipState } from '../matrix/event-types.ts';
 import type { JsonObject, RoomEvent, StateKey } from '../matrix/pdu.ts';
 import { isStateEvent, stateKeyOf } from '../matrix/pdu.ts';
+import type { RoomVersion } from '../matrix/room-versions.ts';
 
 /** The state that an event is judged by: answers with the event that holds for (type, state key). */
 export type AuthState = (type: string, stateKey: string) => RoomEvent | undefined;
@@ -24,11 +25,26 @@ export function membershipIn(state: AuthState, userId: string): MembershipState 
   return (event && findMembership(event.pdu.content)) ?? 'leave';
 }
 
-/** `invite`, as the client-server API has it, where the room says nothing; undefined for something that is no string. */
-export function joinRuleIn(state: AuthState): string | undefined {
+/** The join rules that say who gets in. `private` is reserved and says nothing. */
+export type JoinRule = 'public' | 'invite' | 'knock' | 'restricted' | 'knock_restricted';
+
+/** `invite`, as the client-server API has it, where the room says nothing; undefined for a rule that the room's version does not know. */
+export function joinRuleIn(state: AuthState, version: RoomVersion): JoinRule | undefined {
   const content = state(eventTypes.joinRules, '')?.pdu.content;
   if (content === undefined || !Object.hasOwn(content, 'join_rule')) return 'invite';
-  return typeof content.join_rule === 'string' ? content.join_rule : undefined;
+  switch (content.join_rule) {
+    case 'public':
+    case 'invite':
+      return content.join_rule;
+    case 'knock':
+      return version.knocking ? 'knock' : undefined;
+    case 'restricted':
+      return version.restrictedJoins ? 'restricted' : undefined;
+    case 'knock_restricted':
+      return version.knockRestrictedJoins ? 'knock_restricted' : undefined;
+    default:
+      return undefined;
+  }
 }
 
 /** The content of the power levels event; undefined when the room has none. */

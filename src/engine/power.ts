@@ -13,10 +13,33 @@ const stateDefault = 50;
 const notificationDefault = 50;
 const creatorDefault = 100;
 
-/** What a power level may be: an integer that survives canonical JSON. */
+/** By what power is judged: the state, and the rules of the room. */
+export interface PowerFacts {
+  readonly state: AuthState;
+  readonly version: RoomVersion;
+}
+
+/** What a power level should be in every version: an integer that survives canonical JSON. */
 export function isPowerLevel(value: unknown): value is number {
   return Number.isSafeInteger(value);
 }
+
+/**
+ * A level as the rules of the version read it; undefined for what is none.
+ *
+ * Before room version 10 "each of the integer-valued properties … can be encoded as strings": "a single base 10 integer, no float
+ * values or decimal points, optionally with any number of leading zeroes", "optionally prefixed with a single - or + character",
+ * "optionally with any number of leading or trailing whitespace characters". And where the event format lets floats through (before
+ * version 6), "the value is truncated at the decimal point", while "values outside the range represented by IEEE754 binary64" are
+ * none. Levels beyond 2^53 are compared as such numbers too.
+ */
+export function readPowerLevel(value: unknown, version: RoomVersion): number | undefined {
+  if (version.integerPowerLevels) return isPowerLevel(value) ? value : undefined;
+  const number = typeof value === 'string' && integerText.test(value) ? Number(value) : value;
+  return typeof number === 'number' && Number.isFinite(number) ? Math.trunc(number) : undefined;
+}
+
+const integerText = /^\s*[+-]?[0-9]+\s*$/;
 
 /**
  * The room's creators: the sender of the create event, or its `creator` in older versions; with privileged creators
@@ -46,7 +69,7 @@ export function powerLevelOf(userId: string, state: AuthState, version: RoomVers
   if (isPrivilegedCreator(userId, state, version)) return Number.POSITIVE_INFINITY;
   const levels = powerLevelsContentIn(state);
   if (levels)
-    return levelOr(ownMember(objectMember(levels, 'users'), userId), levelOr(ownMember(levels, 'users_default'), 0));
+    return levelAt(objectMember(levels, 'users'), userId, version) ?? levelAt(levels, 'users_default', version) ?? 0;
   // "If the room contains no m.room.power_levels event, the room's creator has a power level of 100, and all other users have a
   // power level of 0."
   const create = state(eventTypes.create, '');
@@ -54,47 +77,44 @@ export function powerLevelOf(userId: string, state: AuthState, version: RoomVers
 }
 
 /** The *required power level* of an event type. Membership events are not judged by it. */
-export function levelToSend(event: { type: string; isState: boolean }, state: AuthState): number {
+export function levelToSend(event: { type: string; isState: boolean }, { state, version }: PowerFacts): number {
   const levels = powerLevelsContentIn(state) ?? {};
-  const fallback = event.isState
-    ? levelOr(ownMember(levels, 'state_default'), stateDefault)
-    : levelOr(ownMember(levels, 'events_default'), 0);
-  return levelOr(ownMember(objectMember(levels, 'events'), event.type), fallback);
+  const ofType = levelAt(objectMember(levels, 'events'), event.type, version);
+  if (ofType !== undefined) return ofType;
+  return event.isState
+    ? (levelAt(levels, 'state_default', version) ?? stateDefault)
+    : (levelAt(levels, 'events_default', version) ?? 0);
 }
 
 /** The *invite level*, *kick level*, *ban level* or *redact level*. */
-export function levelToAct(action: PowerAction, state: AuthState): number {
-  return levelOr(ownMember(powerLevelsContentIn(state) ?? {}, action), actionDefaults[action]);
+export function levelToAct(action: PowerAction, { state, version }: PowerFacts): number {
+  return levelAt(powerLevelsContentIn(state) ?? {}, action, version) ?? actionDefaults[action];
 }
 
 /** The level that a notification such as `room` (for `@room`) takes. */
-export function levelToNotify(key: string, state: AuthState): number {
-  return levelOr(ownMember(objectMember(powerLevelsContentIn(state) ?? {}, 'notifications'), key), notificationDefault);
+export function levelToNotify(key: string, { state, version }: PowerFacts): number {
+  const levels = objectMember(powerLevelsContentIn(state) ?? {}, 'notifications');
+  return levelAt(levels, key, version) ?? notificationDefault;
 }
 
-export function maySend(
-  userId: string,
-  event: { type: string; isState: boolean },
-  facts: { state: AuthState; version: RoomVersion },
-): boolean {
-  return powerLevelOf(userId, facts.state, facts.version) >= levelToSend(event, facts.state);
+export function maySend(userId: string, event: { type: string; isState: boolean }, facts: PowerFacts): boolean {
+  return powerLevelOf(userId, facts.state, facts.version) >= levelToSend(event, facts);
 }
 
-export function mayAct(
-  userId: string,
-  action: PowerAction,
-  facts: { state: AuthState; version: RoomVersion },
-): boolean {
-  return powerLevelOf(userId, facts.state, facts.version) >= levelToAct(action, facts.state);
+export function mayAct(userId: string, action: PowerAction, facts: PowerFacts): boolean {
+  return powerLevelOf(userId, facts.state, facts.version) >= levelToAct(action, facts);
 }
 
 /** The `users` of a power levels content, those with a level. */
-export function userLevelsOf(levels: JsonObject): [string, number][] {
-  return Object.entries(objectMember(levels, 'users')).filter((entry): entry is [string, number] =>
-    isPowerLevel(entry[1]),
-  );
+export function userLevelsOf(levels: JsonObject, version: RoomVersion): [string, number][] {
+  const users = objectMember(levels, 'users');
+  return Object.keys(users).flatMap((userId) => {
+    const level = levelAt(users, userId, version);
+    return level === undefined ? [] : [[userId, level] as [string, number]];
+  });
 }
 
-function levelOr(value: unknown, fallback: number): number {
-  return isPowerLevel(value) ? value : fallback;
+/** The level that stands under a key; undefined where there is none that the version reads. */
+export function levelAt(levels: JsonObject, key: string, version: RoomVersion): number | undefined {
+  return readPowerLevel(ownMember(levels, key), version);
 }

@@ -8,16 +8,18 @@ import { ownMember } from '../members.ts';
 import { levelToAct, levelToSend, powerLevelOf } from '../power.ts';
 import { type AuthVerdict, allow, reject } from '../verdict.ts';
 import { checkCreate } from './create.ts';
+import { checkAliases, checkRedaction } from './legacy.ts';
 import { checkMember } from './member.ts';
 import { checkPowerLevels } from './power-levels.ts';
 import type { AuthCase } from './rule.ts';
 
 /**
- * The authorisation rules of the event's room version against one state (rooms v10, v11, v12, "Authorisation rules"), but for those
+ * The authorisation rules of the event's room version against one state (room versions, "Authorisation rules"), but for those
  * about the list of `auth_events`, which are `checkAuthEvents`, and for the signatures, which are checked before (`findMissingSigner`).
  *
  * `state` must answer for the places of `listNeededPlaces` and must not hand out rejected events. Never throws. The numbers in the
- * comments of this folder are those of room version 11; version 12 has one rule more before its third.
+ * comments of this folder are those of room version 11, or of the version named. Versions 1 to 5 have one rule more before the fourth, 12
+ * before the third. `v8` before a rule says that it came with that version, behind a word that the word did.
  */
 export function checkAuth(event: RoomEvent, state: AuthState, version: RoomVersion): AuthVerdict {
   // 1. If type is m.room.create: …
@@ -38,6 +40,8 @@ export function checkAuth(event: RoomEvent, state: AuthState, version: RoomVersi
     return reject('the room does not federate');
   }
   const subject: AuthCase = { event, create, state, version };
+  // v1 to v5, 4. If type is m.room.aliases: …
+  if (version.aliasesRule && event.pdu.type === eventTypes.aliases) return checkAliases(subject);
   // 4. If type is m.room.member: …
   if (event.pdu.type === eventTypes.member) return checkMember(subject);
   return checkByMemberOfRoom(subject);
@@ -52,17 +56,19 @@ function checkByMemberOfRoom(subject: AuthCase): AuthVerdict {
   // 6. If type is m.room.third_party_invite: allow if and only if sender's current power level is greater than or equal to the
   // invite level.
   if (type === eventTypes.thirdPartyInvite) {
-    return power >= levelToAct('invite', state) ? allow : reject('the sender may not invite');
+    return power >= levelToAct('invite', subject) ? allow : reject('the sender may not invite');
   }
   // 7. If the event type's required power level is greater than the sender's power level, reject.
   const isState = isStateEvent(event);
-  if (levelToSend({ type, isState }, state) > power) return reject(`the sender may not send ${type}`);
+  if (levelToSend({ type, isState }, subject) > power) return reject(`the sender may not send ${type}`);
   // 8. If the event has a state_key that starts with an @ and does not match the sender, reject.
   if (isState && event.pdu.state_key.startsWith('@') && event.pdu.state_key !== sender) {
     return reject("the state key is another user's");
   }
   // 9. If type is m.room.power_levels: …
   if (type === eventTypes.powerLevels) return checkPowerLevels(subject, power);
+  // v1 and v2, 11. If type is m.room.redaction: …
+  if (version.redactionRule && type === eventTypes.redaction) return checkRedaction(subject, power);
   // 10. Otherwise, allow.
   return allow;
 }

@@ -19,7 +19,7 @@ export function checkCreate(event: RoomEvent, version: RoomVersion): AuthVerdict
   // 1.3. If content.room_version is present and is not a recognised version, reject.
   const claimed = ownMember(content, 'room_version');
   if (claimed !== undefined && !findRoomVersion(claimed)) return reject('the room version is not recognised');
-  // v10, 1.4. If content has no creator property, reject.
+  // v1 to v10, 1.4. If content has no creator property, reject.
   if (version.creatorFrom === 'content' && ownMember(content, 'creator') === undefined) {
     return reject('the create event names no creator');
   }

@@ -1,4 +1,5 @@
 import { isUserId } from '../../matrix/ids.ts';
+import type { JsonObject } from '../../matrix/pdu.ts';
 import { authorisedViaKey } from '../event/verify.ts';
 import { ownMember } from '../members.ts';
 import { type AuthVerdict, reject } from '../verdict.ts';
@@ -17,12 +18,12 @@ export function checkMember(subject: AuthCase): AuthVerdict {
     return reject('the member event names no user or no membership');
   // A user's membership is meant: no other state key can be one's own, nor be acted on.
   if (!isUserId(target)) return reject('the state key is not a user id');
-  // 4.2. If content has a join_authorised_via_users_server key: if the event is not validly signed by the homeserver of the user
-  // ID denoted by the key, reject. (The signature is checked on receipt; here, that there is a homeserver to sign.)
-  const authoriser = ownMember(content, authorisedViaKey);
-  if (authoriser !== undefined && !isUserId(authoriser)) return reject(`${authorisedViaKey} is not a user id`);
   switch (membership) {
     case 'join':
+      // v8, 4.2. If content has a join_authorised_via_users_server key: if the event is not validly signed by the homeserver of the
+      // user ID denoted by the key, reject. (`findMissingSigner` has checked the signature; here, that there is a server to sign.)
+      if (subject.version.restrictedJoins && !namesGoodAuthoriser(content))
+        return reject(`${authorisedViaKey} is not a user id`);
       return checkJoin({ ...subject, target });
     case 'invite':
       return checkInvite({ ...subject, target });
@@ -31,9 +32,17 @@ export function checkMember(subject: AuthCase): AuthVerdict {
     case 'ban':
       return checkBan({ ...subject, target });
     case 'knock':
-      return checkKnock({ ...subject, target });
+      if (subject.version.knocking) return checkKnock({ ...subject, target });
+      return unknownMembership;
     default:
-      // 4.8. Otherwise, the membership is unknown. Reject.
-      return reject('the membership is unknown');
+      return unknownMembership;
   }
+}
+
+/** 4.8. Otherwise, the membership is unknown. Reject. */
+const unknownMembership = reject('the membership is unknown');
+
+function namesGoodAuthoriser(content: JsonObject): boolean {
+  const authoriser = ownMember(content, authorisedViaKey);
+  return authoriser === undefined || isUserId(authoriser);
 }

@@ -35,11 +35,11 @@ export function listAuthEventPlaces(subject: AuthSubject, version: RoomVersion):
   add(eventTypes.powerLevels, '');
   // The sender's current m.room.member event, if any.
   add(eventTypes.member, subject.sender);
-  if (subject.type === eventTypes.member) addForMember(subject, add);
+  if (subject.type === eventTypes.member) addForMember(subject, version, add);
   return [...places.values()];
 }
 
-function addForMember(subject: AuthSubject, add: (type: string, stateKey: string) => void): void {
+function addForMember(subject: AuthSubject, version: RoomVersion, add: (type: string, stateKey: string) => void): void {
   const membership = findMembership(subject.content);
   // The target's current m.room.member event, if any.
   if (subject.state_key !== undefined) add(eventTypes.member, subject.state_key);
@@ -54,7 +54,8 @@ function addForMember(subject: AuthSubject, add: (type: string, stateKey: string
   // If membership is join, content.join_authorised_via_users_server is present, and the room version supports restricted rooms,
   // then the m.room.member event with state_key matching content.join_authorised_via_users_server.
   const authoriser = ownMember(subject.content, authorisedViaKey);
-  if (membership === 'join' && typeof authoriser === 'string') add(eventTypes.member, authoriser);
+  if (membership === 'join' && version.restrictedJoins && typeof authoriser === 'string')
+    add(eventTypes.member, authoriser);
 }
 
 function findInviteToken(content: JsonObject): string | undefined {

@@ -41,8 +41,12 @@ export function isThirdPartyInvite(pdu: Readonly<Pdu>): boolean {
   );
 }
 
+/**
+ * Of joins only: the key decides about nothing else, and to drop the leave of somebody whose client repeats the content of the join
+ * would keep them in the room. Synapse and ruma read the rule so.
+ */
 function findAuthoriser(pdu: Readonly<Pdu>): ServerName | undefined {
-  if (pdu.type !== eventTypes.member) return undefined;
+  if (pdu.type !== eventTypes.member || findMembership(pdu.content) !== 'join') return undefined;
   const user = ownMember(pdu.content, authorisedViaKey);
   // Anything but a user id fails the authorisation rules.
   return isUserId(user) ? serverOfUser(user) : undefined;

@@ -22,7 +22,7 @@ export async function restrictedJoinContent(
   userId: UserId,
 ): Promise<JsonObject> {
   const state = await draft.readAuthState([joinRulesKey, memberKey(userId), ...powerKeys]);
-  const rule = joinRuleIn(state);
+  const rule = joinRuleIn(state, draft.version);
   if (rule !== 'restricted' && rule !== 'knock_restricted') return {};
   const membership = membershipIn(state, userId);
   if (membership === 'join' || membership === 'invite') return {};

@@ -9,8 +9,10 @@ import {
   mayAct,
   maySend,
   powerLevelOf,
+  readPowerLevel,
   userLevelsOf,
 } from '../../../src/engine/power.ts';
+import { getRoomVersion, supportedRoomVersions } from '../../../src/matrix/room-versions.ts';
 import { SketchedRoom } from '../../support/room-events.ts';
 
 const alice = '@alice:a.test';
@@ -19,16 +21,17 @@ const carol = '@carol:b.test';
 
 describe('power levels', () => {
   it('default without a power levels event', () => {
-    for (const version of ['10', '11']) {
+    for (const version of supportedRoomVersions) {
       const room = new SketchedRoom(version, alice);
-      expect(powerLevelOf(alice, room.find, room.version)).toBe(100);
+      const facts = { state: room.find, version: room.version };
+      expect(powerLevelOf(alice, room.find, room.version)).toBe(version === '12' ? Number.POSITIVE_INFINITY : 100);
       expect(powerLevelOf(bob, room.find, room.version)).toBe(0);
-      expect(levelToSend({ type: 'x', isState: true }, room.find)).toBe(50);
-      expect(levelToSend({ type: 'x', isState: false }, room.find)).toBe(0);
-      expect(['invite', 'kick', 'ban', 'redact'].map((action) => levelToAct(action as 'kick', room.find))).toEqual([
+      expect(levelToSend({ type: 'x', isState: true }, facts)).toBe(50);
+      expect(levelToSend({ type: 'x', isState: false }, facts)).toBe(0);
+      expect(['invite', 'kick', 'ban', 'redact'].map((action) => levelToAct(action as 'kick', facts))).toEqual([
         0, 50, 50, 50,
       ]);
-      expect(levelToNotify('room', room.find)).toBe(50);
+      expect(levelToNotify('room', facts)).toBe(50);
     }
   });
 
@@ -43,21 +46,42 @@ describe('power levels', () => {
       ban: 3,
       notifications: { room: 4 },
     });
+    const facts = { state: room.find, version: room.version };
     expect(powerLevelOf(bob, room.find, room.version)).toBe(30);
     expect(powerLevelOf(carol, room.find, room.version)).toBe(5);
     expect(powerLevelOf('constructor', room.find, room.version)).toBe(5);
     // With a power levels event the creator is like everybody else.
     expect(powerLevelOf(alice, room.find, room.version)).toBe(5);
-    expect(levelToSend({ type: 'x', isState: true }, room.find)).toBe(7);
-    expect(levelToSend({ type: 'constructor', isState: true }, room.find)).toBe(8);
-    expect(levelToSend({ type: 'toString', isState: true }, room.find)).toBe(2);
-    expect(levelToSend({ type: 'y', isState: false }, room.find)).toBe(1);
-    expect(levelToAct('ban', room.find)).toBe(3);
-    expect(levelToNotify('room', room.find)).toBe(4);
-    expect(maySend(bob, { type: 'x', isState: true }, { state: room.find, version: room.version })).toBe(true);
-    expect(maySend(carol, { type: 'x', isState: true }, { state: room.find, version: room.version })).toBe(false);
-    expect(mayAct(carol, 'kick', { state: room.find, version: room.version })).toBe(false);
-    expect(userLevelsOf(room.find('m.room.power_levels', '')?.pdu.content ?? {})).toEqual([[bob, 30]]);
+    expect(levelToSend({ type: 'x', isState: true }, facts)).toBe(7);
+    expect(levelToSend({ type: 'constructor', isState: true }, facts)).toBe(8);
+    expect(levelToSend({ type: 'toString', isState: true }, facts)).toBe(2);
+    expect(levelToSend({ type: 'y', isState: false }, facts)).toBe(1);
+    expect(levelToAct('ban', facts)).toBe(3);
+    expect(levelToNotify('room', facts)).toBe(4);
+    expect(maySend(bob, { type: 'x', isState: true }, facts)).toBe(true);
+    expect(maySend(carol, { type: 'x', isState: true }, facts)).toBe(false);
+    expect(mayAct(carol, 'kick', facts)).toBe(false);
+    expect(userLevelsOf(room.find('m.room.power_levels', '')?.pdu.content ?? {}, room.version)).toEqual([[bob, 30]]);
+  });
+
+  it('that are texts are levels before version 10', () => {
+    const levels = { users: { [bob]: ' 30', [carol]: 'x' } };
+    expect(userLevelsOf(levels, getRoomVersion('9'))).toEqual([[bob, 30]]);
+    expect(userLevelsOf(levels, getRoomVersion('10'))).toEqual([]);
+  });
+
+  it('that are fractions are cut off, where the format of events lets them come', () => {
+    for (const [value, level] of [
+      [50.57, 50],
+      [-1.9, -1],
+      [5.114698e4, 51146],
+      [1e300, 1e300],
+      [Number.POSITIVE_INFINITY, undefined],
+      [Number.NaN, undefined],
+    ] as const) {
+      expect(readPowerLevel(value, getRoomVersion('5'))).toBe(level);
+      expect(readPowerLevel(value, getRoomVersion('10'))).toBeUndefined();
+    }
   });
 
   it('of version 12 are infinite for creators', () => {
