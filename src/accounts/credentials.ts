@@ -2,6 +2,7 @@ import { assert } from '../base/assert.ts';
 import type { Clock } from '../base/clock.ts';
 import type { DeviceId, UserId } from '../matrix/ids.ts';
 import type { AccountReads, AccountRow } from '../storage/contract/accounts.ts';
+import type { Row } from '../storage/contract/commit.ts';
 import type { Storage } from '../storage/contract/storage.ts';
 import { rowsToRemoveDevices } from './devices.ts';
 import type { InOrder } from './in-order.ts';
@@ -18,8 +19,11 @@ export interface Credentials {
     newPassword: string;
     logoutDevices: boolean;
   }): Promise<void>;
-  /** Ends the account for good: no password, no device, no token; the id stays taken. The caller has authenticated it. */
-  deactivate(userId: UserId): Promise<void>;
+  /**
+   * Ends the account for good: no password, no device, no token; the id stays taken. With `erase` also no profile and no
+   * account data. The caller has authenticated it, and sees to the rooms.
+   */
+  deactivate(userId: UserId, options: { readonly erase: boolean }): Promise<void>;
 }
 
 export function createCredentials(deps: {
@@ -49,7 +53,7 @@ export function createCredentials(deps: {
       });
     },
 
-    async deactivate(userId) {
+    async deactivate(userId, { erase }) {
       await deps.inOrder(userId, async () => {
         const account = await getAccount(userId);
         const deactivatedAtMs = account.deactivatedAtMs ?? deps.clock.now();
@@ -58,10 +62,19 @@ export function createCredentials(deps: {
             { kind: 'account', ...account, passwordHash: null, deactivatedAtMs },
             { kind: 'access_tokens_removed', userId, deviceId: null },
             ...(await rowsToRemoveDevices(accounts, userId, null)),
+            ...(erase ? rowsToErase(userId) : []),
           ],
           durable: true,
         });
       });
     },
   };
+}
+
+/** "The server should additionally erase any non-event data associated with the user" (client-server API, "Account deactivation"). */
+function rowsToErase(userId: UserId): Row[] {
+  return [
+    { kind: 'account_erased', userId },
+    { kind: 'profile', userId, displayname: null, avatarUrl: null },
+  ];
 }

@@ -36,7 +36,8 @@ export function createProfiles(deps: {
       storage.accounts.findAccount(userId),
       storage.accounts.findProfile(userId),
     ]);
-    if (!account) throw notFound('There is no such user');
+    // Other servers are told the same of a deactivated user.
+    if (!account || account.deactivatedAtMs !== null) throw notFound('There is no such user');
     return toProfile(profile?.displayname, profile?.avatarUrl);
   }
 

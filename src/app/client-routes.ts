@@ -28,7 +28,7 @@ import type { Parts } from './wiring-parts.ts';
 
 /** Every route of the client-server API. */
 export function clientRoutes({ config }: Surroundings, parts: Parts, sync: Sync): Route[] {
-  const { accounts, rooms, aliases, typing, receipts, readMarkers, presence } = parts;
+  const { accounts, deactivation, rooms, aliases, typing, receipts, readMarkers, presence } = parts;
   const { creating, sending, membership, state, history } = rooms;
   const baseUrl = config.public_base_url;
   const available = Object.fromEntries(supportedRoomVersions.map((version) => [version, 'stable' as const]));
@@ -39,7 +39,7 @@ export function clientRoutes({ config }: Surroundings, parts: Parts, sync: Sync)
     ...registerRoutes({ accounts }),
     ...loginRoutes({ accounts, baseUrl }),
     ...refreshRoutes({ accounts }),
-    ...accountRoutes({ accounts }),
+    ...accountRoutes({ accounts, deactivation }),
     ...deviceRoutes({ accounts }),
     ...profileRoutes({ accounts }),
     ...accountDataRoutes({ accounts }),

@@ -5,6 +5,7 @@ import type { Receipts } from '../ephemeral/receipts.ts';
 import type { Typing } from '../ephemeral/typing.ts';
 import type { FeedOfCommits } from '../feed/change-feed.ts';
 import type { Waiters } from '../feed/feed.ts';
+import type { Deactivation } from '../operations/deactivate.ts';
 import type { Presence } from '../presence/types.ts';
 import type { Rooms } from '../rooms/rooms.ts';
 import type { MembershipIndex } from '../roster/membership-index.ts';
@@ -22,6 +23,7 @@ export interface Parts {
   readonly rooms: Rooms;
   readonly aliases: Aliases;
   readonly accounts: Accounts;
+  readonly deactivation: Deactivation;
   readonly typing: Typing;
   readonly receipts: Receipts;
   readonly readMarkers: ReadMarkers;

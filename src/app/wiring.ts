@@ -1,10 +1,10 @@
-import { createAccounts } from '../accounts/accounts.ts';
 import { createReadMarkers } from '../ephemeral/read-markers.ts';
 import { createReceipts } from '../ephemeral/receipts.ts';
 import { createTyping } from '../ephemeral/typing.ts';
 import { createFeed } from '../feed/change-feed.ts';
 import { createWaiters } from '../feed/waiters.ts';
 import type { HttpAppDeps } from '../http/app.ts';
+import { createDeactivation } from '../operations/deactivate.ts';
 import type { Presence } from '../presence/types.ts';
 import { MembershipIndex } from '../roster/membership-index.ts';
 import type { Roster } from '../roster/roster.ts';
@@ -12,8 +12,8 @@ import type { Change } from '../storage/contract/changes.ts';
 import type { Storage } from '../storage/contract/storage.ts';
 import { createSync } from '../sync/sync.ts';
 import { createSyncWakes } from '../sync/wakes.ts';
+import { createAccountsOf } from './account-parts.ts';
 import { clientRoutes } from './client-routes.ts';
-import { isRegistrationOpen } from './config/shape.ts';
 import { createIncoming } from './incoming.ts';
 import { createOutgoing, type Outgoing } from './outgoing.ts';
 import { createPresenceOf } from './presence-parts.ts';
@@ -74,7 +74,7 @@ export async function createLantern(surroundings: Surroundings, storage: Storage
 }
 
 async function createParts(surroundings: Surroundings, storage: Storage): Promise<Parts> {
-  const { config, clock, random, log, passwordCost } = surroundings;
+  const { config, clock, random, log } = surroundings;
   const serverName = config.server_name;
   const roster = new MembershipIndex({ serverName });
   await roster.load(storage.rooms);
@@ -83,23 +83,9 @@ async function createParts(surroundings: Surroundings, storage: Storage): Promis
   const outgoing = createOutgoing(surroundings, storage);
   const presence = createPresenceOf(surroundings, { storage, roster, waiters, outgoing });
   const { rooms, aliases } = createRoomParts(surroundings, { storage, roster, outgoing, presence });
-  const accounts = createAccounts({
-    storage,
-    feed,
-    serverName,
-    registrationOpen: () => isRegistrationOpen(config),
-    queryRemoteProfile: outgoing.requests.queryProfile,
-    checkAccountData: presence.checkAccountData,
-    clock,
-    random,
-    log,
-    ...(passwordCost ? { passwordCost } : {}),
-    tokenLifetimes: {
-      refreshableMs: config.tokens.refreshable_ms,
-      nonRefreshableMs: config.tokens.non_refreshable_ms,
-      refreshTokenMs: config.tokens.refresh_token_ms,
-    },
-  });
+  const accounts = createAccountsOf(surroundings, { storage, feed, outgoing, presence });
+  const { membership } = rooms;
+  const deactivation = createDeactivation({ storage, credentials: accounts.credentials, membership, log });
   const typing = createTyping({
     serverName,
     roster,
@@ -122,6 +108,7 @@ async function createParts(surroundings: Surroundings, storage: Storage): Promis
     rooms,
     aliases,
     accounts,
+    deactivation,
     typing,
     receipts,
     readMarkers,
@@ -145,17 +132,19 @@ function pokeDestinations({ sender }: Outgoing, changes: readonly Change[]): voi
     if (change.kind === 'outgoing') for (const destination of change.destinations) sender.poke(destination);
 }
 
-async function start({ config }: Surroundings, { outgoing, presence, feed }: Parts): Promise<void> {
+async function start({ config }: Surroundings, { outgoing, presence, feed, deactivation }: Parts): Promise<void> {
   await presence.start();
   await feed.start();
   await outgoing.health.start();
   if (config.federation.enabled) await outgoing.sender.start();
+  await deactivation.start();
 }
 
 /** One part's rest may be another's work, so it takes a round in which nobody had any. */
-async function idle({ feed, presence, rooms, outgoing, storage }: Parts): Promise<void> {
+async function idle({ feed, presence, rooms, outgoing, deactivation, storage }: Parts): Promise<void> {
   for (let position = -1; position !== storage.position(); ) {
     position = storage.position();
+    await deactivation.idle();
     await rooms.idle();
     await feed.idle();
     await presence.idle();
@@ -163,9 +152,19 @@ async function idle({ feed, presence, rooms, outgoing, storage }: Parts): Promis
   }
 }
 
-async function stop({ waiters, feed, presence, rooms, accounts, typing, outgoing }: Parts): Promise<void> {
+async function stop({
+  waiters,
+  feed,
+  presence,
+  rooms,
+  accounts,
+  deactivation,
+  typing,
+  outgoing,
+}: Parts): Promise<void> {
   waiters.stop();
   typing.stop();
+  await deactivation.stop();
   await rooms.idle();
   await feed.stop();
   await outgoing.sender.stop();

@@ -89,7 +89,7 @@ export async function startAccountServer(options: AccountServerOptions = {}): Pr
       ...registerRoutes({ accounts }),
       ...loginRoutes({ accounts, baseUrl }),
       ...refreshRoutes({ accounts }),
-      ...accountRoutes({ accounts }),
+      ...accountRoutes({ accounts, deactivation: accounts.credentials }),
       ...deviceRoutes({ accounts }),
       ...profileRoutes({ accounts }),
       ...accountDataRoutes({ accounts }),

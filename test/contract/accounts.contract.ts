@@ -3,7 +3,7 @@ import type { AccountRow, DeviceRow } from '../../src/storage/contract/accounts.
 import type { Change } from '../../src/storage/contract/changes.ts';
 import type { Expectation } from '../../src/storage/contract/commit.ts';
 import type { Storage } from '../../src/storage/contract/storage.ts';
-import { alice, bob, commit, device, eventId, type OpenStorage, positionAt } from './make.ts';
+import { alice, attic, bob, commit, device, eventId, memberRow, type OpenStorage, positionAt } from './make.ts';
 
 export function describeAccounts(open: OpenStorage): void {
   describe('accounts', () => {
@@ -65,6 +65,42 @@ export function describeAccounts(open: OpenStorage): void {
       ]);
       expect((await storage.accounts.listAccounts(null, 1)).map(({ userId }) => userId)).toEqual([alice]);
       expect((await storage.accounts.listAccounts(alice, 10)).map(({ userId }) => userId)).toEqual([bob]);
+    });
+
+    it('lists deactivated users who are still in a room, invited or knocking, page by page', async () => {
+      const users = [
+        '@a:here.test',
+        '@b:here.test',
+        '@c:here.test',
+        '@d:here.test',
+        '@e:here.test',
+      ] as (typeof alice)[];
+      const memberships = ['join', 'invite', 'knock', 'leave', 'ban'] as const;
+      await commit(storage, [
+        ...users.map((userId) => ({ kind: 'account' as const, ...account, userId, deactivatedAtMs: 5 })),
+        { kind: 'account', ...account },
+        { kind: 'room', roomId: attic, version: '11' },
+        ...users.map((userId, index) => memberRow(userId, memberships[index] ?? 'join', { roomId: attic })),
+        memberRow(alice, 'join', { roomId: attic }),
+      ]);
+      expect(await storage.accounts.listDeparting(null, 2)).toEqual(users.slice(0, 2));
+      expect(await storage.accounts.listDeparting(users[1] ?? null, 10)).toEqual(users.slice(2, 3));
+    });
+
+    it('erases account data and filters of one user, and remembers when', async () => {
+      const owned = (userId: typeof alice) => [
+        { kind: 'account' as const, ...account, userId },
+        { kind: 'account_data' as const, userId, roomId: null, type: 't', content: {} },
+        { kind: 'filter' as const, userId, filterId: '1', definition: {} },
+      ];
+      await commit(storage, [...owned(alice), ...owned(bob)]);
+      const erased = await commit(storage, [{ kind: 'account_erased', userId: alice }]);
+      expect(await storage.accountData.find(alice, null, 't')).toBeUndefined();
+      expect(await storage.accounts.findFilter(alice, '1')).toBeUndefined();
+      expect(await storage.accountData.find(bob, null, 't')).toBeDefined();
+      expect(await storage.accounts.findFilter(bob, '1')).toBeDefined();
+      await commit(storage, [{ kind: 'account', ...account, deactivatedAtMs: 9 }]);
+      expect(await storage.accounts.listErasures([alice, bob])).toEqual(new Map([[alice, positionAt(erased)]]));
     });
 
     it('stores devices and updates them', async () => {

@@ -1,15 +1,17 @@
 import { z } from 'zod';
 import type { Accounts } from '../../accounts/accounts.ts';
 import { missingParam } from '../../matrix/errors.ts';
+import type { Deactivation } from '../../operations/deactivate.ts';
 import { clientPath, type Route, userRoute } from '../route.ts';
 import { jsonObject, optional } from '../shapes.ts';
 
 export interface AccountRoutesDeps {
   readonly accounts: Pick<Accounts, 'credentials' | 'interactiveAuth'>;
+  readonly deactivation: Pick<Deactivation, 'deactivate'>;
 }
 
 /** Client-server API, "Account management" and "Current account information". */
-export function accountRoutes({ accounts }: AccountRoutesDeps): Route[] {
+export function accountRoutes({ accounts, deactivation }: AccountRoutesDeps): Route[] {
   const { credentials, interactiveAuth } = accounts;
   return [
     userRoute({
@@ -51,7 +53,7 @@ export function accountRoutes({ accounts }: AccountRoutesDeps): Route[] {
     userRoute({
       method: 'POST',
       path: clientPath('/account/deactivate'),
-      body: z.object({ auth: optional(jsonObject) }),
+      body: z.object({ auth: optional(jsonObject), erase: optional(z.boolean()), id_server: optional(z.string()) }),
       handle: async ({ requester, body }) => {
         const { userId } = requester;
         await interactiveAuth.authorize({
@@ -60,7 +62,7 @@ export function accountRoutes({ accounts }: AccountRoutesDeps): Route[] {
           userId,
           auth: body.auth,
         });
-        await credentials.deactivate(userId);
+        await deactivation.deactivate(userId, { erase: body.erase ?? false });
         // There are no third-party identifiers here that an identity server could know.
         return { id_server_unbind_result: 'success' };
       },

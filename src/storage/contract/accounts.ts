@@ -1,5 +1,6 @@
 import type { DeviceId, UserId } from '../../matrix/ids.ts';
 import type { JsonObject } from '../../matrix/pdu.ts';
+import type { Position } from './numbers.ts';
 
 export interface AccountRow {
   userId: UserId;
@@ -52,6 +53,10 @@ export interface FilterRow {
 
 export type AccountTableRow =
   | ({ kind: 'account' } & AccountRow)
+  /**
+   * Removes account data and filters. Takes a position: who comes to a room behind it is to see the user's events redacted.
+   */
+  | { kind: 'account_erased'; userId: UserId }
   | ({ kind: 'device' } & DeviceRow)
   /** Also removes the device's tokens and client transactions. */
   | { kind: 'device_removed'; userId: UserId; deviceId: DeviceId }
@@ -74,4 +79,8 @@ export interface AccountReads {
   findFilter(userId: UserId, filterId: string): Promise<FilterRow | undefined>;
   /** For presence and the command line: accounts that were not deactivated, in order of user id. */
   listAccounts(after: UserId | null, limit: number): Promise<AccountRow[]>;
+  /** Users whose account was deactivated and who are still in a room, invited or knocking, in order of user id. */
+  listDeparting(after: UserId | null, limit: number): Promise<UserId[]>;
+  /** Those of the users who were erased, with the position of the erasure. */
+  listErasures(userIds: readonly UserId[]): Promise<Map<UserId, Position>>;
 }

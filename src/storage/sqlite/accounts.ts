@@ -8,6 +8,7 @@ import type {
   FilterRow,
   ProfileRow,
 } from '../contract/accounts.ts';
+import type { Position } from '../contract/numbers.ts';
 import type { Connection } from './core/database.ts';
 import type { Turn } from './core/turn.ts';
 import { positionOf, type Writes } from './core/writes.ts';
@@ -32,6 +33,19 @@ export function createAccountReads(connection: Connection, turn: Turn): AccountR
   const filter = connection
     .prepare<[UserId, string], string>('SELECT definition FROM filters WHERE user_id = ? AND filter_id = ?')
     .pluck();
+  const departing = connection
+    .prepare<[string, number], UserId>(
+      `SELECT user_id FROM accounts a
+       WHERE user_id > ? AND deactivated_at_ms IS NOT NULL AND EXISTS (
+         SELECT 1 FROM memberships m WHERE m.user_id = a.user_id AND m.membership IN ('join', 'invite', 'knock')
+       )
+       ORDER BY user_id LIMIT ?`,
+    )
+    .pluck();
+  const erasures = connection.prepare<[string], { userId: UserId; position: Position }>(
+    `SELECT user_id AS userId, erased_at_position AS position FROM accounts
+     WHERE user_id IN (SELECT value FROM json_each(?)) AND erased_at_position IS NOT NULL`,
+  );
   const accounts = connection.prepare<[string, number], AccountRow>(
     `SELECT ${accountColumns} FROM accounts WHERE user_id > ? AND deactivated_at_ms IS NULL ORDER BY user_id LIMIT ?`,
   );
@@ -49,6 +63,9 @@ export function createAccountReads(connection: Connection, turn: Turn): AccountR
         const definition: JsonObject = JSON.parse(text);
         return { userId, filterId, definition };
       }),
+    listDeparting: (after, limit) => turn.read(() => departing.all(after ?? '', limit)),
+    listErasures: (userIds) =>
+      turn.read(() => new Map(erasures.all(JSON.stringify(userIds)).map(({ userId, position }) => [userId, position]))),
     listAccounts: (after, limit) => turn.read(() => accounts.all(after ?? '', limit)),
   };
 }
@@ -86,6 +103,12 @@ export function createAccountWrites(connection: Connection): Writes<AccountTable
     'INSERT OR REPLACE INTO filters (user_id, filter_id, definition) VALUES (?, ?, ?)',
   );
 
+  const markErased = connection.prepare<[Position, UserId]>(
+    'UPDATE accounts SET erased_at_position = ? WHERE user_id = ?',
+  );
+  const removeOwned = ['account_data', 'filters'].map((table) =>
+    connection.prepare<[UserId]>(`DELETE FROM ${table} WHERE user_id = ?`),
+  );
   const tokenRemoval = createTokenRemoval(connection);
 
   return {
@@ -94,6 +117,10 @@ export function createAccountWrites(connection: Connection): Writes<AccountTable
       const wasActive = (deactivatedAt.get(row.userId) ?? null) === null;
       putAccount.run(row);
       if (wasActive && row.deactivatedAtMs !== null) step.change({ kind: 'account_deactivated', userId: row.userId });
+    },
+    account_erased({ userId }, step) {
+      markErased.run(positionOf(step), userId);
+      for (const statement of removeOwned) statement.run(userId);
     },
     device(row) {
       putDevice.run(row);

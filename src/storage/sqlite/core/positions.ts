@@ -76,6 +76,7 @@ export class Positions {
         case 'current_state':
           return row.set.size > 0 || row.removed.length > 0 ? this.#next() : null;
         case 'account_data':
+        case 'account_erased':
         case 'receipt':
         case 'profile':
           return this.#next();

@@ -1,0 +1,37 @@
+import { type Accounts, createAccounts } from '../accounts/accounts.ts';
+import type { FeedOfCommits } from '../feed/change-feed.ts';
+import type { Presence } from '../presence/types.ts';
+import type { Storage } from '../storage/contract/storage.ts';
+import { isRegistrationOpen } from './config/shape.ts';
+import type { Outgoing } from './outgoing.ts';
+import type { Surroundings } from './surroundings.ts';
+
+interface AccountNeighbours {
+  readonly storage: Storage;
+  readonly feed: FeedOfCommits;
+  readonly outgoing: Outgoing;
+  readonly presence: Pick<Presence, 'checkAccountData'>;
+}
+
+/** Accounts with the settings of the configuration. */
+export function createAccountsOf(surroundings: Surroundings, neighbours: AccountNeighbours): Accounts {
+  const { config, clock, random, log, passwordCost } = surroundings;
+  const { storage, feed, outgoing, presence } = neighbours;
+  return createAccounts({
+    storage,
+    feed,
+    serverName: config.server_name,
+    registrationOpen: () => isRegistrationOpen(config),
+    queryRemoteProfile: outgoing.requests.queryProfile,
+    checkAccountData: presence.checkAccountData,
+    clock,
+    random,
+    log,
+    ...(passwordCost ? { passwordCost } : {}),
+    tokenLifetimes: {
+      refreshableMs: config.tokens.refreshable_ms,
+      nonRefreshableMs: config.tokens.non_refreshable_ms,
+      refreshTokenMs: config.tokens.refresh_token_ms,
+    },
+  });
+}
