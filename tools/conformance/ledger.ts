@@ -1,5 +1,5 @@
 import type { TestRun } from './go-test-output.ts';
-import { InputError, isOutcome, leavesOf, type Outcome, type Results, splitName } from './results.ts';
+import { InputError, isOutcome, leavesOf, type Outcome, parseJson, type Results, splitName } from './results.ts';
 import type { TieredTest } from './tiers.ts';
 
 /** `conformance/complement.json`: every top-level test and every leaf subtest of a whole run. */
@@ -46,8 +46,7 @@ export function encodeLedger({ complement, results }: Ledger): string {
 
 /** Throws InputError. */
 export function parseLedger(text: string): Ledger {
-  const parsed: unknown = JSON.parse(text);
-  const { complement, results } = (parsed ?? {}) as { complement?: unknown; results?: unknown }; // checked below
+  const { complement, results } = (parseJson(text) ?? {}) as { complement?: unknown; results?: unknown }; // checked below
   if (typeof complement !== 'string' || typeof results !== 'object' || results === null)
     throw new InputError('not a ledger: it needs "complement" and "results"');
   const outcomes = Object.entries(results).map(([name, outcome]: [string, unknown]): [string, Outcome] => {

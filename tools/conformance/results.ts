@@ -15,6 +15,15 @@ export function isOutcome(value: unknown): value is Outcome {
   return outcomes.some((outcome) => outcome === value);
 }
 
+/** Throws InputError. */
+export function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new InputError(`not JSON: ${text.slice(0, 100)}`);
+  }
+}
+
 export interface SplitName {
   /** `tests/csapi` */
   readonly package: string;

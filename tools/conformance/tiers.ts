@@ -1,4 +1,4 @@
-import { InputError } from './results.ts';
+import { InputError, parseJson } from './results.ts';
 
 /** One top-level test of Complement, as `conformance/tiers.json` has it. */
 export interface TieredTest {
@@ -12,7 +12,7 @@ export interface TieredTest {
 
 /** `{"packages": {package: {test: {"tier", "leaves"}}}}`. Throws InputError. */
 export function parseTiers(text: string): readonly TieredTest[] {
-  const { packages } = objectOf(JSON.parse(text), 'the tiers');
+  const { packages } = objectOf(parseJson(text), 'the tiers');
   return Object.entries(objectOf(packages, 'packages')).flatMap(([packageName, tests]) =>
     Object.entries(objectOf(tests, packageName)).map(([test, entry]) => {
       const { tier, leaves } = objectOf(entry, test);
