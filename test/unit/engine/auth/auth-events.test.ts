@@ -7,7 +7,7 @@ import {
   selectAuthEvents,
 } from '../../../../src/engine/auth/needed-state.ts';
 import { type JsonObject, type RoomEvent, stateKeyOf } from '../../../../src/matrix/pdu.ts';
-import { getRoomVersion } from '../../../../src/matrix/room-versions.ts';
+import { getRoomVersion, supportedRoomVersions } from '../../../../src/matrix/room-versions.ts';
 import { SketchedRoom } from '../../../support/room-events.ts';
 
 const alice = '@alice:a.test';
@@ -66,9 +66,29 @@ describe('the selection of auth events', () => {
       common,
     ],
   ])('takes %s', (_name, type, stateKey, content, expected) => {
-    expect(places(type, stateKey, content)).toEqual(expected);
-    // "In this room version, m.room.create MUST NOT be selected."
-    expect(places(type, stateKey, content, '12')).toEqual(expected.filter((place) => place !== 'create'));
+    for (const version of supportedRoomVersions) {
+      const isSelected = (place: string): boolean => {
+        // "In this room version, m.room.create MUST NOT be selected."
+        if (place === 'create') return version !== '12';
+        // "… and the room version supports restricted rooms".
+        return place !== `member ${bob}` || type !== 'm.room.member' || stateKey === bob || Number(version) >= 8;
+      };
+      expect([version, places(type, stateKey, content, version)]).toEqual([version, expected.filter(isSelected)]);
+    }
+  });
+
+  it('takes nothing from what is not of the kind that the rules speak of', () => {
+    const junk: unknown[] = [null, 5, 'x', [], {}, { signed: null }, { signed: [] }, { signed: { token: null } }];
+    for (const value of junk) {
+      const content = { membership: 'invite', third_party_invite: value, join_authorised_via_users_server: value };
+      expect(places('m.room.member', bob, content)).toEqual([...common, `member ${bob}`, 'join_rules']);
+      const join = { membership: 'join', join_authorised_via_users_server: [value] };
+      expect(places('m.room.member', alice, join)).toEqual([...common, 'join_rules']);
+    }
+    expect(places('m.room.member', undefined, { membership: 'join' })).toEqual([...common, 'join_rules']);
+    expect(places('m.room.member', bob, { membership: ['invite'] })).toEqual([...common, `member ${bob}`]);
+    expect(places('m.room.aliases', 'a.test', {})).toEqual(common);
+    expect(places('m.room.third_party_invite', 't', {})).toEqual(common);
   });
 
   it('leaves out what the state does not have', () => {
@@ -88,7 +108,7 @@ describe('the selection of auth events', () => {
   });
 });
 
-describe.each(['10', '11', '12'])('the rules about auth events of room version %s', (version) => {
+describe.each(supportedRoomVersions)('the rules about auth events of room version %s', (version) => {
   const room = new SketchedRoom(version, alice);
   const joined = room.member(alice, 'join');
   const levels = room.set('m.room.power_levels', '', alice, {});
@@ -144,7 +164,7 @@ describe.each(['10', '11', '12'])('the rules about auth events of room version %
     expect(judge([...base, foreign])).toMatch('another room');
   });
 
-  it('want the create event in versions 10 and 11 and refuse it in 12', () => {
+  it('want the create event, or refuse it where the room id stands for it', () => {
     const withCreate = judge([room.create, joined]);
     const withoutCreate = judge([joined]);
     if (version === '12') {
@@ -154,6 +174,28 @@ describe.each(['10', '11', '12'])('the rules about auth events of room version %
       expect(withCreate).toBe('allowed');
       expect(withoutCreate).toMatch('lack the create event');
     }
+  });
+
+  it('take who vouches for a join where the version knows of such joins', () => {
+    const voucher = room.member(bob, 'join');
+    const content = { membership: 'join', join_authorised_via_users_server: bob };
+    const join = room.event({ type: 'm.room.member', stateKey: alice, sender: alice, content });
+    const entries = [...base, voucher].map((authEvent) => ({ event: authEvent, rejected: false }));
+    expect(checkAuthEvents(join, entries, room.version).allowed).toBe(Number(version) >= 8);
+  });
+
+  it('take the promise of a third-party invite with the token of the invite, and no other', () => {
+    const invite = (token: string) =>
+      room.event({
+        type: 'm.room.member',
+        stateKey: bob,
+        sender: alice,
+        content: { membership: 'invite', third_party_invite: { signed: { mxid: bob, token } } },
+      });
+    const promise = room.set('m.room.third_party_invite', 'token', alice, {});
+    const entries = [...base, promise].map((authEvent) => ({ event: authEvent, rejected: false }));
+    expect(checkAuthEvents(invite('token'), entries, room.version).allowed).toBe(true);
+    expect(checkAuthEvents(invite('other'), entries, room.version).allowed).toBe(false);
   });
 
   it('want none on the create event itself', () => {

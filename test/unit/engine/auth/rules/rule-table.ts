@@ -46,6 +46,13 @@ export function furnishedRoom(version: string, levels: JsonObject = {}, createCo
   return room;
 }
 
+/** A room where Dan has this membership. */
+export function roomWithDan(version: string, membership: string, levels: JsonObject = {}): SketchedRoom {
+  const room = furnishedRoom(version, levels);
+  room.member(dan, membership, alice);
+  return room;
+}
+
 /** What the power levels say of whoever made the room: nothing where creators stand above them. */
 export function founder(room: SketchedRoom): JsonObject {
   return room.version.privilegedCreators ? {} : { [alice]: 100 };
