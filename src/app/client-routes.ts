@@ -7,6 +7,7 @@ import { filterRoutes } from '../http/client/filters.ts';
 import { loginRoutes } from '../http/client/login.ts';
 import { presenceRoutes } from '../http/client/presence.ts';
 import { profileRoutes } from '../http/client/profile.ts';
+import { publicRoomsRoutes } from '../http/client/public-rooms.ts';
 import { receiptRoutes } from '../http/client/receipts.ts';
 import { refreshRoutes } from '../http/client/refresh.ts';
 import { registerRoutes } from '../http/client/register.ts';
@@ -28,7 +29,7 @@ import type { Parts } from './wiring-parts.ts';
 
 /** Every route of the client-server API. */
 export function clientRoutes({ config }: Surroundings, parts: Parts, sync: Sync): Route[] {
-  const { accounts, deactivation, rooms, aliases, typing, receipts, readMarkers, presence } = parts;
+  const { accounts, deactivation, rooms, aliases, publicRooms, typing, receipts, readMarkers, presence } = parts;
   const { creating, sending, membership, state, history } = rooms;
   const baseUrl = config.public_base_url;
   const available = Object.fromEntries(supportedRoomVersions.map((version) => [version, 'stable' as const]));
@@ -51,6 +52,7 @@ export function clientRoutes({ config }: Surroundings, parts: Parts, sync: Sync)
     ...roomStateRoutes({ rooms: sending, state }),
     ...roomMessagesRoutes({ history }),
     ...directoryRoutes({ aliases, state }),
+    ...publicRoomsRoutes({ publicRooms, serverName: config.server_name }),
     ...typingRoutes({ typing }),
     ...receiptRoutes({ receipts, readMarkers }),
     ...presenceRoutes({ presence }),

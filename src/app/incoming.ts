@@ -11,6 +11,7 @@ import { eventRoutes } from '../http/federation/events.ts';
 import { inviteRoutes } from '../http/federation/invites.ts';
 import { joinRoutes } from '../http/federation/joins.ts';
 import { leaveRoutes } from '../http/federation/leaves.ts';
+import { publicRoomsServerRoutes } from '../http/federation/public-rooms.ts';
 import { queryRoutes } from '../http/federation/queries.ts';
 import { serverKeyRoutes } from '../http/federation/server-keys.ts';
 import { transactionRoutes } from '../http/federation/transactions.ts';
@@ -52,6 +53,7 @@ export function createIncoming(surroundings: Surroundings, parts: Parts): Incomi
     ...joinRoutes({ rooms }),
     ...leaveRoutes({ rooms }),
     ...inviteRoutes({ rooms }),
+    ...publicRoomsServerRoutes({ publicRooms: parts.publicRooms }),
     ...eventRoutes({ rooms, serverName, clock }),
   ];
   return {

@@ -1,4 +1,5 @@
 import { type Aliases, createAliases } from '../directory/aliases.ts';
+import { createPublicRooms, type PublicRooms } from '../directory/public-rooms.ts';
 import { MatrixError } from '../matrix/errors.ts';
 import type { Presence } from '../presence/types.ts';
 import { createRooms, type Rooms } from '../rooms/rooms.ts';
@@ -12,6 +13,7 @@ import type { Surroundings } from './surroundings.ts';
 export interface RoomParts {
   readonly rooms: Rooms;
   readonly aliases: Aliases;
+  readonly publicRooms: PublicRooms;
 }
 
 interface RoomNeighbours {
@@ -38,6 +40,7 @@ export function createRoomParts(surroundings: Surroundings, neighbours: RoomNeig
     flushOutgoing: (server) => outgoing.sender.flush(server),
     verifySignatures: (checks) => outgoing.keyRing.verifyAll(checks),
     defaultRoomVersion: config.rooms.default_version,
+    publishing: config.rooms.publishing,
     ports: {
       findProfile: (userId) => storage.accounts.findProfile(userId),
       rowsForAudienceChange: (steps) => presence.rowsForAudienceChange(steps),
@@ -52,7 +55,15 @@ export function createRoomParts(surroundings: Surroundings, neighbours: RoomNeig
     requests: outgoing.requests,
     ...rooms.aliasPorts,
   });
-  return { rooms, aliases };
+  const publicRooms = createPublicRooms({
+    storage,
+    serverName,
+    requests: outgoing.requests,
+    publishing: config.rooms.publishing,
+    shownToServers: config.rooms.list_shown_to_servers,
+    maySetCanonicalAlias: rooms.aliasPorts.maySetCanonicalAlias,
+  });
+  return { rooms, aliases, publicRooms };
 }
 
 function undefinedWhenNotFound(error: unknown): undefined {

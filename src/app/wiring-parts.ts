@@ -1,5 +1,6 @@
 import type { Accounts } from '../accounts/accounts.ts';
 import type { Aliases } from '../directory/aliases.ts';
+import type { PublicRooms } from '../directory/public-rooms.ts';
 import type { ReadMarkers } from '../ephemeral/read-markers.ts';
 import type { Receipts } from '../ephemeral/receipts.ts';
 import type { Typing } from '../ephemeral/typing.ts';
@@ -22,6 +23,7 @@ export interface Parts {
   readonly presence: Presence;
   readonly rooms: Rooms;
   readonly aliases: Aliases;
+  readonly publicRooms: PublicRooms;
   readonly accounts: Accounts;
   readonly deactivation: Deactivation;
   readonly typing: Typing;

@@ -82,7 +82,7 @@ async function createParts(surroundings: Surroundings, storage: Storage): Promis
   const waiters = createWaiters({ clock });
   const outgoing = createOutgoing(surroundings, storage);
   const presence = createPresenceOf(surroundings, { storage, roster, waiters, outgoing });
-  const { rooms, aliases } = createRoomParts(surroundings, { storage, roster, outgoing, presence });
+  const { rooms, aliases, publicRooms } = createRoomParts(surroundings, { storage, roster, outgoing, presence });
   const accounts = createAccountsOf(surroundings, { storage, feed, outgoing, presence });
   const { membership } = rooms;
   const deactivation = createDeactivation({ storage, credentials: accounts.credentials, membership, log });
@@ -107,6 +107,7 @@ async function createParts(surroundings: Surroundings, storage: Storage): Promis
     presence,
     rooms,
     aliases,
+    publicRooms,
     accounts,
     deactivation,
     typing,

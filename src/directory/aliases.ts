@@ -6,7 +6,7 @@ import type { Roster } from '../roster/roster.ts';
 import type { Storage } from '../storage/contract/storage.ts';
 
 export interface AliasesDeps {
-  readonly storage: Pick<Storage, 'directory' | 'rooms' | 'commit'>;
+  readonly storage: Pick<Storage, 'directory' | 'commit'>;
   readonly serverName: ServerName;
   readonly roster: Pick<Roster, 'isJoined' | 'serversIn'>;
   readonly requests: Pick<FederationRequests, 'queryDirectory'>;
@@ -32,10 +32,6 @@ export interface Aliases {
   /** Only what this server knows itself: what other servers are told. */
   findLocal(alias: RoomAlias): Promise<ResolvedAlias | undefined>;
   list(roomId: RoomId): Promise<RoomAlias[]>;
-  /** Throws M_NOT_FOUND for a room that is not known here. */
-  getVisibility(roomId: RoomId): Promise<'public' | 'private'>;
-  /** Whether the room is in the public list. For whoever may set the room's canonical alias. M_NOT_FOUND as above. */
-  setVisibility(requester: UserId, roomId: RoomId, visibility: 'public' | 'private'): Promise<void>;
 }
 
 /** How many servers are named beside an alias. */
@@ -50,10 +46,6 @@ export function createAliases(deps: AliasesDeps): Aliases {
     if (!row) return undefined;
     const others = [...roster.serversIn(row.roomId)].filter((server) => server !== serverName);
     return { roomId: row.roomId, servers: [serverName, ...others.slice(0, serversMax - 1)] };
-  }
-
-  async function checkKnown(roomId: RoomId): Promise<void> {
-    if (!(await storage.rooms.find(roomId))) throw notFound('The room is not known to the server');
   }
 
   return {
@@ -98,19 +90,6 @@ export function createAliases(deps: AliasesDeps): Aliases {
 
     async list(roomId) {
       return (await storage.directory.listAliases(roomId)).map((row) => row.alias);
-    },
-
-    async getVisibility(roomId) {
-      await checkKnown(roomId);
-      return storage.directory.getVisibility(roomId);
-    },
-
-    async setVisibility(requester, roomId, visibility) {
-      await checkKnown(roomId);
-      if (!(await deps.maySetCanonicalAlias(roomId, requester))) {
-        throw forbidden('You may not change whether this room is listed');
-      }
-      await storage.commit({ rows: [{ kind: 'room_visibility', roomId, visibility }] });
     },
   };
 }

@@ -19,6 +19,28 @@ export class FederationError extends Error {
   }
 }
 
+/** What is asked of another server's public list, as its API has it; a filter makes it a POST. */
+export interface PublicRoomsQuery {
+  readonly limit: number;
+  readonly since?: string | undefined;
+  readonly filter?:
+    | {
+        readonly generic_search_term?: string | undefined;
+        readonly room_types?: readonly (string | null)[] | undefined;
+      }
+    | undefined;
+  readonly include_all_networks?: boolean | undefined;
+  readonly third_party_instance_id?: string | undefined;
+}
+
+export interface PublicRoomsAnswer {
+  /** Unverified. */
+  chunk: JsonObject[];
+  nextBatch: string | undefined;
+  prevBatch: string | undefined;
+  total: number | undefined;
+}
+
 /**
  * Every call the specification has us make (server-server API). Answers are checked for their outer shape only: events in
  * them are unverified JSON. Those with numbers that the raw text did not write as strict integers are left out already. All
@@ -69,5 +91,6 @@ export interface FederationRequests {
   ): Promise<JsonObject[]>;
   queryProfile(server: ServerName, userId: UserId, field?: string): Promise<JsonObject>;
   queryDirectory(server: ServerName, alias: RoomAlias): Promise<{ roomId: RoomId; servers: ServerName[] }>;
+  queryPublicRooms(server: ServerName, query: PublicRoomsQuery): Promise<PublicRoomsAnswer>;
   sendTransaction(server: ServerName, transactionId: string, body: { text: string }): Promise<{ pdus: JsonObject }>;
 }

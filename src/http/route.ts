@@ -47,10 +47,10 @@ export interface RequestParts<P, Q, B> {
   readonly userAgent: string | undefined;
 }
 
-/** Anybody may call it. */
+/** Anybody may call it. `authenticate`: who calls, for what only users may; throws as a route for users would. */
 export interface OpenRoute<P = unknown, Q = unknown, B = unknown> extends RouteBase<P, Q, B> {
   readonly access: 'open';
-  handle(request: RequestParts<P, Q, B>): Promise<unknown>;
+  handle(request: RequestParts<P, Q, B> & { readonly authenticate: () => Promise<Requester> }): Promise<unknown>;
 }
 
 /**

@@ -58,7 +58,8 @@ async function runOpen(
   pathParams: PathParams,
 ): Promise<unknown> {
   const body = await readJson(deps, route, context, deps.limits.openBodyBytesMax);
-  return route.handle(parts(route, context, pathParams, body?.value));
+  const authenticate = () => authenticateUser(deps.authenticate, context);
+  return route.handle({ ...parts(route, context, pathParams, body?.value), authenticate });
 }
 
 async function runUser(

@@ -21,6 +21,8 @@ import { createMembershipServer, type MembershipServer } from './serve/room-serv
 export type RoomsDeps = Omit<RoomsCore, 'lock'> & {
   /** What `createRoom` makes unless told otherwise. */
   readonly defaultRoomVersion: string;
+  /** Whether users may put rooms into the public list. */
+  readonly publishing: boolean;
 };
 
 /** Everything that happens in rooms. Each member is a part of its own; callers take those they need. */
@@ -56,9 +58,10 @@ export function createRooms(deps: RoomsDeps): Rooms {
     leaveRemote: (invite, content) => leaveRemote(core, invite, content),
     inviteRemote: inviteOther,
   });
+  const creation = { defaultRoomVersion: deps.defaultRoomVersion, publishing: deps.publishing };
   const reading = { ...core, positionOfSyncToken: deps.ports.positionOfSyncToken };
   return {
-    creating: createCreating({ ...core, defaultRoomVersion: deps.defaultRoomVersion, inviteRemote: inviteOther }),
+    creating: createCreating({ ...core, ...creation, inviteRemote: inviteOther }),
     sending,
     membership,
     state: createRoomState(reading),

@@ -1,6 +1,50 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { RoomId } from '../../src/matrix/ids.ts';
+import type { JsonObject } from '../../src/matrix/pdu.ts';
+import type { Row } from '../../src/storage/contract/commit.ts';
 import type { Storage } from '../../src/storage/contract/storage.ts';
-import { alias, alice, attic, commit, lobby, type OpenStorage } from './make.ts';
+import {
+  alias,
+  alice,
+  attic,
+  bob,
+  carol,
+  commit,
+  eventRow,
+  lobby,
+  memberRow,
+  type OpenStorage,
+  room,
+  stateMap,
+  user,
+} from './make.ts';
+
+/** State of a room with an empty state key, and the current state that holds it. */
+function stateRows(storage: Storage, roomId: RoomId, contents: Readonly<Record<string, JsonObject>>): Row[] {
+  const snapshotId = storage.newSnapshotId();
+  const entries = Object.entries(contents).map(([type, content]) => ({ type, content, id: `${type}${snapshotId}` }));
+  const set = stateMap(Object.fromEntries(entries.map(({ type, id }) => [type, id])));
+  return [
+    { kind: 'room', roomId, version: '11' },
+    { kind: 'snapshot', snapshotId, roomId, parent: null, set, removed: [] },
+    ...entries.map(({ type, content, id }) => eventRow(id, { roomId, type, stateKey: '', content })),
+    { kind: 'current_state', roomId, snapshotId, set, removed: [] },
+  ];
+}
+
+const toAll: JsonObject = { join_rule: 'public' };
+
+function published(storage: Storage, roomId: RoomId, members: number, more: Record<string, JsonObject> = {}): Row[] {
+  return [
+    ...stateRows(storage, roomId, { 'm.room.join_rules': toAll, ...more }),
+    ...Array.from({ length: members }, (_, index) =>
+      memberRow(user(`${roomId.slice(1, 4)}${index}`), 'join', { roomId }),
+    ),
+    { kind: 'room_visibility', roomId, visibility: 'public' },
+  ];
+}
+
+const anything = { from: null, direction: 'forward', limit: 10, search: null, roomTypes: null } as const;
 
 export function describeDirectory(open: OpenStorage): void {
   describe('the directory', () => {
@@ -31,6 +75,118 @@ export function describeDirectory(open: OpenStorage): void {
       expect(await storage.directory.getVisibility(attic)).toBe('private');
       await commit(storage, [{ kind: 'room_visibility', roomId: lobby, visibility: 'private' }]);
       expect(await storage.directory.getVisibility(lobby)).toBe('private');
+    });
+
+    it('lists published rooms with what their state says, the larger first', async () => {
+      const said = {
+        'm.room.create': { type: 'm.space' },
+        'm.room.name': { name: 'Attic' },
+        'm.room.topic': { topic: 'old', 'm.topic': { 'm.text': [{ body: 'Dust', mimetype: 'text/plain' }] } },
+        'm.room.canonical_alias': { alias: alias('attic') },
+        'm.room.avatar': { url: 'mxc://here.test/picture' },
+        'm.room.history_visibility': { history_visibility: 'world_readable' },
+        'm.room.guest_access': { guest_access: 'can_join' },
+      };
+      await commit(storage, published(storage, lobby, 1));
+      await commit(storage, published(storage, attic, 2, said));
+      expect(await storage.directory.listPublicRooms(anything)).toEqual([
+        {
+          roomId: attic,
+          joinedMembers: 2,
+          name: 'Attic',
+          topic: 'Dust',
+          canonicalAlias: alias('attic'),
+          avatarUrl: 'mxc://here.test/picture',
+          roomType: 'm.space',
+          joinRule: 'public',
+          worldReadable: true,
+          guestCanJoin: true,
+        },
+        expect.objectContaining({
+          roomId: lobby,
+          joinedMembers: 1,
+          name: null,
+          joinRule: 'public',
+          worldReadable: false,
+        }),
+      ]);
+      expect(await storage.directory.countPublicRooms()).toBe(2);
+    });
+
+    it('lists no room that is not published, takes in nobody who was not invited, or has no members', async () => {
+      const [secret, closed, empty, mute] = [room('secret'), room('closed'), room('empty'), room('mute')];
+      await commit(storage, [...stateRows(storage, secret, { 'm.room.join_rules': toAll }), memberRow(alice, 'join')]);
+      await commit(storage, published(storage, closed, 1, { 'm.room.join_rules': { join_rule: 'invite' } }));
+      await commit(storage, published(storage, empty, 0));
+      await commit(storage, published(storage, mute, 1, { 'm.room.join_rules': {} }));
+      expect(await storage.directory.listPublicRooms(anything)).toEqual([]);
+      expect(await storage.directory.countPublicRooms()).toBe(0);
+    });
+
+    it('follows the members, the state and the redactions of a listed room', async () => {
+      await commit(storage, published(storage, lobby, 1, { 'm.room.name': { name: 'Lobby' } }));
+      await commit(storage, [memberRow(bob, 'join'), memberRow(carol, 'join')]);
+      await commit(storage, [memberRow(bob, 'leave')]);
+      const [listed] = await storage.directory.listPublicRooms(anything);
+      expect(listed).toMatchObject({ joinedMembers: 2, name: 'Lobby' });
+      await commit(storage, stateRows(storage, lobby, { 'm.room.name': { name: 'Hall' } }));
+      const [renamed] = await storage.directory.listPublicRooms(anything);
+      expect(renamed).toMatchObject({ name: 'Hall', joinRule: 'public' });
+      const name = await storage.state.findCurrent(lobby, 'm.room.name', '');
+      if (!name) throw new Error('no name');
+      await commit(storage, [
+        eventRow('redaction', { type: 'm.room.redaction' }),
+        {
+          kind: 'redaction',
+          eventId: name.event.eventId,
+          redactedBy: 'redaction' as never,
+          redacted: { ...name.event.pdu, content: {} },
+        },
+      ]);
+      const [redacted] = await storage.directory.listPublicRooms(anything);
+      expect(redacted).toMatchObject({ name: null, joinRule: 'public' });
+    });
+
+    it('pages through the list both ways without losing or repeating a room', async () => {
+      const rooms = ['a', 'b', 'c', 'd', 'e'].map((name) => room(`page-${name}`));
+      const sizes = [1, 3, 2, 2, 2];
+      for (const [index, roomId] of rooms.entries()) {
+        await commit(storage, published(storage, roomId, sizes[index] ?? 0));
+      }
+      const names = (list: readonly { roomId: RoomId }[]) => list.map(({ roomId }) => roomId.slice(6, 7)).join('');
+      const { directory } = storage;
+      expect(names(await directory.listPublicRooms(anything))).toBe('bcdea');
+      const first = await directory.listPublicRooms({ ...anything, limit: 2 });
+      expect(names(first)).toBe('bc');
+      const second = await directory.listPublicRooms({ ...anything, limit: 2, from: first.at(-1) ?? null });
+      expect(names(second)).toBe('de');
+      expect(names(await directory.listPublicRooms({ ...anything, limit: 2, from: second.at(-1) ?? null }))).toBe('a');
+      const back = { ...anything, direction: 'backward' as const, limit: 2 };
+      expect(names(await directory.listPublicRooms({ ...back, from: second[0] ?? null }))).toBe('bc');
+      expect(names(await directory.listPublicRooms(back))).toBe('ea');
+    });
+
+    it('searches name, topic and alias without regard to case or accents, and picks by type', async () => {
+      const [cafe, space] = [room('cafe'), room('space')];
+      await commit(storage, published(storage, cafe, 1, { 'm.room.name': { name: 'Le Café' } }));
+      await commit(
+        storage,
+        published(storage, space, 1, {
+          'm.room.create': { type: 'm.space' },
+          'm.room.topic': { topic: 'Everything ÄNGSTLICH' },
+          'm.room.canonical_alias': { alias: alias('outer') },
+        }),
+      );
+      const find = async (search: string | null, roomTypes: (string | null)[] | null = null) =>
+        (await storage.directory.listPublicRooms({ ...anything, search, roomTypes })).map(({ roomId }) => roomId);
+      expect(await find('CAFE')).toEqual([cafe]);
+      expect(await find('ängst')).toEqual([space]);
+      expect(await find('#OUTER')).toEqual([space]);
+      expect(await find('100%')).toEqual([]);
+      expect(await find(null, ['m.space'])).toEqual([space]);
+      expect(await find(null, [null])).toEqual([cafe]);
+      expect(await find(null, [null, 'm.space'])).toEqual([cafe, space]);
+      expect(await find(null, [])).toEqual([]);
     });
   });
 }

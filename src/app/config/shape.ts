@@ -39,6 +39,8 @@ const database = z.strictObject({
 
 const rooms = z.strictObject({
   default_version: z.string().min(1).default('11'),
+  publishing: z.boolean().default(true),
+  list_shown_to_servers: z.boolean().default(true),
 });
 
 const tokens = z.strictObject({

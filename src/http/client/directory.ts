@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { Aliases } from '../../directory/aliases.ts';
 import type { RoomState } from '../../rooms/reading/room-state.ts';
 import { clientPath, openRoute, type Route, userRoute } from '../route.ts';
-import { optional, roomAlias, roomId } from '../shapes.ts';
+import { roomAlias, roomId } from '../shapes.ts';
 
 export interface DirectoryRoutesDeps {
   readonly aliases: Aliases;
@@ -10,9 +10,7 @@ export interface DirectoryRoutesDeps {
   readonly state: Pick<RoomState, 'checkMayRead'>;
 }
 
-const visibility = z.enum(['public', 'private']);
-
-/** Client-server API, "Room Aliases" and the part of "Listing rooms" that says whether a room is listed. */
+/** Client-server API, "Room Aliases". */
 export function directoryRoutes({ aliases, state }: DirectoryRoutesDeps): Route[] {
   const alias = z.object({ roomAlias });
   const room = z.object({ roomId });
@@ -52,22 +50,6 @@ export function directoryRoutes({ aliases, state }: DirectoryRoutesDeps): Route[
       handle: async ({ requester, params }) => {
         await state.checkMayRead(params.roomId, requester.userId);
         return { aliases: await aliases.list(params.roomId) };
-      },
-    }),
-    openRoute({
-      method: 'GET',
-      path: clientPath('/directory/list/room/:roomId'),
-      params: room,
-      handle: async ({ params }) => ({ visibility: await aliases.getVisibility(params.roomId) }),
-    }),
-    userRoute({
-      method: 'PUT',
-      path: clientPath('/directory/list/room/:roomId'),
-      params: room,
-      body: z.object({ visibility: optional(visibility) }),
-      handle: async ({ requester, params, body }) => {
-        await aliases.setVisibility(requester.userId, params.roomId, body.visibility ?? 'public');
-        return {};
       },
     }),
   ];

@@ -1,7 +1,14 @@
 import { checkAuth } from '../../engine/auth/check.ts';
 import { authStateOfEvents } from '../../engine/auth-state.ts';
 import { buildEvent } from '../../engine/event/build.ts';
-import { badJson, invalidRoomState, MatrixError, roomInUse, unsupportedRoomVersion } from '../../matrix/errors.ts';
+import {
+  badJson,
+  forbidden,
+  invalidRoomState,
+  MatrixError,
+  roomInUse,
+  unsupportedRoomVersion,
+} from '../../matrix/errors.ts';
 import { type RoomId, serverOfUser, type UserId } from '../../matrix/ids.ts';
 import type { RoomEvent } from '../../matrix/pdu.ts';
 import { findRoomVersion, type RoomVersion } from '../../matrix/room-versions.ts';
@@ -19,6 +26,7 @@ export type CreateDeps = Pick<
   'storage' | 'clock' | 'sign' | 'lock' | 'roster' | 'serverName' | 'ports' | 'random' | 'log'
 > & {
   readonly defaultRoomVersion: string;
+  readonly publishing: boolean;
   /** Invites a user of another server. */
   readonly inviteRemote: InviteRemote;
 };
@@ -27,7 +35,7 @@ export interface Creating {
   /**
    * Creates a room with all that the request asks for, its local events in one commit; users of other servers are invited after it, and
    * one whose server does not answer is left out. Throws M_BAD_JSON, M_UNSUPPORTED_ROOM_VERSION, M_ROOM_IN_USE, M_INVALID_ROOM_STATE,
-   * M_INVALID_PARAM.
+   * M_INVALID_PARAM, and M_FORBIDDEN where rooms may not be put into the public list.
    */
   createRoom(creator: UserId, request: CreateRoomRequest): Promise<RoomId>;
 }
@@ -47,6 +55,7 @@ export function createCreating(deps: CreateDeps): Creating {
       const versionId = request.room_version ?? deps.defaultRoomVersion;
       const version = findRoomVersion(versionId);
       if (!version) throw unsupportedRoomVersion('This server does not support that room version');
+      if (request.visibility === 'public' && !deps.publishing) throw forbidden('You may not list rooms here');
       const plan = planRoom(request, { creator, version, serverName: deps.serverName });
       if (plan.alias && (await deps.storage.directory.findAlias(plan.alias))) throw aliasTaken();
       const roomId = await commitRoom(deps, { creator, version, plan, nextMs });

@@ -1,4 +1,5 @@
 import type { RoomAlias, RoomId, UserId } from '../../matrix/ids.ts';
+import type { RoomListing } from '../../matrix/room-listing.ts';
 
 export interface AliasRow {
   alias: RoomAlias;
@@ -12,8 +13,35 @@ export type DirectoryTableRow =
   /** Whether the room stands in the public room list. */
   | { kind: 'room_visibility'; roomId: RoomId; visibility: 'public' | 'private' };
 
+/** A room as lists of rooms show it. Storage keeps it with the room's current state. */
+export interface ListedRoom extends RoomListing {
+  readonly roomId: RoomId;
+  readonly joinedMembers: number;
+}
+
+/** A place in the public list directly behind a room, with as many members as it had when it was shown. */
+export interface PublicRoomPlace {
+  readonly joinedMembers: number;
+  readonly roomId: RoomId;
+}
+
 export interface DirectoryReads {
   findAlias(alias: RoomAlias): Promise<AliasRow | undefined>;
   listAliases(roomId: RoomId): Promise<AliasRow[]>;
   getVisibility(roomId: RoomId): Promise<'public' | 'private'>;
+  /**
+   * Rooms in the public list that may be shown to everybody (`isListable`) and have members, larger ones first whatever the
+   * direction: the nearest `limit` behind the place, or before the room that it names; null: from the beginning, or the
+   * end. `search`: its folded text is part of name, topic or canonical alias. `roomTypes`: only these, null standing for
+   * rooms without a type.
+   */
+  listPublicRooms(request: {
+    readonly from: PublicRoomPlace | null;
+    readonly direction: 'forward' | 'backward';
+    readonly limit: number;
+    readonly search: string | null;
+    readonly roomTypes: readonly (string | null)[] | null;
+  }): Promise<ListedRoom[]>;
+  /** How many rooms the public list shows without a filter. */
+  countPublicRooms(): Promise<number>;
 }

@@ -1,5 +1,6 @@
 import type { DeviceId, EventId, RoomId, UserId } from '../../matrix/ids.ts';
 import { authEventIdsOf, isStateEvent, prevEventIdsOf, stateKeyOf } from '../../matrix/pdu.ts';
+import { isListingState } from '../../matrix/room-listing.ts';
 import type { EventTableRow, EventVerdict } from '../contract/events.ts';
 import type { Position, SnapshotId } from '../contract/numbers.ts';
 import type { Connection } from './core/database.ts';
@@ -7,6 +8,7 @@ import type { Numbering } from './core/numbering.ts';
 import type { SnapshotLayers } from './core/snapshot-layers.ts';
 import type { RowOf, Step, Writes } from './core/writes.ts';
 import { type EventTexts, textsOf } from './event-text.ts';
+import type { RoomListings } from './room-listings.ts';
 
 const keepTransactionsMs = 24 * 60 * 60 * 1000;
 /** Old transaction ids that each new one removes: more than one, so that the table shrinks. */
@@ -17,6 +19,7 @@ interface Deps {
   rooms: Numbering<RoomId>;
   events: Numbering<EventId>;
   snapshots: SnapshotLayers;
+  listings: RoomListings;
 }
 
 /** Where an event stands. */
@@ -54,7 +57,7 @@ interface Known {
 }
 
 export function createEventWrites(deps: Deps): Writes<EventTableRow['kind']> {
-  const { connection, rooms, events, snapshots } = deps;
+  const { connection, rooms, events, snapshots, listings } = deps;
   const statements = prepareEventStatements(connection);
   const graph = createGraphWrites(connection);
 
@@ -133,6 +136,7 @@ export function createEventWrites(deps: Deps): Writes<EventTableRow['kind']> {
         statements.clearProfile.run(member);
         statements.clearLoggedProfile.run(member);
       }
+      if (known.stateKey !== null && isListingState(known.type, known.stateKey)) listings.refresh(known.roomNo);
       step.change({ kind: 'redaction', roomId: rooms.text(known.roomNo), eventId, redactedBy });
     },
     redaction_waiting({ redaction, target }) {

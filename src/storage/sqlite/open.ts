@@ -28,6 +28,7 @@ import { createOutgoingReads } from './outgoing.ts';
 import { createOutgoingWrites } from './outgoing-writes.ts';
 import { createPresenceReads, createPresenceWrites } from './presence.ts';
 import { createReceiptReads, createReceiptWrites } from './receipts.ts';
+import { createRoomListings } from './room-listings.ts';
 import { createRoomWrites } from './room-writes.ts';
 import { createRoomReads } from './rooms.ts';
 import { createStateReads } from './state.ts';
@@ -103,21 +104,22 @@ function createNumberings(connection: Connection) {
 function assemble({ connection, close, clock, log, synchronous }: Parts): Storage {
   const turn = new Turn(clock);
   const numberings = createNumberings(connection);
-  const { rooms, events, keys, destinations } = numberings;
+  const { rooms, keys, destinations } = numberings;
   const snapshots = new SnapshotLayers(connection, keys);
-  const deps = { connection, turn, ...numberings, snapshots, records: new EventRecords(rooms) };
+  const listings = createRoomListings(connection);
+  const deps = { connection, turn, ...numberings, snapshots, listings, records: new EventRecords(rooms) };
   const changeWrites = createChangeWrites(connection);
   const writes: Writes<RowKind> = {
     ...createAccountWrites(connection),
     ...createAccountDataWrites(connection),
     reaction_cursor: changeWrites.reaction_cursor,
-    ...createDirectoryWrites(connection),
+    ...createDirectoryWrites(deps),
     ...createEventWrites(deps),
     ...createFederationWrites(connection),
     ...createOutgoingWrites(deps),
     ...createPresenceWrites(connection),
     ...createReceiptWrites(connection, rooms),
-    ...createRoomWrites(connection, rooms, events),
+    ...createRoomWrites(deps),
     ...createStateWrites(deps),
   };
   const committer = new Committer({

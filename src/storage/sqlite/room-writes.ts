@@ -5,6 +5,7 @@ import type { Membership, MembershipRow, RoomTableRow } from '../contract/rooms.
 import type { Connection } from './core/database.ts';
 import type { Numbering } from './core/numbering.ts';
 import { positionOf, type Writes } from './core/writes.ts';
+import type { RoomListings } from './room-listings.ts';
 
 interface Written extends MembershipRow {
   roomNo: number;
@@ -14,11 +15,14 @@ interface Written extends MembershipRow {
   outOfBandText: string | null;
 }
 
-export function createRoomWrites(
-  connection: Connection,
-  rooms: Numbering<RoomId>,
-  events: Numbering<EventId>,
-): Writes<RoomTableRow['kind']> {
+interface Deps {
+  connection: Connection;
+  rooms: Numbering<RoomId>;
+  events: Numbering<EventId>;
+  listings: RoomListings;
+}
+
+export function createRoomWrites({ connection, rooms, events, listings }: Deps): Writes<RoomTableRow['kind']> {
   const setVersion = connection.prepare<[string, number]>('UPDATE rooms SET version = ? WHERE room_no = ?');
   const clearExtremities = connection.prepare<[number]>('DELETE FROM forward_extremities WHERE room_no = ?');
   const addExtremity = connection.prepare<[number, number]>(
@@ -71,6 +75,8 @@ export function createRoomWrites(
       if (before !== row.membership) {
         if (before !== null) count.run(roomNo, before, -1);
         count.run(roomNo, row.membership, 1);
+        if (before === 'join') listings.countJoined(roomNo, -1);
+        if (row.membership === 'join') listings.countJoined(roomNo, 1);
       }
       step.change({ kind: 'membership', position, roomId, userId, before, after: row.membership, eventId });
     },

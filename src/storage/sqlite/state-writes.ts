@@ -1,11 +1,13 @@
 import type { EventId, RoomId } from '../../matrix/ids.ts';
 import { type StateKey, splitStateKey } from '../../matrix/pdu.ts';
+import { isListingState } from '../../matrix/room-listing.ts';
 import type { Position, SnapshotId } from '../contract/numbers.ts';
 import type { StateTableRow } from '../contract/state.ts';
 import type { Connection } from './core/database.ts';
 import type { Numbering } from './core/numbering.ts';
 import type { SnapshotLayers } from './core/snapshot-layers.ts';
 import { positionOf, type RowOf, type Step, type Writes } from './core/writes.ts';
+import type { RoomListings } from './room-listings.ts';
 
 interface Deps {
   connection: Connection;
@@ -13,6 +15,7 @@ interface Deps {
   events: Numbering<EventId>;
   keys: Numbering<StateKey>;
   snapshots: SnapshotLayers;
+  listings: RoomListings;
 }
 
 /** A difference in numbers; event 0: the key is removed. */
@@ -26,7 +29,7 @@ function numberEntries({ events, keys }: Deps, row: RowOf<'snapshot' | 'current_
 }
 
 export function createStateWrites(deps: Deps): Writes<StateTableRow['kind']> {
-  const { connection, rooms, snapshots } = deps;
+  const { connection, rooms, snapshots, listings } = deps;
   const setSnapshot = connection.prepare<[SnapshotId, number]>('UPDATE rooms SET snapshot_no = ? WHERE room_no = ?');
   const put = connection.prepare<[number, string, string, number]>(
     'INSERT OR REPLACE INTO current_state (room_no, type, state_key, event_no) VALUES (?, ?, ?, ?)',
@@ -46,15 +49,18 @@ export function createStateWrites(deps: Deps): Writes<StateTableRow['kind']> {
     const position = positionOf(step);
     const keyTexts = deps.keys.texts(entries.keys());
     const types = new Set<string>();
+    let changesListing = false;
     for (const [keyNo, eventNo] of entries) {
       const key = keyTexts.get(keyNo);
       if (key === undefined) throw new Error(`no key has the number ${keyNo}`);
       const { type, stateKey } = splitStateKey(key);
       types.add(type);
+      changesListing ||= isListingState(type, stateKey);
       if (eventNo === 0) remove.run(roomNo, type, stateKey);
       else put.run(roomNo, type, stateKey, eventNo);
       log.run(position, keyNo, roomNo, eventNo === 0 ? null : eventNo);
     }
+    if (changesListing) listings.refresh(roomNo);
     step.change({ kind: 'current_state', roomId: row.roomId, types: [...types] });
   };
 

@@ -71,12 +71,3 @@ describe('aliases', () => {
     expect(await aliases.findLocal(remote)).toBeUndefined();
   });
 });
-
-describe('the public list', () => {
-  it('takes a room from whoever may name it', async () => {
-    expect(await aliases.getVisibility(room)).toBe('private');
-    await expect(aliases.setVisibility(bob, room, 'public')).rejects.toMatchObject({ errcode: 'M_FORBIDDEN' });
-    await aliases.setVisibility(alice, room, 'public');
-    expect(await aliases.getVisibility(room)).toBe('public');
-  });
-});

@@ -141,6 +141,7 @@ async function createHome(world: World, name: ServerName): Promise<TestHome> {
       }),
     ports,
     defaultRoomVersion: '11',
+    publishing: true,
   });
   const home: TestHome = {
     name,
@@ -270,6 +271,7 @@ function fakeRequests(world: World, caller: Caller): FederationRequests {
       ),
     queryProfile: () => Promise.reject(new FederationError('unreachable', 'not asked in these tests')),
     queryDirectory: () => Promise.reject(new FederationError('unreachable', 'not asked in these tests')),
+    queryPublicRooms: () => Promise.reject(new Error('not asked for here')),
     sendTransaction: () => Promise.reject(new FederationError('unreachable', 'not asked in these tests')),
   };
 }

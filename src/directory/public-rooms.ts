@@ -1,0 +1,226 @@
+import {
+  FederationError,
+  type FederationRequests,
+  type PublicRoomsAnswer,
+} from '../federation-out/requests-contract.ts';
+import { forbidden, invalidParam, notFound } from '../matrix/errors.ts';
+import { isRoomAlias, isRoomId, type RoomAlias, type RoomId, type UserId } from '../matrix/ids.ts';
+import type { JsonObject } from '../matrix/pdu.ts';
+import type { ServerName } from '../matrix/server-name.ts';
+import type { ListedRoom, PublicRoomPlace } from '../storage/contract/directory.ts';
+import type { Storage } from '../storage/contract/storage.ts';
+
+export interface PublicRoomsDeps {
+  readonly storage: Pick<Storage, 'directory' | 'rooms' | 'commit'>;
+  readonly serverName: ServerName;
+  readonly requests: Pick<FederationRequests, 'queryPublicRooms'>;
+  /** Whether users may put rooms into the list at all. */
+  readonly publishing: boolean;
+  /** Whether other servers may read it. */
+  readonly shownToServers: boolean;
+  /** Whether the user's power suffices to send `m.room.canonical_alias` in the room. */
+  readonly maySetCanonicalAlias: (roomId: RoomId, userId: UserId) => Promise<boolean>;
+}
+
+/** What somebody wants to see of a list of rooms. */
+export interface PublicRoomsRequest {
+  /** At most so many; the server may give fewer. */
+  readonly limit?: number | undefined;
+  readonly since?: string | undefined;
+  readonly filter?:
+    | {
+        readonly generic_search_term?: string | undefined;
+        readonly room_types?: readonly (string | null)[] | undefined;
+      }
+    | undefined;
+  readonly include_all_networks?: boolean | undefined;
+  readonly third_party_instance_id?: string | undefined;
+}
+
+export interface PublicRoomsPage {
+  readonly chunk: readonly PublicRoom[];
+  readonly next_batch?: string;
+  readonly prev_batch?: string;
+  readonly total_room_count_estimate?: number;
+}
+
+interface PublicRoom {
+  readonly room_id: RoomId;
+  readonly num_joined_members: number;
+  readonly world_readable: boolean;
+  readonly guest_can_join: boolean;
+  readonly name?: string;
+  readonly topic?: string;
+  readonly canonical_alias?: RoomAlias;
+  readonly avatar_url?: string;
+  readonly join_rule?: string;
+  readonly room_type?: string;
+}
+
+/** Client-server and server-server API, "Published room directory". */
+export interface PublicRooms {
+  /**
+   * The list of a server; undefined is this one. Throws M_INVALID_PARAM for a token of nobody's, M_FORBIDDEN where the other server shows
+   * none, and M_NOT_FOUND where it cannot be asked or knows no such list.
+   */
+  list(server: ServerName | undefined, request: PublicRoomsRequest): Promise<PublicRoomsPage>;
+  /** This server's own list for another server. Throws M_FORBIDDEN where they may not read it. */
+  listForServer(request: PublicRoomsRequest): Promise<PublicRoomsPage>;
+  /** Throws M_NOT_FOUND for a room that is not known here. */
+  getVisibility(roomId: RoomId): Promise<'public' | 'private'>;
+  /** Whether the room is in the public list. For whoever may set the room's canonical alias. M_NOT_FOUND as above. */
+  setVisibility(requester: UserId, roomId: RoomId, visibility: 'public' | 'private'): Promise<void>;
+}
+
+const roomsPerPageMax = 100;
+/** No longer text is worth a walk through the list. */
+const searchLengthMax = 500;
+
+export function createPublicRooms(deps: PublicRoomsDeps): PublicRooms {
+  const { storage } = deps;
+  const { directory } = storage;
+
+  async function checkKnown(roomId: RoomId): Promise<void> {
+    if (!(await storage.rooms.find(roomId))) throw notFound('The room is not known to the server');
+  }
+
+  async function listOwn(request: PublicRoomsRequest): Promise<PublicRoomsPage> {
+    const { from, direction } = parseSince(request.since);
+    if (request.include_all_networks === true && request.third_party_instance_id !== undefined) {
+      throw invalidParam('third_party_instance_id can only be used if include_all_networks is false');
+    }
+    // No other networks are bridged in here.
+    if (request.third_party_instance_id !== undefined) return { chunk: [], total_room_count_estimate: 0 };
+    const limit = pageSizeOf(request);
+    const search = request.filter?.generic_search_term ?? '';
+    if (search.length > searchLengthMax) throw invalidParam('generic_search_term is too long');
+    const found = await directory.listPublicRooms({
+      from,
+      direction,
+      limit: limit + 1,
+      search: search === '' ? null : search,
+      roomTypes: request.filter?.room_types ?? null,
+    });
+    const isCut = found.length > limit;
+    const shown = direction === 'forward' ? found.slice(0, limit) : found.slice(isCut ? 1 : 0);
+    return {
+      chunk: shown.map(present),
+      ...batches(shown, { from, direction, isCut }),
+      total_room_count_estimate: await directory.countPublicRooms(),
+    };
+  }
+
+  return {
+    async list(server, request) {
+      if (server === undefined || server === deps.serverName) return listOwn(request);
+      try {
+        const asked = { ...request, limit: pageSizeOf(request) };
+        return presentElsewhere(await deps.requests.queryPublicRooms(server, asked));
+      } catch (error) {
+        if (!(error instanceof FederationError)) throw error;
+        if (error.status === 403) throw forbidden('That server does not show its rooms');
+        throw notFound('The list of that server cannot be had now');
+      }
+    },
+
+    async listForServer(request) {
+      if (!deps.shownToServers) throw forbidden('This server does not show its rooms to others');
+      return listOwn(request);
+    },
+
+    async getVisibility(roomId) {
+      await checkKnown(roomId);
+      return directory.getVisibility(roomId);
+    },
+
+    async setVisibility(requester, roomId, visibility) {
+      await checkKnown(roomId);
+      const mayPublish = deps.publishing || visibility === 'private';
+      if (!mayPublish || !(await deps.maySetCanonicalAlias(roomId, requester))) {
+        throw forbidden('You may not change whether this room is listed');
+      }
+      await storage.commit({ rows: [{ kind: 'room_visibility', roomId, visibility }] });
+    },
+  };
+}
+
+function pageSizeOf({ limit }: PublicRoomsRequest): number {
+  return limit === undefined || limit <= 0 ? roomsPerPageMax : Math.min(limit, roomsPerPageMax);
+}
+
+interface Start {
+  readonly from: PublicRoomPlace | null;
+  readonly direction: 'forward' | 'backward';
+}
+
+/**
+ * A token names a room of the list and how large it was when it was shown, and the direction from there. So what other rooms do meanwhile
+ * neither hides nor repeats any that keeps its size.
+ */
+function parseSince(since: string | undefined): Start {
+  if (since === undefined) return { from: null, direction: 'forward' };
+  const match = /^([np])(\d{1,15})_(.+)$/s.exec(since);
+  const roomId = match?.[3];
+  if (!isRoomId(roomId)) throw invalidParam('since is not a token of this list');
+  return {
+    from: { joinedMembers: Number(match?.[2]), roomId },
+    direction: match?.[1] === 'n' ? 'forward' : 'backward',
+  };
+}
+
+function batches(
+  shown: readonly ListedRoom[],
+  { from, direction, isCut }: Start & { readonly isCut: boolean },
+): { next_batch?: string; prev_batch?: string } {
+  const [first, last] = [shown[0], shown.at(-1)];
+  if (!first || !last) return {};
+  const hasNext = direction === 'forward' ? isCut : from !== null;
+  const hasPrevious = direction === 'forward' ? from !== null : isCut;
+  return {
+    ...(hasNext ? { next_batch: `n${last.joinedMembers}_${last.roomId}` } : {}),
+    ...(hasPrevious ? { prev_batch: `p${first.joinedMembers}_${first.roomId}` } : {}),
+  };
+}
+
+function present(room: ListedRoom): PublicRoom {
+  return {
+    room_id: room.roomId,
+    num_joined_members: room.joinedMembers,
+    world_readable: room.worldReadable,
+    guest_can_join: room.guestCanJoin,
+    ...(room.name === null ? {} : { name: room.name }),
+    ...(room.topic === null ? {} : { topic: room.topic }),
+    ...(room.canonicalAlias === null ? {} : { canonical_alias: room.canonicalAlias }),
+    ...(room.avatarUrl === null ? {} : { avatar_url: room.avatarUrl }),
+    ...(room.joinRule === null ? {} : { join_rule: room.joinRule }),
+    ...(room.roomType === null ? {} : { room_type: room.roomType }),
+  };
+}
+
+/** What another server says, as far as it has the right shape; a room without an id is left out. */
+function presentElsewhere({ chunk, nextBatch, prevBatch, total }: PublicRoomsAnswer): PublicRoomsPage {
+  return {
+    chunk: chunk.slice(0, roomsPerPageMax).flatMap((entry) => parseRoom(entry) ?? []),
+    ...(nextBatch === undefined ? {} : { next_batch: nextBatch }),
+    ...(prevBatch === undefined ? {} : { prev_batch: prevBatch }),
+    ...(total === undefined ? {} : { total_room_count_estimate: total }),
+  };
+}
+
+function parseRoom(entry: JsonObject): PublicRoom | undefined {
+  const { room_id: roomId, num_joined_members: members, canonical_alias: alias } = entry;
+  if (!isRoomId(roomId)) return undefined;
+  const text = (key: string) => (typeof entry[key] === 'string' ? { [key]: entry[key] } : {});
+  return {
+    room_id: roomId,
+    num_joined_members: typeof members === 'number' && Number.isSafeInteger(members) && members >= 0 ? members : 0,
+    world_readable: entry.world_readable === true,
+    guest_can_join: entry.guest_can_join === true,
+    ...text('name'),
+    ...text('topic'),
+    ...(isRoomAlias(alias) ? { canonical_alias: alias } : {}),
+    ...text('avatar_url'),
+    ...text('join_rule'),
+    ...text('room_type'),
+  };
+}

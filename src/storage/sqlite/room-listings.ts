@@ -1,0 +1,150 @@
+import { foldText } from '../../base/fold-text.ts';
+import type { RoomAlias, RoomId } from '../../matrix/ids.ts';
+import type { JsonObject } from '../../matrix/pdu.ts';
+import { isListable, isOpenRoom, listingOf, listingStateTypes } from '../../matrix/room-listing.ts';
+import type { DirectoryReads, ListedRoom } from '../contract/directory.ts';
+import type { Connection } from './core/database.ts';
+import type { Turn } from './core/turn.ts';
+
+/** What the writes of other nouns change in the listings of rooms. Runs inside their transaction. */
+export interface RoomListings {
+  /** State that listings are made of changed in this room, or was redacted. */
+  refresh(roomNo: number): void;
+  /** The number of joined members changed by so many. */
+  countJoined(roomNo: number, difference: number): void;
+  publish(roomNo: number, published: boolean): void;
+}
+
+interface Written {
+  roomNo: number;
+  name: string | null;
+  topic: string | null;
+  canonicalAlias: string | null;
+  avatarUrl: string | null;
+  roomType: string | null;
+  joinRule: string | null;
+  worldReadable: 0 | 1;
+  guestCanJoin: 0 | 1;
+  listable: 0 | 1;
+  isOpen: 0 | 1;
+  searchText: string;
+}
+
+const bit = (value: boolean): 0 | 1 => (value ? 1 : 0);
+
+export function createRoomListings(connection: Connection): RoomListings {
+  const state = connection.prepare<[string, number], { type: string; clientText: string }>(
+    `SELECT s.type, e.client_text AS clientText
+     FROM json_each(?) CROSS JOIN current_state s ON s.room_no = ? AND s.type = value AND s.state_key = ''
+       JOIN events e ON e.event_no = s.event_no`,
+  );
+  const put = connection.prepare<[Written]>(
+    `INSERT INTO room_listings (room_no, name, topic, canonical_alias, avatar_url, room_type, join_rule, world_readable,
+       guest_can_join, listable, is_open, search_text)
+     VALUES (@roomNo, @name, @topic, @canonicalAlias, @avatarUrl, @roomType, @joinRule, @worldReadable,
+       @guestCanJoin, @listable, @isOpen, @searchText)
+     ON CONFLICT DO UPDATE SET name = excluded.name, topic = excluded.topic, canonical_alias = excluded.canonical_alias,
+       avatar_url = excluded.avatar_url, room_type = excluded.room_type, join_rule = excluded.join_rule,
+       world_readable = excluded.world_readable, guest_can_join = excluded.guest_can_join, listable = excluded.listable,
+       is_open = excluded.is_open, search_text = excluded.search_text`,
+  );
+  const addJoined = connection.prepare<[number, number]>(
+    `INSERT INTO room_listings (room_no, joined_members) VALUES (?, ?)
+     ON CONFLICT DO UPDATE SET joined_members = joined_members + excluded.joined_members`,
+  );
+  const setPublished = connection.prepare<[number, 0 | 1]>(
+    `INSERT INTO room_listings (room_no, published) VALUES (?, ?)
+     ON CONFLICT DO UPDATE SET published = excluded.published`,
+  );
+  const types = JSON.stringify(listingStateTypes);
+
+  return {
+    refresh(roomNo) {
+      const contents = new Map<string, JsonObject>();
+      for (const { type, clientText } of state.all(types, roomNo)) {
+        const { content }: { content: JsonObject } = JSON.parse(clientText);
+        contents.set(type, content);
+      }
+      const listing = listingOf(contents);
+      const { name, topic, canonicalAlias } = listing;
+      const words = [name, topic, canonicalAlias].filter((text) => text !== null);
+      put.run({
+        roomNo,
+        ...listing,
+        worldReadable: bit(listing.worldReadable),
+        guestCanJoin: bit(listing.guestCanJoin),
+        listable: bit(isListable(listing)),
+        isOpen: bit(isOpenRoom(listing)),
+        searchText: foldText(words.join('\n')),
+      });
+    },
+    countJoined(roomNo, difference) {
+      addJoined.run(roomNo, difference);
+    },
+    publish(roomNo, published) {
+      setPublished.run(roomNo, bit(published));
+    },
+  };
+}
+
+interface ListedRecord extends Omit<ListedRoom, 'worldReadable' | 'guestCanJoin' | 'canonicalAlias'> {
+  canonicalAlias: RoomAlias | null;
+  worldReadable: 0 | 1;
+  guestCanJoin: 0 | 1;
+}
+
+interface Wanted {
+  members: number;
+  roomId: RoomId | '';
+  search: string | null;
+  /** JSON list; null: any. */
+  types: string | null;
+  limit: number;
+}
+
+type ListingReads = Pick<DirectoryReads, 'getVisibility' | 'listPublicRooms' | 'countPublicRooms'>;
+
+export function createListingReads(connection: Connection, turn: Turn): ListingReads {
+  const isPublic = connection.prepare<[RoomId]>(
+    `SELECT 1 FROM rooms r JOIN room_listings l ON l.room_no = r.room_no WHERE r.room_id = ? AND l.published = 1`,
+  );
+  const inPublic = 'l.published = 1 AND l.listable = 1 AND l.joined_members > 0';
+  /** Larger rooms stand before smaller ones; a place lies behind the room it names. */
+  const list = (range: '<=' | '>=', ties: '>' | '<', order: 'DESC' | 'ASC', tieOrder: 'ASC' | 'DESC') =>
+    connection.prepare<[Wanted], ListedRecord>(
+      `SELECT r.room_id AS roomId, l.joined_members AS joinedMembers, l.name, l.topic, l.canonical_alias AS canonicalAlias,
+         l.avatar_url AS avatarUrl, l.room_type AS roomType, l.join_rule AS joinRule, l.world_readable AS worldReadable,
+         l.guest_can_join AS guestCanJoin
+       FROM room_listings l JOIN rooms r ON r.room_no = l.room_no
+       WHERE ${inPublic}
+         AND l.joined_members ${range} @members AND (l.joined_members <> @members
+           OR l.room_no ${ties} coalesce((SELECT room_no FROM rooms WHERE room_id = @roomId), 0))
+         AND (@search IS NULL OR instr(l.search_text, @search) > 0)
+         AND (@types IS NULL OR EXISTS (SELECT 1 FROM json_each(@types) WHERE value IS l.room_type))
+       ORDER BY l.joined_members ${order}, l.room_no ${tieOrder} LIMIT @limit`,
+    );
+  const forward = list('<=', '>', 'DESC', 'ASC');
+  const backward = list('>=', '<', 'ASC', 'DESC');
+  const count = connection.prepare<[], number>(`SELECT count(*) FROM room_listings l WHERE ${inPublic}`).pluck();
+
+  return {
+    getVisibility: (roomId) => turn.read(() => (isPublic.get(roomId) === undefined ? 'private' : 'public')),
+    listPublicRooms: ({ from, direction, limit, search, roomTypes }) =>
+      turn.read(() => {
+        const wanted: Wanted = {
+          members: from?.joinedMembers ?? (direction === 'forward' ? Number.MAX_SAFE_INTEGER : 0),
+          roomId: from?.roomId ?? '',
+          search: search === null ? null : foldText(search),
+          types: roomTypes === null ? null : JSON.stringify(roomTypes),
+          limit,
+        };
+        const found = direction === 'forward' ? forward.all(wanted) : backward.all(wanted).reverse();
+        return found.map((record) => ({
+          ...record,
+          worldReadable: record.worldReadable === 1,
+          guestCanJoin: record.guestCanJoin === 1,
+        }));
+      }),
+    countPublicRooms: () => turn.read(() => count.get() ?? 0),
+  };
+}
