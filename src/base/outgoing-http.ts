@@ -169,8 +169,7 @@ class Outgoing implements OutgoingHttp {
     const key = `${target.scheme}|${target.host}|${target.port}|${target.certificateName ?? ''}`;
     const existing = this.#pools.get(key);
     if (existing) return existing;
-    const host = target.host.includes(':') ? `[${target.host}]` : target.host;
-    const pool = new Pool(`${target.scheme}://${host}:${target.port}`, {
+    const pool = new Pool(originOf(target), {
       connections: connectionsPerPool,
       pipelining: 1,
       keepAliveTimeout: keepAliveMs,
@@ -189,6 +188,20 @@ class Outgoing implements OutgoingHttp {
     const pools = [...this.#pools.values()].map(({ pool }) => pool.destroy());
     await Promise.allSettled(pools);
   }
+}
+
+/**
+ * Throws no_address for a name that no URL can hold, and for one that URLs read as an address, such as `2130706433` for 127.0.0.1: the
+ * connection would go there without a look-up, past the check of addresses.
+ */
+function originOf({ scheme, host, port }: OutgoingTarget): string {
+  const origin = `${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}`;
+  const isAddress = isIP(host) !== 0;
+  const readAs = URL.canParse(origin) ? new URL(origin).hostname.replace(/^\[|\]$/g, '') : undefined;
+  if (readAs === undefined || (isIP(readAs) !== 0) !== isAddress) {
+    throw new OutgoingHttpError('no_address', `${host} is neither a name nor an address`);
+  }
+  return origin;
 }
 
 /** An IP address is never announced to the other side (RFC 6066, section 3); the certificate is checked for it all the same. */

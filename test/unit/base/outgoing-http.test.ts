@@ -136,6 +136,15 @@ describe('an outgoing request', () => {
     await expect(request('none.example')).rejects.toMatchObject({ reason: 'no_address' });
   });
 
+  it.each(['2130706433', '0x7f000001', '0x7f.1', '127.1', '99999999999999999999', '1.2.3.4.5', '-', 'a..b'])(
+    'never goes to %s, which is no name or is read as an address',
+    async (host) => {
+      const http = outgoing({ allowPrivateAddresses: false, dns: dnsOf({ '-': [], 'a..b': [] }) });
+      const target = { scheme: 'http', host, port: await serve((_, response) => response.end()) } as const;
+      await expect(http.request({ ...get(1), target })).rejects.toMatchObject({ reason: 'no_address' });
+    },
+  );
+
   it('leaves out the private ones of several addresses', async () => {
     const port = await serve((_request, response) => response.end('reached'));
     const dns = dnsOf({ 'mixed.example': ['10.0.0.1', '127.0.0.1'] });
