@@ -40,10 +40,12 @@ export async function boundaryAtPosition(deps: HistoryDeps, roomId: RoomId, upTo
 
 /**
  * The boundary that a token stands for, be it one of `/messages` or of `/sync`; for one of `/sync` behind the newest event that it knew
- * of. Throws M_INVALID_PARAM.
+ * of. Nothing that arrived later is hidden from it. Throws M_INVALID_PARAM.
  */
 export async function boundaryOfToken(deps: HistoryDeps, roomId: RoomId, token: string): Promise<HistoryBoundary> {
-  return parseHistoryToken(token) ?? boundaryAtPosition(deps, roomId, arrivalOfToken(deps, token));
+  const boundary = parseHistoryToken(token);
+  if (!boundary) return boundaryAtPosition(deps, roomId, arrivalOfToken(deps, token));
+  return { depth: boundary.depth, position: boundary.position };
 }
 
 /** Where a walk back from a token begins: like the walks of `/sync` before it, it sees nothing of what arrived later. */

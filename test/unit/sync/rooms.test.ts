@@ -49,7 +49,7 @@ describe('an initial sync', () => {
     const joined = (await fixture.sync(alice)).rooms.join[room.roomId];
     expect(joined.timeline.events).toHaveLength(10);
     expect(joined.timeline.limited).toBe(true);
-    expect(joined.timeline.prev_batch).toMatch(/^p\d+$/);
+    expect(joined.timeline.prev_batch).toMatch(/^t\d+_\d+_\d+$/);
     expect(brief(joined.state.events)).toEqual(['m.room.create', 'm.room.member alice', 'm.room.name']);
     expect(joined.state.events[2].content).toEqual({ name: 'old' });
   });
