@@ -321,6 +321,40 @@ export function describeEvents(open: () => Promise<{ storage: Storage; clock: Ma
       });
     });
 
+    it('get the content that they came without, and keep everything else', async () => {
+      const options = { type: 'm.room.member', stateKey: alice, content: { membership: 'join' } };
+      await commit(storage, [eventRow('a', options), memberRow(alice, 'join', { eventId: eventId('a') })]);
+      const before = await storage.events.find(eventId('a'));
+      const content = { membership: 'join', displayname: 'Alice', avatar_url: 'mxc://a/b' };
+      const event = makeEvent('a', { ...options, content });
+      const profile = { displayname: 'Alice', avatarUrl: 'mxc://a/b' };
+      told.length = 0;
+      await commit(storage, [{ kind: 'event_content', event, profile }]);
+      expect(told).toEqual([
+        { kind: 'event_rewritten', roomId: lobby, eventId: '$a' },
+        { kind: 'current_state', roomId: lobby, types: ['m.room.member'] },
+      ]);
+      expect(await storage.events.find(eventId('a'))).toEqual({ ...before, event });
+      const found = await storage.events.findTimelineEvent(eventId('a'));
+      expect(JSON.parse(found?.clientText ?? '')).toMatchObject({ content, event_id: '$a' });
+      expect(await storage.rooms.findMembership(lobby, alice)).toMatchObject({ membership: 'join', ...profile });
+    });
+
+    it('get no content once they were redacted, nor while they are unknown', async () => {
+      const redacted = makeEvent('a', { content: {} }).pdu;
+      await commit(storage, [
+        eventRow('a', { content: {} }),
+        { kind: 'redaction', eventId: eventId('a'), redactedBy: eventId('r'), redacted },
+      ]);
+      const restored = ['a', 'unknown'].map((name) => makeEvent(name, { content: { body: 'secret' } }));
+      await commit(
+        storage,
+        restored.map((event) => ({ kind: 'event_content', event, profile: null })),
+      );
+      expect((await storage.events.listPduTexts(['a', 'unknown'].map(eventId))).join()).not.toContain('secret');
+      expect(await storage.events.find(eventId('unknown'))).toBeUndefined();
+    });
+
     it('are rewritten by a redaction, in both forms', async () => {
       const relation = { 'm.relates_to': { rel_type: 'm.thread', event_id: '$x' }, body: 'secret', url: 'mxc://a/b' };
       await commit(storage, [eventRow('a', { content: relation })]);

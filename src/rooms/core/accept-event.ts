@@ -1,22 +1,20 @@
-import { checkAuth } from '../../engine/auth/check.ts';
-import { checkAuthEvents } from '../../engine/auth/check-auth-events.ts';
-import { listNeededKeys } from '../../engine/auth/needed-state.ts';
-import { type AuthState, authStateOfEvents, authStateOfMap } from '../../engine/auth-state.ts';
-import { createEventIdOfRoom, isSameEvent } from '../../engine/event/event-id.ts';
-import { type AuthVerdict, allow, decidePduVerdict, type PduVerdict } from '../../engine/verdict.ts';
+import { restoresContent } from '../../engine/event/copies.ts';
+import { isSameEvent } from '../../engine/event/event-id.ts';
+import type { PduVerdict } from '../../engine/verdict.ts';
 import { serverUnavailable } from '../../matrix/errors.ts';
-import type { EventId } from '../../matrix/ids.ts';
-import { authEventIdsOf, prevEventIdsOf, type RoomEvent, type StateKey, stateKeyOf } from '../../matrix/pdu.ts';
+import type { RoomEvent } from '../../matrix/pdu.ts';
 import { getRoomVersion, type RoomVersion } from '../../matrix/room-versions.ts';
 import type { ServerName } from '../../matrix/server-name.ts';
 import type { Expectation, Row } from '../../storage/contract/commit.ts';
 import type { EventPlacement, StoredEvent } from '../../storage/contract/events.ts';
 import type { RoomsCore } from './deps.ts';
 import { extendRoom } from './extend-room.ts';
+import { type Judged, judgeEvent, passesAuthEvents } from './judge-event.ts';
+import { membershipRowOf } from './member-row.ts';
 import { listDestinations } from './outgoing.ts';
 import { redactionRows } from './redaction-rows.ts';
 import { findRoomHead, type RoomHead } from './room-head.ts';
-import { pointAfter, resolvePoints, type StatePoint, storedPoint } from './state-point.ts';
+import { pointAfter, type StatePoint, storedPoint } from './state-point.ts';
 
 export type AcceptDeps = Pick<RoomsCore, 'storage' | 'clock' | 'roster' | 'serverName' | 'ports'>;
 
@@ -35,19 +33,27 @@ const attemptsMax = 3;
  * into the room with its verdict. An event that is stored with a verdict keeps it. waiting: events that it refers to are not
  * stored. To be called under the room's lock.
  */
-export async function acceptEvent(deps: AcceptDeps, event: RoomEvent, options: AcceptOptions): Promise<PduVerdict> {
+export async function acceptEvent(deps: AcceptDeps, received: RoomEvent, options: AcceptOptions): Promise<PduVerdict> {
+  const version = getRoomVersion(received.roomVersion);
   for (let attempt = 0; attempt < attemptsMax; attempt++) {
-    const known = await deps.storage.events.find(event.eventId);
-    if (known && !isSameEvent(known.event, event, getRoomVersion(event.roomVersion))) {
+    const known = await deps.storage.events.find(received.eventId);
+    if (known && !isSameEvent(known.event, received, version)) {
       return { verdict: 'dropped', reason: 'another event has this id' };
     }
-    const settled = known && settledVerdict(known);
-    if (settled) return settled;
+    const restored = known?.redactedBy === null && restoresContent(known.event, received, version);
+    const settled = known && settledVerdict(known, restored);
+    if (settled) {
+      if (restored) await restoreContent(deps, known, received, version);
+      return settled;
+    }
+    const event = known && !restored ? known.event : received;
     const head = await findRoomHead(deps.storage, event.roomId);
     if (!head) return { verdict: 'dropped', reason: 'the room is not known here' };
-    const judged = await judge(deps, event, { head, options });
+    const { placement, stateBefore } = options;
+    const judged = await judgeEvent(deps, event, { head, placement, stateBefore });
     if (judged.before === undefined) return judged.verdict;
     const rows = await rowsFor(deps, event, { head, options, judged, known });
+    if (restored) rows.unshift(contentRow(event));
     const expect: Expectation[] = [{ kind: 'extremities', roomId: event.roomId, eventIds: head.extremities }];
     if (!known) expect.push({ kind: 'event_unknown', eventId: event.eventId });
     const result = await deps.storage.commit({ rows, expect });
@@ -56,119 +62,43 @@ export async function acceptEvent(deps: AcceptDeps, event: RoomEvent, options: A
   throw serverUnavailable('The room is busy, try again');
 }
 
-/** An outlier may still get its place; whatever has one keeps its verdict, and what was rejected stays so. */
-function settledVerdict(known: StoredEvent): PduVerdict | undefined {
-  if (known.verdict === 'rejected') return { verdict: 'rejected', reason: 'the event was rejected before' };
+/**
+ * An outlier may still get its place; whatever has one keeps its verdict. What was rejected stays so, unless it was judged without the
+ * content that is here now: some rules look at what a redaction takes away.
+ */
+function settledVerdict(known: StoredEvent, restored: boolean): PduVerdict | undefined {
+  if (known.verdict === 'rejected') {
+    return restored ? undefined : { verdict: 'rejected', reason: 'the event was rejected before' };
+  }
   if (known.placement === 'outlier') return undefined;
   return known.verdict === 'accepted'
     ? { verdict: 'accepted' }
     : { verdict: 'soft_failed', reason: 'the event was refused by the state of the room before' };
 }
 
-interface Judged {
-  readonly verdict: PduVerdict;
-  readonly before: StatePoint | undefined;
-}
-
-async function judge(
+/**
+ * An event that came with a wrong hash gets its content, and nothing else of it changes. If the rules refuse what it truly says, what was
+ * judged stays: the room has been built on that.
+ */
+async function restoreContent(
   deps: AcceptDeps,
-  event: RoomEvent,
-  facts: { head: RoomHead; options: AcceptOptions },
-): Promise<Judged> {
-  const { head, options } = facts;
-  const { version } = head;
-  if (event.pdu.type === 'm.room.create' && !(await isCreateOf(deps, event, head))) {
-    return { verdict: { verdict: 'dropped', reason: 'the room has another create event' }, before: undefined };
+  known: StoredEvent,
+  copy: RoomEvent,
+  version: RoomVersion,
+): Promise<void> {
+  if (!(await passesAuthEvents(deps, copy, version))) return;
+  const rows: Row[] = [contentRow(copy)];
+  if (known.verdict === 'accepted' && known.snapshotBefore !== null) {
+    rows.push(...(await redactionRows(deps, copy, { before: storedPoint(deps, known.snapshotBefore), version })));
   }
-  const authEvents = await readAuthEvents(deps, event, version);
-  const previous = await deps.storage.events.listByIds(prevEventIdsOf(event.pdu));
-  // Whatever its state is, it is not of this room, and what builds on it can never be.
-  if (previous.some((stored) => stored.event.roomId !== event.roomId)) {
-    return { verdict: { verdict: 'dropped', reason: 'a previous event is of another room' }, before: undefined };
-  }
-  const placed = new Set(previous.filter(hasPlace).map((stored) => stored.event.eventId));
-  const missing = [
-    ...authEvents.missing,
-    ...(options.stateBefore ? [] : prevEventIdsOf(event.pdu).filter((eventId) => !placed.has(eventId))),
-  ];
-  if (missing.length > 0) return { verdict: { verdict: 'waiting', missing }, before: undefined };
-  const before = options.stateBefore ?? (await stateBefore(deps, event, { head, previous }));
-  const byAuthEvents = judgeByAuthEvents(event, authEvents, version);
-  const keys = listNeededKeys(event.pdu, version);
-  const byStateBefore = byAuthEvents.allowed
-    ? checkAuth(event, await readAuthState(deps, before, keys), version)
-    : allow;
-  // Of the past one asks only whether it was right then.
-  const isPast = options.placement === 'historical' || before.snapshotId === head.snapshotId;
-  const byCurrentState =
-    isPast || !byStateBefore.allowed || !byAuthEvents.allowed
-      ? allow
-      : checkAuth(event, await readAuthState(deps, storedPoint(deps, head.snapshotId), keys), version);
-  return { verdict: decidePduVerdict({ byAuthEvents, byStateBefore, byCurrentState }), before };
+  await deps.storage.commit({ rows });
 }
 
-async function stateBefore(
-  deps: AcceptDeps,
-  event: RoomEvent,
-  { head, previous }: { head: RoomHead; previous: readonly StoredEvent[] },
-): Promise<StatePoint> {
-  const prevEvents = new Set(prevEventIdsOf(event.pdu));
-  const mergesAll = prevEvents.size === head.extremities.length && head.extremities.every((id) => prevEvents.has(id));
-  // The current state is the resolution over just these.
-  if (mergesAll) return storedPoint(deps, head.snapshotId);
-  const points = previous.flatMap(({ snapshotAfter }) =>
-    snapshotAfter === null ? [] : storedPoint(deps, snapshotAfter),
-  );
-  return resolvePoints(deps, points, { roomId: event.roomId, version: head.version });
-}
-
-/** The rules allow any create event, since there is no state before it; a room has one. */
-async function isCreateOf(deps: AcceptDeps, event: RoomEvent, head: RoomHead): Promise<boolean> {
-  const key = stateKeyOf('m.room.create', '');
-  return (await storedPoint(deps, head.snapshotId).readKeys([key])).get(key) === event.eventId;
-}
-
-function hasPlace(stored: StoredEvent): boolean {
-  return stored.snapshotAfter !== null;
-}
-
-interface AuthEvents {
-  readonly entries: readonly StoredEvent[];
-  /** Stands for the create event where the room version leaves that out of `auth_events`. */
-  readonly create: RoomEvent | undefined;
-  readonly missing: readonly EventId[];
-}
-
-async function readAuthEvents(deps: AcceptDeps, event: RoomEvent, version: RoomVersion): Promise<AuthEvents> {
-  const createId = version.createIsAuthEvent ? undefined : createEventIdOfRoom(event.roomId);
-  const wanted = createId === undefined ? authEventIdsOf(event.pdu) : [...authEventIdsOf(event.pdu), createId];
-  const stored = await deps.storage.events.listByIds(wanted);
-  const known = new Set(stored.map((entry) => entry.event.eventId));
-  return {
-    entries: stored.filter((entry) => authEventIdsOf(event.pdu).includes(entry.event.eventId)),
-    create: stored.find((entry) => entry.event.eventId === createId && entry.verdict !== 'rejected')?.event,
-    missing: wanted.filter((eventId) => !known.has(eventId)),
-  };
-}
-
-function judgeByAuthEvents(event: RoomEvent, { entries, create }: AuthEvents, version: RoomVersion): AuthVerdict {
-  const marked = entries.map((entry) => ({ event: entry.event, rejected: entry.verdict === 'rejected' }));
-  const verdict = checkAuthEvents(event, marked, version);
-  if (!verdict.allowed) return verdict;
-  const events = entries.map((entry) => entry.event);
-  return checkAuth(event, authStateOfEvents(create ? [...events, create] : events), version);
-}
-
-async function readAuthState(deps: AcceptDeps, point: StatePoint, keys: readonly StateKey[]): Promise<AuthState> {
-  const ids = await point.readKeys(keys);
-  const stored = await deps.storage.events.listByIds([...ids.values()]);
-  const byId = new Map(stored.map((entry) => [entry.event.eventId, entry]));
-  const state = new Map<StateKey, RoomEvent>();
-  for (const [key, eventId] of ids) {
-    const entry = byId.get(eventId);
-    if (entry && entry.verdict !== 'rejected') state.set(key, entry.event);
-  }
-  return authStateOfMap(state);
+/** Gives a stored event the content that it came without. */
+export function contentRow(event: RoomEvent): Row {
+  const member = membershipRowOf(event);
+  const profile = member && { displayname: member.displayname, avatarUrl: member.avatarUrl };
+  return { kind: 'event_content', event, profile: profile ?? null };
 }
 
 async function rowsFor(

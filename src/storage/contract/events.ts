@@ -37,6 +37,16 @@ export type EventTableRow =
       snapshotBefore: SnapshotId | null;
       snapshotAfter: SnapshotId | null;
     }
+  /**
+   * The stored event, which came without all its content, gets it, and the membership that it made gets its profile; its verdict, its
+   * place and its references stay. Without effect on an event that was redacted.
+   */
+  | {
+      kind: 'event_content';
+      event: RoomEvent;
+      /** Of a member event. */
+      profile: { displayname: string | null; avatarUrl: string | null } | null;
+    }
   /** Rewrites the stored texts of `eventId` to `redacted` and remembers why; the membership that a member event made loses its profile. */
   | { kind: 'redaction'; eventId: EventId; redactedBy: EventId; redacted: Pdu }
   /** An accepted redaction whose target is not stored yet: it is asked for when that arrives. */

@@ -56,6 +56,15 @@ interface Known {
   depth: number;
 }
 
+/** What the memberships made by one event show. */
+interface MemberProfile {
+  roomNo: number;
+  userId: string;
+  eventId: EventId;
+  displayname: string | null;
+  avatarUrl: string | null;
+}
+
 export function createEventWrites(deps: Deps): Writes<EventTableRow['kind']> {
   const { connection, rooms, events, snapshots, listings } = deps;
   const statements = prepareEventStatements(connection);
@@ -125,6 +134,21 @@ export function createEventWrites(deps: Deps): Writes<EventTableRow['kind']> {
       settle(eventId, inserted, step);
     },
     event_placed: place,
+    event_content({ event: { eventId, pdu }, profile }, step) {
+      const eventNo = events.find(eventId);
+      const known = eventNo === undefined ? undefined : statements.find.get(eventNo);
+      if (eventNo === undefined || known === undefined) return;
+      if (statements.restore.run({ ...textsOf(eventId, pdu), eventNo }).changes === 0) return;
+      step.change({ kind: 'event_rewritten', roomId: rooms.text(known.roomNo), eventId });
+      if (known.stateKey === null) return;
+      if (profile !== null) {
+        const member = { roomNo: known.roomNo, userId: known.stateKey, eventId, ...profile };
+        statements.setProfile.run(member);
+        statements.setLoggedProfile.run(member);
+      }
+      if (isListingState(known.type, known.stateKey)) listings.refresh(known.roomNo);
+      step.change({ kind: 'current_state', roomId: rooms.text(known.roomNo), types: [known.type] });
+    },
     redaction({ eventId, redactedBy, redacted }, step) {
       const eventNo = events.find(eventId);
       const known = eventNo === undefined ? undefined : statements.find.get(eventNo);
@@ -132,9 +156,10 @@ export function createEventWrites(deps: Deps): Writes<EventTableRow['kind']> {
       statements.redact.run({ ...textsOf(eventId, redacted), eventNo, redactedByNo: events.put(redactedBy) });
       statements.removeWaiting.run(eventNo);
       if (known.type === 'm.room.member' && known.stateKey !== null) {
-        const member = { roomNo: known.roomNo, userId: known.stateKey, eventId };
-        statements.clearProfile.run(member);
-        statements.clearLoggedProfile.run(member);
+        // What a redacted member event no longer says, the rows that were made of it must not say either.
+        const member = { roomNo: known.roomNo, userId: known.stateKey, eventId, displayname: null, avatarUrl: null };
+        statements.setProfile.run(member);
+        statements.setLoggedProfile.run(member);
       }
       if (known.stateKey !== null && isListingState(known.type, known.stateKey)) listings.refresh(known.roomNo);
       step.change({ kind: 'redaction', roomId: rooms.text(known.roomNo), eventId, redactedBy });
@@ -172,13 +197,17 @@ function prepareEventStatements(connection: Connection) {
          relates_to = @relatesTo, redacted_by_no = @redactedByNo
        WHERE event_no = @eventNo`,
     ),
-    // What a redacted member event no longer says, the rows that were made of it must not say either.
-    clearProfile: connection.prepare<[{ roomNo: number; userId: string; eventId: EventId }]>(
-      `UPDATE memberships SET displayname = NULL, avatar_url = NULL
+    restore: connection.prepare<[EventTexts & { eventNo: number }]>(
+      `UPDATE events SET pdu_text = @pduText, client_text = @clientText, has_url = @hasUrl, rel_type = @relType,
+         relates_to = @relatesTo
+       WHERE event_no = @eventNo AND redacted_by_no IS NULL`,
+    ),
+    setProfile: connection.prepare<[MemberProfile]>(
+      `UPDATE memberships SET displayname = @displayname, avatar_url = @avatarUrl
        WHERE room_no = @roomNo AND user_id = @userId AND event_id = @eventId`,
     ),
-    clearLoggedProfile: connection.prepare<[{ roomNo: number; userId: string; eventId: EventId }]>(
-      `UPDATE membership_log SET displayname = NULL, avatar_url = NULL
+    setLoggedProfile: connection.prepare<[MemberProfile]>(
+      `UPDATE membership_log SET displayname = @displayname, avatar_url = @avatarUrl
        WHERE room_no = @roomNo AND user_id = @userId AND event_id = @eventId`,
     ),
     addWaiting: connection.prepare<[number, number]>(
