@@ -18,6 +18,7 @@ import { createLogin, type Login } from './login.ts';
 import { createPasswords, defaultPasswordCost, type PasswordCost } from './passwords.ts';
 import { createProfiles, type Profiles } from './profiles.ts';
 import { createRegistration, type Registration } from './registration.ts';
+import { createShortTokens, type ShortTokens } from './short-tokens.ts';
 import { createSignOuts } from './sign-outs.ts';
 import { createTags, type Tags } from './tags.ts';
 import { createTokens, type Grant, type TokenLifetimes, type TokenOwner } from './tokens.ts';
@@ -43,6 +44,10 @@ export interface AccountsDeps {
 export interface Accounts {
   readonly registration: Registration;
   readonly login: Login;
+  /** For signing another device in; each is good once. */
+  readonly loginTokens: Pick<ShortTokens, 'create'>;
+  /** For services that want to know who somebody is. */
+  readonly openIdTokens: Pick<ShortTokens, 'create' | 'find'>;
   readonly interactiveAuth: InteractiveAuth;
   readonly credentials: Credentials;
   readonly devices: Devices;
@@ -60,6 +65,10 @@ export interface Accounts {
   stop(): Promise<void>;
 }
 
+/** "120000 (2 minutes) is recommended as a default" (client-server API, "POST /login/get_token"). */
+const loginTokenMs = 120_000;
+const openIdTokenMs = 3_600_000;
+
 export function createAccounts(deps: AccountsDeps): Accounts {
   const { storage, clock, random, log, serverName } = deps;
   const inOrder = createInOrder();
@@ -69,7 +78,11 @@ export function createAccounts(deps: AccountsDeps): Accounts {
   deps.feed.onChanges(tokens.onChanges);
   const signOuts = createSignOuts();
   deps.feed.onChanges(signOuts.onChanges);
-  const login = createLogin({ storage, serverName, passwords, tokens, inOrder, clock, random });
+  const loginTokens = createShortTokens({ clock, random, lifetimeMs: loginTokenMs });
+  deps.feed.onChanges(loginTokens.onChanges);
+  const openIdTokens = createShortTokens({ clock, random, lifetimeMs: openIdTokenMs });
+  deps.feed.onChanges(openIdTokens.onChanges);
+  const login = createLogin({ storage, serverName, passwords, tokens, loginTokens, inOrder, clock, random });
   const interactiveAuth = createInteractiveAuth({
     clock,
     random,
@@ -79,6 +92,8 @@ export function createAccounts(deps: AccountsDeps): Accounts {
   const accountData = createAccountData({ storage, checkAccountData: deps.checkAccountData, inOrder });
   return {
     login,
+    loginTokens,
+    openIdTokens,
     interactiveAuth,
     accountData,
     registration: createRegistration({

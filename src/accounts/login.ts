@@ -8,6 +8,7 @@ import type { Storage } from '../storage/contract/storage.ts';
 import { resolveLocalUser } from './identifier.ts';
 import type { InOrder } from './in-order.ts';
 import type { Passwords } from './passwords.ts';
+import type { ShortTokens } from './short-tokens.ts';
 import { type DeviceWish, decideSignIn, type SignedIn } from './sign-in.ts';
 import type { Tokens } from './tokens.ts';
 
@@ -16,6 +17,7 @@ export interface LoginDeps {
   readonly serverName: ServerName;
   readonly passwords: Passwords;
   readonly tokens: Tokens;
+  readonly loginTokens: Pick<ShortTokens, 'take'>;
   readonly inOrder: InOrder;
   readonly clock: Clock;
   readonly random: Random;
@@ -27,6 +29,8 @@ export interface Login {
    * password, taking the same time, and M_USER_DEACTIVATED.
    */
   byPassword(request: { user: string; password: string; device: DeviceWish }): Promise<{ userId: UserId } & SignedIn>;
+  /** Signs a device in with a token that another device of the user asked for. Throws 403 M_FORBIDDEN, M_USER_DEACTIVATED. */
+  byToken(request: { loginToken: string; device: DeviceWish }): Promise<{ userId: UserId } & SignedIn>;
   /** Whether this is the password of the active account. */
   isPassword(userId: UserId, password: string): Promise<boolean>;
 }
@@ -34,6 +38,12 @@ export interface Login {
 const refusal = (): Error => forbidden('The user or the password is not right');
 
 export function createLogin(deps: LoginDeps): Login {
+  async function signIn(userId: UserId, device: DeviceWish): Promise<{ userId: UserId } & SignedIn> {
+    const { signedIn, rows } = await decideSignIn(deps, userId, device);
+    await deps.storage.commit({ rows, durable: true });
+    return { userId, ...signedIn };
+  }
+
   return {
     async byPassword({ user, password, device }) {
       const userId = resolveLocalUser(user, deps.serverName);
@@ -45,9 +55,18 @@ export function createLogin(deps: LoginDeps): Login {
         // The password may have been changed, and the account deactivated, while the hash was computed.
         const now = await deps.storage.accounts.findAccount(userId);
         if (now?.passwordHash !== account.passwordHash || now.deactivatedAtMs !== null) throw refusal();
-        const { signedIn, rows } = await decideSignIn(deps, userId, device);
-        await deps.storage.commit({ rows, durable: true });
-        return { userId, ...signedIn };
+        return signIn(userId, device);
+      });
+    },
+
+    async byToken({ loginToken, device }) {
+      const owner = deps.loginTokens.take(loginToken);
+      if (!owner) throw forbidden('The login token is not known, or no longer');
+      const { userId } = owner;
+      return deps.inOrder(userId, async () => {
+        const account = await deps.storage.accounts.findAccount(userId);
+        if (!account || account.deactivatedAtMs !== null) throw userDeactivated('The account was deactivated');
+        return signIn(userId, device);
       });
     },
 

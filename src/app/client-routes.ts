@@ -5,6 +5,8 @@ import { deviceRoutes } from '../http/client/devices.ts';
 import { directoryRoutes } from '../http/client/directory.ts';
 import { filterRoutes } from '../http/client/filters.ts';
 import { loginRoutes } from '../http/client/login.ts';
+import { mediaRoutes } from '../http/client/media.ts';
+import { openIdRoutes } from '../http/client/openid.ts';
 import { presenceRoutes } from '../http/client/presence.ts';
 import { profileRoutes } from '../http/client/profile.ts';
 import { publicRoomsRoutes } from '../http/client/public-rooms.ts';
@@ -18,8 +20,11 @@ import { roomSendRoutes } from '../http/client/rooms-send.ts';
 import { roomStateRoutes } from '../http/client/rooms-state.ts';
 import { syncRoutes } from '../http/client/sync.ts';
 import { tagRoutes } from '../http/client/tags.ts';
+import { thirdPartyIdRoutes } from '../http/client/third-party-ids.ts';
+import { thirdPartyNetworkRoutes } from '../http/client/third-party-networks.ts';
 import { typingRoutes } from '../http/client/typing.ts';
 import { versionsRoutes } from '../http/client/versions.ts';
+import { voipRoutes } from '../http/client/voip.ts';
 import { wellKnownClientRoutes } from '../http/client/well-known.ts';
 import type { Route } from '../http/route.ts';
 import { supportedRoomVersions } from '../matrix/room-versions.ts';
@@ -41,6 +46,8 @@ export function clientRoutes({ config }: Surroundings, parts: Parts, sync: Sync)
     ...loginRoutes({ accounts, baseUrl }),
     ...refreshRoutes({ accounts }),
     ...accountRoutes({ accounts, deactivation }),
+    ...thirdPartyIdRoutes(),
+    ...openIdRoutes({ accounts, serverName: config.server_name }),
     ...deviceRoutes({ accounts }),
     ...profileRoutes({ accounts }),
     ...accountDataRoutes({ accounts }),
@@ -57,5 +64,8 @@ export function clientRoutes({ config }: Surroundings, parts: Parts, sync: Sync)
     ...receiptRoutes({ receipts, readMarkers }),
     ...presenceRoutes({ presence }),
     ...syncRoutes({ sync }),
+    ...mediaRoutes(),
+    ...voipRoutes(),
+    ...thirdPartyNetworkRoutes(),
   ];
 }

@@ -11,6 +11,7 @@ import { eventRoutes } from '../http/federation/events.ts';
 import { inviteRoutes } from '../http/federation/invites.ts';
 import { joinRoutes } from '../http/federation/joins.ts';
 import { leaveRoutes } from '../http/federation/leaves.ts';
+import { openIdUserinfoRoutes } from '../http/federation/openid.ts';
 import { publicRoomsServerRoutes } from '../http/federation/public-rooms.ts';
 import { queryRoutes } from '../http/federation/queries.ts';
 import { serverKeyRoutes } from '../http/federation/server-keys.ts';
@@ -49,6 +50,7 @@ export function createIncoming(surroundings: Surroundings, parts: Parts): Incomi
       version: lanternVersion,
     }),
     ...transactionRoutes({ transactions }),
+    ...openIdUserinfoRoutes({ accounts: parts.accounts }),
     ...queryRoutes({ queries: createQueryServer({ serverName, storage }) }),
     ...joinRoutes({ rooms }),
     ...leaveRoutes({ rooms }),

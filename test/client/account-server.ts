@@ -12,12 +12,15 @@ import { capabilitiesRoutes } from '../../src/http/client/capabilities.ts';
 import { deviceRoutes } from '../../src/http/client/devices.ts';
 import { filterRoutes } from '../../src/http/client/filters.ts';
 import { loginRoutes } from '../../src/http/client/login.ts';
+import { openIdRoutes } from '../../src/http/client/openid.ts';
 import { profileRoutes } from '../../src/http/client/profile.ts';
 import { refreshRoutes } from '../../src/http/client/refresh.ts';
 import { registerRoutes } from '../../src/http/client/register.ts';
 import { tagRoutes } from '../../src/http/client/tags.ts';
+import { thirdPartyIdRoutes } from '../../src/http/client/third-party-ids.ts';
 import { versionsRoutes } from '../../src/http/client/versions.ts';
 import { wellKnownClientRoutes } from '../../src/http/client/well-known.ts';
+import { openIdUserinfoRoutes } from '../../src/http/federation/openid.ts';
 import { listen } from '../../src/http/listen.ts';
 import { unauthorized } from '../../src/matrix/errors.ts';
 import type { ServerName } from '../../src/matrix/server-name.ts';
@@ -90,13 +93,16 @@ export async function startAccountServer(options: AccountServerOptions = {}): Pr
       ...loginRoutes({ accounts, baseUrl }),
       ...refreshRoutes({ accounts }),
       ...accountRoutes({ accounts, deactivation: accounts.credentials }),
+      ...thirdPartyIdRoutes(),
+      ...openIdRoutes({ accounts, serverName: 'a.test' as ServerName }),
+      ...openIdUserinfoRoutes({ accounts }),
       ...deviceRoutes({ accounts }),
       ...profileRoutes({ accounts }),
       ...accountDataRoutes({ accounts }),
       ...tagRoutes({ accounts }),
       ...filterRoutes({ accounts }),
     ],
-    listener: 'client',
+    listener: 'both',
     authenticate: accounts.authenticate,
     verifyServer: async () => {
       throw unauthorized('no server expected');

@@ -26,8 +26,10 @@ const whoami = async (token: string): Promise<number> =>
   (await server.call('GET', '/account/whoami', { token })).status;
 
 describe('GET /login', () => {
-  it('offers passwords', async () => {
-    expect((await server.call('GET', '/login', {})).body).toEqual({ flows: [{ type: 'm.login.password' }] });
+  it('offers passwords, and tokens that a signed-in device can ask for', async () => {
+    expect((await server.call('GET', '/login', {})).body).toEqual({
+      flows: [{ type: 'm.login.password' }, { type: 'm.login.token', get_login_token: true }],
+    });
   });
 });
 
@@ -79,7 +81,10 @@ describe('POST /login', () => {
       ['no type', { user: alice, password: 'secret' }, 400, 'M_MISSING_PARAM'],
       ['no user', { type: 'm.login.password', password: 'secret' }, 400, 'M_MISSING_PARAM'],
       ['no password', { type: 'm.login.password', user: 'alice' }, 400, 'M_MISSING_PARAM'],
-      ['another type', { type: 'm.login.token', token: 'x' }, 400, 'M_UNKNOWN'],
+      ['another type', { type: 'm.login.sso', token: 'x' }, 400, 'M_UNKNOWN'],
+      ['no token', { type: 'm.login.token' }, 400, 'M_MISSING_PARAM'],
+      ['an invented token', { type: 'm.login.token', token: 'x' }, 403, 'M_FORBIDDEN'],
+      ['a token that is no text', { type: 'm.login.token', token: 7 }, 400, 'M_BAD_JSON'],
       ['a user that is no text', { type: 'm.login.password', user: 1, password: 'x' }, 400, 'M_BAD_JSON'],
       [
         'an identifier that is no object',
@@ -138,6 +143,56 @@ describe('POST /login', () => {
     expect(await whoami(first)).toBe(200);
     await login(alice, 'secret', { device_id: 'PHONE' });
     expect([await whoami(first), await whoami(token)]).toEqual([401, 200]);
+  });
+});
+
+describe('POST /login/get_token', () => {
+  const getToken = (token: string, auth?: object): Promise<Answer> =>
+    server.call('POST', '/_matrix/client/v1/login/get_token', { token, body: auth === undefined ? {} : { auth } });
+  const loginToken = async (token: string): Promise<string> =>
+    (await getToken(token, passwordAuth(alice))).body.login_token;
+  const byToken = (token: string, more: object = {}): Promise<Answer> =>
+    server.call('POST', '/login', { body: { type: 'm.login.token', token, ...more } });
+
+  it('asks for the password each time, and gives what signs another device in once', async () => {
+    const { token, userId } = await server.register(alice);
+    const asked = await getToken(token);
+    expect([asked.status, asked.body.flows]).toEqual([401, [{ stages: ['m.login.password'] }]]);
+    expect((await getToken(token, passwordAuth(alice, 'wrong'))).status).toBe(401);
+    const given = await getToken(token, passwordAuth(alice));
+    expect(given).toEqual({ status: 200, body: { login_token: expect.any(String), expires_in_ms: 120_000 } });
+    expect((await getToken(token)).status).toBe(401);
+
+    const signedIn = await byToken(given.body.login_token, { device_id: 'TABLET', initial_device_display_name: 'T' });
+    expect(signedIn.body).toMatchObject({ user_id: userId, device_id: 'TABLET', access_token: expect.any(String) });
+    expect(await whoami(signedIn.body.access_token)).toBe(200);
+    const again = await byToken(given.body.login_token);
+    expect([again.status, again.body.errcode]).toEqual([403, 'M_FORBIDDEN']);
+    expect(await whoami(given.body.login_token)).toBe(401);
+  });
+
+  it('gives a token that ends after two minutes', async () => {
+    const { token } = await server.register(alice);
+    const [first, second] = [await loginToken(token), await loginToken(token)];
+    await server.clock.advance(119_999);
+    expect((await byToken(first)).status).toBe(200);
+    await server.clock.advance(1);
+    expect((await byToken(second)).status).toBe(403);
+  });
+
+  it('gives a token that ends with the device that asked for it, and with no other', async () => {
+    const { token } = await server.register(alice);
+    const phone = (await login(alice, 'secret', { device_id: 'PHONE' })).body.access_token;
+    const [ofPhone, ofOther] = [await loginToken(phone), await loginToken(token)];
+    await server.call('POST', '/logout', { token: phone });
+    expect([(await byToken(ofPhone)).status, (await byToken(ofOther)).status]).toEqual([403, 200]);
+  });
+
+  it('gives a token that ends with the account', async () => {
+    const { token } = await server.register(alice);
+    const given = await loginToken(token);
+    await server.call('POST', '/account/deactivate', { token, body: { auth: passwordAuth(alice) } });
+    expect((await byToken(given)).status).toBe(403);
   });
 });
 

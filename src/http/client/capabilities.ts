@@ -19,7 +19,7 @@ export function capabilitiesRoutes(deps: { listRoomVersions: ListRoomVersions })
           'm.set_displayname': { enabled: true },
           'm.set_avatar_url': { enabled: true },
           'm.3pid_changes': { enabled: false },
-          'm.get_login_token': { enabled: false },
+          'm.get_login_token': { enabled: true },
         },
       }),
     }),

@@ -1,18 +1,30 @@
 import { z } from 'zod';
 import type { Accounts } from '../../accounts/accounts.ts';
 import { parseIdentifier } from '../../accounts/identifier.ts';
+import type { Login } from '../../accounts/login.ts';
 import { missingParam, unknown } from '../../matrix/errors.ts';
 import { serverOfUser } from '../../matrix/ids.ts';
 import { clientPath, openRoute, type Route, userRoute } from '../route.ts';
-import { deviceId, deviceName, optional } from '../shapes.ts';
+import { deviceId, deviceName, jsonObject, optional } from '../shapes.ts';
 import { presentGrant } from './refresh.ts';
 import { wellKnownOf } from './well-known.ts';
 
 export interface LoginRoutesDeps {
-  readonly accounts: Pick<Accounts, 'login' | 'devices'>;
+  readonly accounts: Pick<Accounts, 'login' | 'loginTokens' | 'interactiveAuth' | 'devices'>;
   /** Repeated to the client at login; null: not configured. */
   readonly baseUrl: string | null;
 }
+
+const loginBody = z.object({
+  type: z.string(),
+  identifier: z.unknown().optional(),
+  user: z.unknown().optional(),
+  password: optional(z.string()),
+  token: optional(z.string()),
+  device_id: optional(deviceId),
+  initial_device_display_name: optional(deviceName),
+  refresh_token: optional(z.boolean()),
+});
 
 /** Client-server API, "Login" and "Logout". */
 export function loginRoutes({ accounts, baseUrl }: LoginRoutesDeps): Route[] {
@@ -20,34 +32,14 @@ export function loginRoutes({ accounts, baseUrl }: LoginRoutesDeps): Route[] {
     openRoute({
       method: 'GET',
       path: clientPath('/login'),
-      handle: async () => ({ flows: [{ type: 'm.login.password' }] }),
+      handle: async () => ({ flows: [{ type: 'm.login.password' }, { type: 'm.login.token', get_login_token: true }] }),
     }),
     openRoute({
       method: 'POST',
       path: clientPath('/login'),
-      body: z.object({
-        type: z.string(),
-        identifier: z.unknown().optional(),
-        user: z.unknown().optional(),
-        password: optional(z.string()),
-        device_id: optional(deviceId),
-        initial_device_display_name: optional(deviceName),
-        refresh_token: optional(z.boolean()),
-      }),
+      body: loginBody,
       handle: async ({ body }) => {
-        if (body.type !== 'm.login.password') throw unknown('Only m.login.password is offered');
-        const user = parseIdentifier(body);
-        if (user === undefined) throw missingParam("'identifier' is required");
-        if (body.password === undefined) throw missingParam("'password' is required");
-        const signedIn = await accounts.login.byPassword({
-          user,
-          password: body.password,
-          device: {
-            deviceId: body.device_id,
-            displayName: body.initial_device_display_name,
-            refreshable: body.refresh_token,
-          },
-        });
+        const signedIn = await signIn(accounts, body);
         return {
           user_id: signedIn.userId,
           ...presentGrant(signedIn.grant),
@@ -55,6 +47,18 @@ export function loginRoutes({ accounts, baseUrl }: LoginRoutesDeps): Route[] {
           home_server: serverOfUser(signedIn.userId),
           ...(baseUrl === null ? {} : { well_known: wellKnownOf(baseUrl) }),
         };
+      },
+    }),
+    userRoute({
+      method: 'POST',
+      path: clientPath('/login/get_token', 'v1'),
+      body: z.object({ auth: optional(jsonObject) }),
+      handle: async ({ requester, body }) => {
+        const { userId } = requester;
+        const purpose = `login token for ${userId}`;
+        await accounts.interactiveAuth.authorize({ purpose, stage: 'm.login.password', userId, auth: body.auth });
+        const { token, expiresInMs } = accounts.loginTokens.create(requester);
+        return { login_token: token, expires_in_ms: expiresInMs };
       },
     }),
     userRoute({
@@ -74,4 +78,22 @@ export function loginRoutes({ accounts, baseUrl }: LoginRoutesDeps): Route[] {
       },
     }),
   ];
+}
+
+/** Throws M_MISSING_PARAM for what the type needs, M_UNKNOWN for another type, and what the login itself throws. */
+function signIn({ login }: Pick<Accounts, 'login'>, body: z.infer<typeof loginBody>): ReturnType<Login['byPassword']> {
+  const device = {
+    deviceId: body.device_id,
+    displayName: body.initial_device_display_name,
+    refreshable: body.refresh_token,
+  };
+  if (body.type === 'm.login.token') {
+    if (body.token === undefined) throw missingParam("'token' is required");
+    return login.byToken({ loginToken: body.token, device });
+  }
+  if (body.type !== 'm.login.password') throw unknown('Only m.login.password and m.login.token are offered');
+  const user = parseIdentifier(body);
+  if (user === undefined) throw missingParam("'identifier' is required");
+  if (body.password === undefined) throw missingParam("'password' is required");
+  return login.byPassword({ user, password: body.password, device });
 }
