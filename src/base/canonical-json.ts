@@ -1,4 +1,5 @@
 import { walk } from 'canonical-json';
+import { LooseNumber } from './loose-number.ts';
 
 /** The value has no canonical form: the whole list of reasons stands at `canonicalJson`. */
 export class CanonicalJsonError extends Error {
@@ -13,12 +14,31 @@ export const canonicalDepthMax = 256;
  * to be encoded as UTF-8. Throws CanonicalJsonError for numbers that are no integers in ±(2^53 - 1), strings or keys with
  * lone surrogates, `undefined`, functions, class instances, holes, cycles, and nesting over 256 levels. `-0` becomes `0`,
  * as the published examples have it: after parsing, it cannot be told from an integer in exponent form anyway.
+ *
+ * A `LooseNumber` stands for what somebody else wrote and is given back as they hash it, unless it is not finite; to `strict` it is
+ * no integer either.
  */
-export function canonicalJson(value: unknown): string {
-  checkValue(value, 0);
+export function canonicalJson(value: unknown, { strict = false } = {}): string {
+  const found = { loose: false };
+  checkValue(value, 0, found);
+  if (!found.loose) return encode(value);
+  if (strict) throw new CanonicalJsonError('a number is not written as an integer in ±(2^53 - 1)');
+  return encodeLoose(value);
+}
+
+function encode(value: unknown): string {
   const chunks: string[] = [];
   walk(value, (chunk) => chunks.push(chunk), compareByCodePoint);
   return chunks.join('');
+}
+
+/** The library writes each scalar and key, and knows nothing of loose numbers. */
+function encodeLoose(value: unknown): string {
+  if (value instanceof LooseNumber) return value.text;
+  if (Array.isArray(value)) return `[${value.map(encodeLoose).join(',')}]`;
+  if (typeof value !== 'object' || value === null) return encode(value);
+  const members = Object.entries(value).sort(([left], [right]) => compareByCodePoint(left, right));
+  return `{${members.map(([key, member]) => `${encode(key)}:${encodeLoose(member)}`).join(',')}}`;
 }
 
 /**
@@ -45,7 +65,12 @@ export function isWellFormed(text: string): boolean {
   return !/\p{Cs}/u.test(text);
 }
 
-function checkValue(value: unknown, depth: number): void {
+/** What the check of a value came upon. */
+interface Found {
+  loose: boolean;
+}
+
+function checkValue(value: unknown, depth: number, found: Found): void {
   switch (typeof value) {
     case 'string':
       if (!isWellFormed(value)) throw new CanonicalJsonError('a string holds a lone surrogate');
@@ -56,19 +81,24 @@ function checkValue(value: unknown, depth: number): void {
     case 'boolean':
       return;
     case 'object':
-      if (value !== null) checkContainer(value, depth + 1);
+      if (value !== null) checkContainer(value, depth + 1, found);
       return;
     default:
       throw new CanonicalJsonError(`a ${typeof value} has no JSON form`);
   }
 }
 
-function checkContainer(value: object, depth: number): void {
+function checkContainer(value: object, depth: number, found: Found): void {
+  if (value instanceof LooseNumber) {
+    if (!value.isFinite) throw new CanonicalJsonError('a number is larger than a double can be');
+    found.loose = true;
+    return;
+  }
   // Also what ends the walk over a cycle.
   if (depth > canonicalDepthMax) throw new CanonicalJsonError(`nested deeper than ${canonicalDepthMax} levels`);
   if (Array.isArray(value)) {
     // By index, not by iterator: a hole must be seen as undefined.
-    for (let index = 0; index < value.length; index += 1) checkValue(value[index], depth);
+    for (let index = 0; index < value.length; index += 1) checkValue(value[index], depth, found);
     return;
   }
   const prototype: unknown = Object.getPrototypeOf(value);
@@ -77,6 +107,6 @@ function checkContainer(value: object, depth: number): void {
   }
   for (const [key, member] of Object.entries(value)) {
     if (!isWellFormed(key)) throw new CanonicalJsonError('a key holds a lone surrogate');
-    checkValue(member, depth);
+    checkValue(member, depth, found);
   }
 }

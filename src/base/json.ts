@@ -75,7 +75,7 @@ function isDigit(unit: number): boolean {
 }
 
 /** The index behind the number token that starts at `start`. */
-function endOfNumber(text: string, start: number): number {
+export function endOfNumber(text: string, start: number): number {
   let end = start + 1;
   for (; end < text.length; end += 1) {
     const unit = text.charCodeAt(end);
@@ -85,7 +85,8 @@ function endOfNumber(text: string, start: number): number {
   return end;
 }
 
-function isLooseNumber(text: string, start: number, end: number): boolean {
+/** Whether the number token there is no strict integer. */
+export function isLooseNumber(text: string, start: number, end: number): boolean {
   for (let index = start + 1; index < end; index += 1) {
     if (!isDigit(text.charCodeAt(index))) return true;
   }
@@ -94,7 +95,7 @@ function isLooseNumber(text: string, start: number, end: number): boolean {
 }
 
 /** The index of the quote that closes the string opened at `start`; the text's end where none does. */
-function endOfString(text: string, start: number): number {
+export function endOfString(text: string, start: number): number {
   let end = text.indexOf('"', start + 1);
   while (end !== -1) {
     let before = end - 1;
