@@ -1,4 +1,5 @@
 import { medianOf } from './statistics.ts';
+import { elapsedMs, now } from './stopwatch.ts';
 
 export interface TimedRuns<T> {
   /** What each run needs of its own, made outside the measured time. */
@@ -9,15 +10,16 @@ export interface TimedRuns<T> {
   readonly runs?: number;
 }
 
-/** How long one run takes, in milliseconds: every run that counts, in their order. */
+/** How long one run takes by itself (see stopwatch), in milliseconds: every run that counts, in their order. For work of one thread. */
 export async function timeRuns<T>({ setUp, run, warmUps = 3, runs = 9 }: TimedRuns<T>): Promise<number[]> {
   const samples: number[] = [];
   for (let done = 0; done < warmUps + runs; done += 1) {
     const given = await setUp();
     collectGarbage();
-    const startedAt = performance.now();
+    const startedAt = now();
     await run(given);
-    if (done >= warmUps) samples.push(performance.now() - startedAt);
+    const endedAt = now();
+    if (done >= warmUps) samples.push(elapsedMs(startedAt, endedAt));
   }
   return samples;
 }

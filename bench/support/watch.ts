@@ -1,3 +1,4 @@
+import { elapsedMs, now } from './stopwatch.ts';
 import { collectGarbage } from './timing.ts';
 
 export interface Watched<T> {
@@ -20,25 +21,24 @@ export async function watch<T>(run: () => Promise<T>): Promise<Watched<T>> {
   let peak = before;
   let longestTurnMs = 0;
   let over = false;
-  let lastAt = performance.now();
+  let last = now();
   const look = (): void => {
-    const now = performance.now();
-    longestTurnMs = Math.max(longestTurnMs, now - lastAt);
+    longestTurnMs = Math.max(longestTurnMs, elapsedMs(last, now()));
     peak = Math.max(peak, heapBytes());
-    lastAt = performance.now();
+    last = now();
     if (!over) setImmediate(look);
   };
   setImmediate(look);
   await new Promise((resolve) => setImmediate(resolve));
-  const startedAt = performance.now();
+  const startedAt = now();
   const result = await run();
-  const elapsedMs = performance.now() - startedAt;
+  const endedAt = now();
   over = true;
   look();
   collectGarbage();
   return {
     result,
-    elapsedMs,
+    elapsedMs: elapsedMs(startedAt, endedAt),
     longestTurnMs,
     heapPeakMiB: (peak - before) / mebi,
     heapKeptMiB: (heapBytes() - before) / mebi,
