@@ -1,3 +1,5 @@
+import { breathe } from '../../base/breathe.ts';
+
 /** A binary heap: `pop` takes the smallest first. */
 export class Heap<T> {
   readonly #items: T[] = [];
@@ -51,4 +53,19 @@ export class Heap<T> {
     }
     items[at] = item;
   }
+}
+
+/** The items, smallest first; unlike `sort` with others in between. Equal items in no certain order. */
+export async function sortInTurns<T>(items: Iterable<T>, compare: (x: T, y: T) => number): Promise<T[]> {
+  const heap = new Heap(compare);
+  for (const item of items) {
+    heap.push(item);
+    if (heap.size % 100 === 0) await breathe();
+  }
+  const sorted: T[] = [];
+  for (let next = heap.pop(); next !== undefined; next = heap.pop()) {
+    sorted.push(next);
+    if (sorted.length % 100 === 0) await breathe();
+  }
+  return sorted;
 }

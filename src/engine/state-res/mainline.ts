@@ -2,6 +2,7 @@ import { breathe } from '../../base/breathe.ts';
 import { eventTypes } from '../../matrix/event-types.ts';
 import type { EventId } from '../../matrix/ids.ts';
 import type { RoomEvent } from '../../matrix/pdu.ts';
+import { sortInTurns } from '../graph/heap.ts';
 import { compareByTime } from './power-order.ts';
 import type { EventCache } from './sources.ts';
 
@@ -17,7 +18,7 @@ export async function orderByMainline(
   const mainline = await listMainline(power, cache);
   const positions = await findPositions(events, mainline, cache);
   const positionOf = (event: RoomEvent): number => positions.get(event.eventId) ?? Number.POSITIVE_INFINITY;
-  return [...events].sort((x, y) => {
+  return sortInTurns(events, (x, y) => {
     const [ofX, ofY] = [positionOf(x), positionOf(y)];
     // 1. the mainline position of x is greater than the mainline position of y.
     if (ofX !== ofY) return ofX > ofY ? -1 : 1;
@@ -47,12 +48,12 @@ async function findPositions(
   mainline: ReadonlyMap<EventId, number>,
   cache: EventCache,
 ): Promise<Map<EventId, number>> {
-  const ids = events.map((event) => event.eventId);
-  const cited = await readCitedPowerLevels(ids, mainline, cache);
+  const cited = await readCitedPowerLevels(events, mainline, cache);
   const positions = new Map<EventId, number>();
   /** Where the walk from a power levels event ends, so that a shared chain is walked once. */
   const known = new Map<EventId, number | undefined>(mainline);
-  for (const eventId of ids) {
+  let looked = 0;
+  for (const { eventId } of events) {
     const path: EventId[] = [];
     let at = cited.get(eventId);
     while (at !== undefined && !known.has(at)) {
@@ -64,22 +65,23 @@ async function findPositions(
     const position = at === undefined ? undefined : known.get(at);
     for (const passed of path) known.set(passed, position);
     if (position !== undefined) positions.set(eventId, position);
-    if (positions.size % 100 === 0) await breathe();
+    looked += 1;
+    if (looked % 100 === 0) await breathe();
   }
   return positions;
 }
 
 /** From each event to the power levels event that it cites, and so on until the mainline or the end; one read a step. */
 async function readCitedPowerLevels(
-  eventIds: readonly EventId[],
+  events: readonly RoomEvent[],
   mainline: ReadonlyMap<EventId, number>,
   cache: EventCache,
 ): Promise<Map<EventId, EventId>> {
   const cited = new Map<EventId, EventId>();
-  const seen = new Set<EventId>(eventIds);
-  let level = [...seen];
+  const seen = new Set<EventId>();
+  let level: EventId[] = events.map((event) => event.eventId);
   while (level.length > 0) {
-    await cache.load(level.flatMap((eventId) => cache.authEventsOf(eventId)));
+    await cache.load(citedByAll(level, cache));
     const next: EventId[] = [];
     let looked = 0;
     for (const eventId of level) {
@@ -95,6 +97,10 @@ async function readCitedPowerLevels(
     level = next;
   }
   return cited;
+}
+
+function* citedByAll(eventIds: readonly EventId[], cache: EventCache): Generator<EventId> {
+  for (const eventId of eventIds) yield* cache.authEventsOf(eventId);
 }
 
 /** The power levels event among the auth events of an event; both must be loaded. */

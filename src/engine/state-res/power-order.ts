@@ -1,21 +1,24 @@
 import { breathe } from '../../base/breathe.ts';
+import { compareByCodePoint } from '../../base/canonical-json.ts';
 import { eventTypes, findMembership } from '../../matrix/event-types.ts';
 import type { EventId } from '../../matrix/ids.ts';
-import { authEventIdsOf, type RoomEvent } from '../../matrix/pdu.ts';
+import type { RoomEvent } from '../../matrix/pdu.ts';
 import type { RoomVersion } from '../../matrix/room-versions.ts';
 import { authStateOfEvents } from '../auth-state.ts';
-import { createEventIdOfRoom } from '../event/event-id.ts';
 import { Heap } from '../graph/heap.ts';
 import { powerLevelOf } from '../power.ts';
-import type { EventCache } from './sources.ts';
+import { type EventCache, listCited } from './sources.ts';
+
+const rulingTypes: ReadonlySet<string> = new Set([eventTypes.create, eventTypes.powerLevels, eventTypes.joinRules]);
 
 /**
  * "A power event is a state event with type m.room.power_levels or m.room.join_rules, or a state event with type m.room.member where the
  * membership is leave or ban and the sender does not match the state_key." Power levels and join rules with another state key than
- * the empty one rule over nothing and are none.
+ * the empty one rule over nothing and are none. A create event, of which the sentence says nothing, is one for Synapse and ruma, and so
+ * for us; it matters only in a room that has two of them.
  */
 export function isPowerEvent({ pdu }: RoomEvent): boolean {
-  if (pdu.type === eventTypes.powerLevels || pdu.type === eventTypes.joinRules) return pdu.state_key === '';
+  if (rulingTypes.has(pdu.type)) return pdu.state_key === '';
   if (pdu.type !== eventTypes.member || pdu.state_key === undefined || pdu.sender === pdu.state_key) return false;
   const membership = findMembership(pdu.content);
   return membership === 'leave' || membership === 'ban';
@@ -96,10 +99,12 @@ export async function orderByPower(
 
 async function loadAuthEvents(eventIds: ReadonlySet<EventId>, cache: EventCache, version: RoomVersion): Promise<void> {
   const wanted = new Set<EventId>();
+  let looked = 0;
   for (const eventId of eventIds) {
-    for (const authEvent of cache.authEventsOf(eventId)) wanted.add(authEvent);
     const event = cache.find(eventId);
-    if (event && !version.createIsAuthEvent) wanted.add(createEventIdOfRoom(event.roomId));
+    for (const cited of event ? listCited(event, version) : []) wanted.add(cited);
+    looked += 1;
+    if (looked % 100 === 0) await breathe();
   }
   await cache.load(wanted);
 }
@@ -109,10 +114,11 @@ function pushRanked(heap: Heap<Ranked>, eventId: EventId, facts: { cache: EventC
   if (event) heap.push({ event, power: senderPower(event, facts.cache, facts.version) });
 }
 
-/** "x's sender has greater power level than y's sender, when looking at their respective auth_events". */
+/** "x's sender has greater power level than y's sender, when looking at their respective auth_events". Rejected ones count, too. */
 function senderPower(event: RoomEvent, cache: EventCache, version: RoomVersion): number {
-  const ids = [...authEventIdsOf(event.pdu), ...(version.createIsAuthEvent ? [] : [createEventIdOfRoom(event.roomId)])];
-  const events = ids.map((id) => cache.find(id)).filter((authEvent) => authEvent !== undefined);
+  const events = listCited(event, version)
+    .map((id) => cache.find(id))
+    .filter((authEvent) => authEvent !== undefined);
   return powerLevelOf(event.pdu.sender, authStateOfEvents(events), version);
 }
 
@@ -127,5 +133,5 @@ function compareRanked(x: Ranked, y: Ranked): number {
 export function compareByTime(x: RoomEvent, y: RoomEvent): number {
   const difference = x.pdu.origin_server_ts - y.pdu.origin_server_ts;
   if (difference !== 0) return difference;
-  return x.eventId < y.eventId ? -1 : x.eventId > y.eventId ? 1 : 0;
+  return compareByCodePoint(x.eventId, y.eventId);
 }

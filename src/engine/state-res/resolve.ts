@@ -1,44 +1,56 @@
-import { breathe } from '../../base/breathe.ts';
 import { eventTypes } from '../../matrix/event-types.ts';
 import type { EventId } from '../../matrix/ids.ts';
 import { type RoomEvent, type StateKey, type StateMap, stateKeyOf } from '../../matrix/pdu.ts';
 import type { RoomVersion } from '../../matrix/room-versions.ts';
-import { type Conflict, listAuthDifference, listConflictedSubgraph, splitStates } from './conflicted.ts';
-import { applyAllowed } from './iterative-auth.ts';
+import { type Conflict, listFullConflicted } from './conflicted.ts';
+import { applyAllowed, type StateLookUp } from './iterative-auth.ts';
 import { orderByMainline } from './mainline.ts';
 import { orderByPower, selectPowerEvents } from './power-order.ts';
 import { EventCache, type EventSources } from './sources.ts';
+import { completeResolution, listDifferingPlaces, type Resolution, readStateSets } from './state-sets.ts';
+import { resolveByDepth } from './v1.ts';
 
 export interface ResolveInput extends EventSources {
   readonly version: RoomVersion;
-  /** The states after each previous event, in any order, equal ones included or not. */
-  readonly stateSets: readonly StateMap[];
+  /**
+   * The states after each previous event, in any order, equal ones included or not. They are read one after the other, and of all but
+   * the first only what sets it apart is kept.
+   */
+  readonly stateSets: Iterable<StateMap> | AsyncIterable<StateMap>;
   /** Whether an event was rejected on receipt. Asked only for events that `load` gave before. */
   readonly isRejected: (eventId: EventId) => boolean;
 }
 
 /**
- * The *resolution* of a set of states (rooms v10 to v12, "State resolution"): the same on every server that has the same events,
+ * The *resolution* of a set of states (room versions, "State resolution"): the same on every server that has the same events,
  * whatever the order of the input. Reads by level of the auth graph, lets others run in between, and reads nothing at all where the
  * states are equal. Events that the sources do not know are treated as not allowed.
+ *
+ * Holds one state, the differences of the others to it, the events of the full conflicted set with those that they cite, and the ids
+ * of the auth chains that had to be walked, each with one bit a state.
  */
-export async function resolveState(input: ResolveInput): Promise<StateMap> {
-  const states = [...new Set(input.stateSets)];
-  const [first, ...others] = states;
-  if (first === undefined) return new Map();
-  if (others.length === 0) return first;
-  const conflict = await splitStates(states);
-  if (conflict.conflicted.size === 0) return conflict.unconflicted;
-  return resolveConflict(conflict, input);
+export async function resolveState(input: ResolveInput): Promise<Resolution> {
+  const sets = await readStateSets(input.stateSets);
+  if (!sets) return { state: new Map(), sameAs: undefined, set: new Map(), removed: [] };
+  const places = await listDifferingPlaces(sets);
+  if (places.size === 0) return { state: sets.first, sameAs: 0, set: new Map(), removed: [] };
+  const conflict = { sets, places };
+  const { version, isRejected } = input;
+  const facts = { cache: new EventCache(input), version, isRejected };
+  const resolved =
+    version.stateResolution === 'v1' ? await resolveByDepth(conflict, facts) : await resolveByOrder(conflict, facts);
+  return completeResolution(sets, places, resolved);
 }
 
 const powerLevelsKey = stateKeyOf(eventTypes.powerLevels, '');
 
-async function resolveConflict(conflict: Conflict, input: ResolveInput): Promise<StateMap> {
-  const { version, isRejected } = input;
-  const cache = new EventCache(input);
-  const facts = { cache, version, isRejected };
-  const fullConflicted = await listFullConflicted(conflict, cache, version);
+/** The algorithm of room version 2, and of 12: what holds for the places in conflict, and perhaps for others. */
+async function resolveByOrder(
+  conflict: Conflict,
+  facts: { cache: EventCache; version: RoomVersion; isRejected: (eventId: EventId) => boolean },
+): Promise<ReadonlyMap<StateKey, EventId>> {
+  const { cache, version } = facts;
+  const fullConflicted = await listFullConflicted(conflict, cache, version.stateResolution === 'v2.1');
   await cache.load(fullConflicted);
 
   // 1. Select the set X of all power events that appear in the full conflicted set, enlarged by their auth chains in it. Sort X into
@@ -48,47 +60,37 @@ async function resolveConflict(conflict: Conflict, input: ResolveInput): Promise
 
   // 2. Apply the iterative auth checks algorithm, starting from the unconflicted state map (v2.1: from an empty state map), to the
   // list of events from the previous step to get a partially resolved state.
-  const start: StateMap = version.stateResolution === 'v2.1' ? new Map() : conflict.unconflicted;
-  const partial = await applyAllowed(byPower, start, facts);
+  const start: StateLookUp = version.stateResolution === 'v2.1' ? new Map() : unconflictedState(conflict);
+  const changes = new Map<StateKey, EventId>();
+  await applyAllowed(byPower, { start, changes }, facts);
 
   // 3. Take all remaining events that weren't picked in step 1 and order them by the mainline ordering based on the power level in
   // the partially resolved state obtained in step 2.
-  const remaining = [...fullConflicted]
-    .filter((eventId) => !powerEvents.has(eventId))
-    .map((eventId) => cache.find(eventId))
-    .filter((event): event is RoomEvent => event !== undefined);
-  const byMainline = await orderByMainline(remaining, partial.get(powerLevelsKey), cache);
+  const power = changes.get(powerLevelsKey) ?? start.get(powerLevelsKey);
+  const remaining = listRemaining(fullConflicted, powerEvents, cache);
+  const byMainline = await orderByMainline(remaining, power, cache);
 
   // 4. Apply the iterative auth checks algorithm on the partial resolved state and the list of events from the previous step.
-  const resolved = await applyAllowed(byMainline, partial, facts);
+  await applyAllowed(byMainline, { start, changes }, facts);
 
   // 5. Update the result by replacing any event with the event with the same key from the unconflicted state map, if such an event
-  // exists, to get the final resolved state.
-  return overlay(resolved, conflict.unconflicted);
+  // exists, to get the final resolved state. (`completeResolution`)
+  return changes;
 }
 
-/**
- * "The full conflicted set is the union of the conflicted state set and the auth difference." (v2.1: also "the conflicted state
- * subgraph".)
- */
-async function listFullConflicted(conflict: Conflict, cache: EventCache, version: RoomVersion): Promise<Set<EventId>> {
-  const full = new Set(conflict.conflicted);
-  for (const eventId of await listAuthDifference(conflict, cache)) full.add(eventId);
-  if (version.stateResolution === 'v2.1') {
-    for (const eventId of await listConflictedSubgraph(conflict.conflicted, cache)) full.add(eventId);
-  }
-  return full;
+function unconflictedState({ sets, places }: Conflict): StateLookUp {
+  return { get: (key) => (places.has(key) ? undefined : sets.first.get(key)) };
 }
 
-async function overlay(
-  state: Map<StateKey, EventId>,
-  unconflicted: ReadonlyMap<StateKey, EventId>,
-): Promise<Map<StateKey, EventId>> {
-  let looked = 0;
-  for (const [key, eventId] of unconflicted) {
-    state.set(key, eventId);
-    looked += 1;
-    if (looked % 100 === 0) await breathe();
+function listRemaining(
+  fullConflicted: ReadonlySet<EventId>,
+  powerEvents: ReadonlySet<EventId>,
+  cache: EventCache,
+): RoomEvent[] {
+  const remaining: RoomEvent[] = [];
+  for (const eventId of fullConflicted) {
+    const event = powerEvents.has(eventId) ? undefined : cache.find(eventId);
+    if (event) remaining.push(event);
   }
-  return state;
+  return remaining;
 }

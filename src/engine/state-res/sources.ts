@@ -1,12 +1,20 @@
 import { breathe } from '../../base/breathe.ts';
 import type { EventId } from '../../matrix/ids.ts';
 import { authEventIdsOf, type RoomEvent } from '../../matrix/pdu.ts';
+import type { RoomVersion } from '../../matrix/room-versions.ts';
+import { createEventIdOfRoom } from '../event/event-id.ts';
 
 /** Where state resolution reads from. Each call is one query; ids that are unknown are left out of the answer. */
 export interface EventSources {
   load(eventIds: readonly EventId[]): Promise<ReadonlyMap<EventId, RoomEvent>>;
   /** The auth events of each event, without loading the events. */
   listAuthEdges(eventIds: readonly EventId[]): Promise<ReadonlyMap<EventId, readonly EventId[]>>;
+}
+
+/** The auth events of an event; the room id of version 12 cites the create event as `auth_events` do in the versions before. */
+export function listCited(event: RoomEvent, version: RoomVersion): readonly EventId[] {
+  const cited = authEventIdsOf(event.pdu);
+  return version.createIsAuthEvent ? cited : [...cited, createEventIdOfRoom(event.roomId)];
 }
 
 /** How many events or edge lists one call asks for. A level of the graph may hold more. */
@@ -25,9 +33,7 @@ export class EventCache {
 
   /** Reads what is not known yet. */
   async load(eventIds: Iterable<EventId>): Promise<void> {
-    const missing = [...new Set(eventIds)].filter((id) => !this.#events.has(id) && !this.#absent.has(id));
-    for (let at = 0; at < missing.length; at += readMax) {
-      const part = missing.slice(at, at + readMax);
+    for await (const part of inParts(eventIds, (id) => !this.#events.has(id) && !this.#absent.has(id))) {
       const found = await this.#sources.load(part);
       for (const id of part) {
         const event = found.get(id);
@@ -74,13 +80,30 @@ export class EventCache {
     return reached;
   }
 
-  async #loadEdges(eventIds: readonly EventId[]): Promise<void> {
-    const missing = eventIds.filter((id) => !this.#edges.has(id) && !this.#events.has(id));
-    for (let at = 0; at < missing.length; at += readMax) {
-      const part = missing.slice(at, at + readMax);
+  async #loadEdges(eventIds: Iterable<EventId>): Promise<void> {
+    for await (const part of inParts(eventIds, (id) => !this.#edges.has(id) && !this.#events.has(id))) {
       const found = await this.#sources.listAuthEdges(part);
       for (const id of part) this.#edges.set(id, found.get(id) ?? []);
       await breathe();
     }
   }
+}
+
+/** The ids that are wanted, none twice, in parts of one read each. */
+async function* inParts(
+  eventIds: Iterable<EventId>,
+  isWanted: (eventId: EventId) => boolean,
+): AsyncGenerator<readonly EventId[]> {
+  let part = new Set<EventId>();
+  let looked = 0;
+  for (const eventId of eventIds) {
+    if (isWanted(eventId)) part.add(eventId);
+    if (part.size === readMax) {
+      yield [...part];
+      part = new Set();
+    }
+    looked += 1;
+    if (looked % 100 === 0) await breathe();
+  }
+  if (part.size > 0) yield [...part];
 }

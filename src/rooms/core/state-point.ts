@@ -96,20 +96,16 @@ export async function resolvePoints(
   const [first] = distinct;
   if (!first) return newPoint(deps, room.roomId, new Map());
   if (distinct.length === 1) return first;
-  const stateSets: StateMap[] = [];
-  for (const point of distinct) stateSets.push(await point.readMap());
-  const resolved = await resolveState({ version: room.version, stateSets, ...sourcesOf(deps, room.pending ?? []) });
-  for (const [index, stateSet] of stateSets.entries()) {
-    const same = distinct[index];
-    if (same && stateSet.size === resolved.size && isEmpty(await difference(stateSet, resolved))) return same;
-  }
-  const [firstSet = new Map()] = stateSets;
-  return pointOfMap(deps, {
-    roomId: room.roomId,
-    map: resolved,
-    difference: await difference(firstSet, resolved),
-    parent: first,
-  });
+  const sources = sourcesOf(deps, room.pending ?? []);
+  const resolution = await resolveState({ version: room.version, stateSets: mapsOf(distinct), ...sources });
+  const same = resolution.sameAs === undefined ? undefined : distinct[resolution.sameAs];
+  if (same) return same;
+  return pointOfMap(deps, { roomId: room.roomId, map: resolution.state, difference: resolution, parent: first });
+}
+
+/** One after the other, so that not all of them are in memory at once. */
+async function* mapsOf(points: readonly StatePoint[]): AsyncGenerator<StateMap> {
+  for (const point of points) yield await point.readMap();
 }
 
 function sourcesOf({ storage }: Deps, pending: readonly RoomEvent[]) {

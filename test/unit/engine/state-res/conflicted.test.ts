@@ -1,89 +1,119 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import {
-  listAuthDifference,
-  listConflictedSubgraph,
-  splitStates,
-} from '../../../../src/engine/state-res/conflicted.ts';
+import { listFullConflicted } from '../../../../src/engine/state-res/conflicted.ts';
 import { EventCache } from '../../../../src/engine/state-res/sources.ts';
+import { listDifferingPlaces, readStateSets } from '../../../../src/engine/state-res/state-sets.ts';
 import type { EventId } from '../../../../src/matrix/ids.ts';
 import type { StateKey, StateMap } from '../../../../src/matrix/pdu.ts';
+import { propertyRuns } from '../../../support/property-runs.ts';
 
 type Edges = Record<string, readonly string[]>;
-
-function cacheOf(edges: Edges): EventCache {
-  return new EventCache({
-    load: async () => new Map(),
-    listAuthEdges: async (ids) => new Map(ids.map((id) => [id, (edges[id] ?? []) as EventId[]])),
-  });
-}
-
-function chainOf(edges: Edges, id: string): Set<string> {
-  return new Set([id, ...(edges[id] ?? []).flatMap((parent) => [...chainOf(edges, parent)])]);
-}
 
 const stateOf = (entries: Record<string, string>): StateMap =>
   new Map(Object.entries(entries) as [StateKey, EventId][]);
 
-/** Twelve events; each cites some of the ones before it. */
-const graph = fc
-  .array(fc.array(fc.nat(11), { maxLength: 3 }), { minLength: 12, maxLength: 12 })
-  .map((rows) =>
-    Object.fromEntries(
-      rows.map((row, index) => [`$${index}`, [...new Set(row.filter((to) => to < index))].map((to) => `$${to}`)]),
-    ),
-  );
-const ids = fc.constantFrom(...Array.from({ length: 12 }, (_, index) => `$${index}`));
+async function fullConflicted(edges: Edges, states: readonly StateMap[], withSubgraph = false): Promise<string[]> {
+  const sets = await readStateSets(states);
+  if (!sets) return [];
+  const cache = new EventCache({
+    load: async () => new Map(),
+    listAuthEdges: async (ids) => new Map(ids.map((id) => [id, (edges[id] ?? []) as EventId[]])),
+  });
+  const conflict = { sets, places: await listDifferingPlaces(sets) };
+  return [...(await listFullConflicted(conflict, cache, withSubgraph))].sort();
+}
 
-describe('splitting states', () => {
-  it('holds unconflicted what every state has, and equal', async () => {
-    const conflict = await splitStates([
+/** An event and all that it leads to, also in a graph with circles. */
+function chainOf(edges: Edges, id: string, seen = new Set<string>()): Set<string> {
+  if (seen.has(id)) return seen;
+  seen.add(id);
+  for (const parent of edges[id] ?? []) chainOf(edges, parent, seen);
+  return seen;
+}
+
+/** The definition, word by word. */
+function fullConflictedByDefinition(edges: Edges, states: readonly StateMap[], withSubgraph: boolean): string[] {
+  const conflicted = new Set<string>();
+  for (const key of new Set(states.flatMap((state) => [...state.keys()]))) {
+    const holders = states.map((state) => state.get(key));
+    if (holders.some((holder) => holder !== holders[0]))
+      for (const holder of holders) if (holder !== undefined) conflicted.add(holder);
+  }
+  const full = new Set(conflicted);
+  const chains = states.map((state) => new Set([...state.values()].flatMap((id) => [...chainOf(edges, id)])));
+  for (const chain of chains) for (const id of chain) if (!chains.every((other) => other.has(id))) full.add(id);
+  const isBetween = (id: string): boolean =>
+    [...conflicted].some((above) => chainOf(edges, above).has(id)) &&
+    [...conflicted].some((below) => chainOf(edges, id).has(below));
+  if (withSubgraph) for (const id of Object.keys(edges).filter(isBetween)) full.add(id);
+  return [...full].sort();
+}
+
+const size = 40;
+const ids = fc.constantFrom(...Array.from({ length: size }, (_, index) => `$${index}`));
+const states = fc.array(fc.dictionary(fc.constantFrom('a', 'b', 'c', 'd'), ids), { minLength: 1, maxLength: 70 });
+
+/** Each event cites some others; of the ones before it, unless servers that choose ids make circles. */
+const graph = ({ circles }: { circles: boolean }) =>
+  fc
+    .array(fc.array(fc.nat(size - 1), { maxLength: 3 }), { minLength: size, maxLength: size })
+    .map((rows) =>
+      Object.fromEntries(
+        rows.map((row, index) => [
+          `$${index}`,
+          [...new Set(row.filter((to) => circles || to < index))].map((to) => `$${to}`),
+        ]),
+      ),
+    );
+
+describe('the conflict of some states', () => {
+  it('is about the places that some have and others not, or that differ', async () => {
+    const sets = await readStateSets([
       stateOf({ same: '$1', changed: '$2', first: '$3' }),
       stateOf({ same: '$1', changed: '$4' }),
       stateOf({ same: '$1', changed: '$2', last: '$5' }),
     ]);
-    expect([...conflict.unconflicted]).toEqual([['same', '$1']]);
-    expect([...conflict.conflicted].sort()).toEqual(['$2', '$3', '$4', '$5']);
-    expect(conflict.conflictedByState.map((own) => [...own].sort())).toEqual([['$2', '$3'], ['$4'], ['$2', '$5']]);
-  });
-});
-
-describe('the auth difference', () => {
-  it('is the union of the chains without their intersection, for any graph', async () => {
-    const states = fc.array(fc.dictionary(fc.constantFrom('a', 'b', 'c', 'd'), ids), { minLength: 2, maxLength: 4 });
-    await fc.assert(
-      fc.asyncProperty(graph, states, async (edges, entries) => {
-        const conflict = await splitStates(entries.map(stateOf));
-        const found = new Set([...conflict.conflicted, ...(await listAuthDifference(conflict, cacheOf(edges)))]);
-        const chains = entries.map((state) => new Set(Object.values(state).flatMap((id) => [...chainOf(edges, id)])));
-        const expected = new Set<string>(conflict.conflicted);
-        for (const chain of chains) {
-          for (const id of chain) if (!chains.every((other) => other.has(id))) expected.add(id);
-        }
-        expect([...found].sort()).toEqual([...expected].sort());
-      }),
+    const places = sets && (await listDifferingPlaces(sets));
+    expect(new Map([...(places ?? [])].map(([key, events]) => [key, [...events].sort()]))).toEqual(
+      new Map([
+        ['changed', ['$2', '$4']],
+        ['first', ['$3']],
+        ['last', ['$5']],
+      ]),
     );
   });
+
+  it('keeps of many states only the first and what sets the others apart', async () => {
+    const first = new Map(Array.from({ length: 1_000 }, (_, at) => [`key ${at}`, `$${at}`] as [StateKey, EventId]));
+    const other = (at: number): StateMap => new Map([...first, [`key ${at}` as StateKey, '$new' as EventId]]);
+    const sets = await readStateSets([first, new Map(first), other(1), other(2)]);
+    expect(sets?.first).toBe(first);
+    expect(sets?.deviations.map((deviation) => [...deviation])).toEqual([[['key 1', '$new']], [['key 2', '$new']]]);
+    expect(sets?.indexes).toEqual([2, 3]);
+  });
 });
 
-describe('the conflicted state subgraph', () => {
-  it('is what lies on a path between two conflicted events', async () => {
+describe('the full conflicted set', () => {
+  it('has what lies on a path between two conflicted events, from room version 12 on', async () => {
     const edges = { $top: ['$middle', '$aside'], $middle: ['$bottom'], $bottom: ['$root'], $aside: ['$root'] };
-    const subgraph = await listConflictedSubgraph(new Set(['$top', '$bottom'] as EventId[]), cacheOf(edges));
-    expect([...subgraph].sort()).toEqual(['$bottom', '$middle', '$top']);
+    const [left, right] = [stateOf({ a: '$top' }), stateOf({ a: '$bottom', b: '$aside' })];
+    // Whatever $top rests on is in its auth chain; all but $bottom, $aside and $root are missing on the other side.
+    expect(await fullConflicted(edges, [left, right])).toEqual(['$aside', '$bottom', '$middle', '$top']);
+    const both = { b: '$middle' };
+    const sides = [stateOf({ ...both, a: '$top' }), stateOf({ ...both, a: '$bottom' })];
+    expect(await fullConflicted(edges, sides)).toEqual(['$aside', '$bottom', '$top']);
+    expect(await fullConflicted(edges, sides, true)).toEqual(['$aside', '$bottom', '$middle', '$top']);
   });
 
-  it('is what reaches one and is reached from one, for any graph', async () => {
+  it.each([false, true])('is as defined, for any graph and any states; with circles: %s', async (circles) => {
     await fc.assert(
-      fc.asyncProperty(graph, fc.uniqueArray(ids, { maxLength: 4 }), async (edges, conflicted) => {
-        const subgraph = await listConflictedSubgraph(new Set(conflicted as EventId[]), cacheOf(edges));
-        const expected = Object.keys(edges).filter(
-          (id) =>
-            conflicted.some((above) => chainOf(edges, above).has(id)) &&
-            conflicted.some((below) => chainOf(edges, id).has(below)),
+      fc.asyncProperty(graph({ circles }), states, fc.boolean(), async (edges, entries, withSubgraph) => {
+        const maps = entries.map(stateOf);
+        expect(await fullConflicted(edges, maps, withSubgraph)).toEqual(
+          fullConflictedByDefinition(edges, maps, withSubgraph),
         );
-        expect([...subgraph].sort()).toEqual(expected.sort());
       }),
+      { numRuns: propertyRuns(200) },
     );
   });
 });

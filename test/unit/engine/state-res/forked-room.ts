@@ -41,6 +41,7 @@ export class ForkedRoom {
     const event = this.room.event({
       ts: this.#now,
       prev: fork.size === 1 ? [this.room.create] : [],
+      depth: 1 + Math.max(...[...fork.values()].map(({ pdu }) => pdu.depth)),
       ...sketch,
       auth: selectAuthEvents(subject, lookUp, this.room.version),
     });
@@ -87,7 +88,7 @@ export class ForkedRoom {
   }
 
   async resolve(forks: readonly Fork[], rejected?: ReadonlySet<EventId>): Promise<StateMap> {
-    return resolveState(this.input(forks.map(idsOf), rejected));
+    return (await resolveState(this.input(forks.map(idsOf), rejected))).state;
   }
 }
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { applyAllowed } from '../../../../src/engine/state-res/iterative-auth.ts';
 import { EventCache } from '../../../../src/engine/state-res/sources.ts';
 import type { EventId } from '../../../../src/matrix/ids.ts';
-import { type StateMap, stateKeyOf } from '../../../../src/matrix/pdu.ts';
+import { type StateKey, type StateMap, stateKeyOf } from '../../../../src/matrix/pdu.ts';
 import { supportedRoomVersions } from '../../../../src/matrix/room-versions.ts';
 import { ForkedRoom } from './forked-room.ts';
 
@@ -31,11 +31,13 @@ describe.each(supportedRoomVersions)('the iterative auth checks of room version 
   ): Promise<StateMap> {
     const cache = new EventCache(forked.input([]));
     await cache.load(events.map((event) => event.eventId));
-    return applyAllowed(events, initial, {
-      cache,
-      version: forked.room.version,
-      isRejected: (id) => rejected.includes(id),
-    });
+    const changes = new Map<StateKey, EventId>();
+    await applyAllowed(
+      events,
+      { start: initial, changes },
+      { cache, version: forked.room.version, isRejected: (id) => rejected.includes(id) },
+    );
+    return new Map([...initial, ...changes]);
   }
 
   it('take from the auth events what the state has not', async () => {

@@ -10,6 +10,7 @@ import {
   stateKeyOf,
 } from '../../../../src/matrix/pdu.ts';
 import type { RoomVersion } from '../../../../src/matrix/room-versions.ts';
+import { resolveNaivelyByDepth } from './naive-v1.ts';
 
 /**
  * State resolution read off the specification with no thought of cost: recursion, whole chains, sorting by taking the smallest again and
@@ -20,6 +21,7 @@ export function resolveNaively(
   states: readonly StateMap[],
   events: ReadonlyMap<EventId, RoomEvent>,
 ): StateMap {
+  if (version.stateResolution === 'v1') return resolveNaivelyByDepth(version, states, events);
   const get = (id: EventId): RoomEvent => {
     const event = events.get(id);
     if (!event) throw new Error(`no event ${id}`);
@@ -54,7 +56,7 @@ export function resolveNaively(
   }
 
   const isPower = ({ pdu }: RoomEvent): boolean =>
-    ((pdu.type === 'm.room.power_levels' || pdu.type === 'm.room.join_rules') && pdu.state_key === '') ||
+    (['m.room.create', 'm.room.power_levels', 'm.room.join_rules'].includes(pdu.type) && pdu.state_key === '') ||
     (pdu.type === 'm.room.member' &&
       (pdu.content.membership === 'leave' || pdu.content.membership === 'ban') &&
       pdu.sender !== pdu.state_key);
