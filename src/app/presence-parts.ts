@@ -38,6 +38,8 @@ function presenceSettings({ presence, federation }: Config): PresenceSettings {
     enabled: presence.enabled,
     inbound: crosses && presence.inbound,
     outbound: crosses && presence.outbound,
+    defaultConfig: presence.default_config,
+    overrideConfig: presence.override_config,
     excludedRooms: presence.excluded_rooms,
     largestRoom: presence.largest_room,
     currentlyActiveMs: presence.currently_active_ms,

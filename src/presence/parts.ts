@@ -16,7 +16,7 @@ import type { Copy } from './core/copies.ts';
 import { createFacts, type Ground } from './core/facts.ts';
 import { Past } from './core/past.ts';
 import { RoomSizes } from './core/room-sizes.ts';
-import { RulesOfUsers } from './core/rules.ts';
+import { RulesOfUsers, readAdministratorConfigs } from './core/rules.ts';
 import type { Shown } from './core/shown.ts';
 import { Tracker } from './own/tracker.ts';
 import { Inboxes } from './reading/inbox.ts';
@@ -53,6 +53,7 @@ export function createParts(deps: PresenceDeps) {
   const remote = new CopyStore({
     ...common,
     isOpen: common.settings.enabled && common.settings.inbound,
+    isNear: (subject) => common.roster.roomsOf(subject).size > 0 || common.rules.namedBy(subject).size > 0,
     onExpired: (subject, before) =>
       void background.run('tell of expired presence', () =>
         dispatcher.tellReceived(new Map([[subject, before]]), common.now()),
@@ -90,7 +91,7 @@ export function createParts(deps: PresenceDeps) {
 function createCommon(deps: PresenceDeps) {
   const { clock, random, log, roster, storage, serverName, sender, waiters } = deps;
   const settings: PresenceSettings = { ...defaultPresenceSettings, ...deps.settings };
-  const rules = new RulesOfUsers();
+  const rules = new RulesOfUsers(readAdministratorConfigs(settings));
   const sizes = new RoomSizes({ roster, settings });
   const ground: Ground = {
     roomsOf: (user) => roster.roomsOf(user),

@@ -1,6 +1,7 @@
-import type { UserId } from '../matrix/ids.ts';
+import { serverOfUser, type UserId } from '../matrix/ids.ts';
 import type { ServerName } from '../matrix/server-name.ts';
-import { coversServer, mayMatchServer, type SharingConfig, type SharingRules } from './sharing-config.ts';
+import { coversServer, mayMatchServer, type SharingConfig } from './sharing-config.ts';
+import { type SharingRules, strangerServersOf } from './sharing-rules.ts';
 
 /**
  * Who sees whom. Every path asks here: live and initial `/sync`, newly joined rooms, GET, and what is sent to other servers.
@@ -31,16 +32,42 @@ export interface Verdict {
 
 const yes = (step: PolicyStep): Verdict => ({ sees: true, step });
 const no = (step: PolicyStep): Verdict => ({ sees: false, step });
+const nobody: ReadonlySet<UserId> = new Set();
 
-/** Whether `viewer` is in the audience of `subject`. */
+/** Whether `viewer` is in the audience of `subject`: whether the subject, and the administrator, let them see. */
 export function maySee(subject: UserId, viewer: UserId, facts: PolicyFacts): boolean {
   if (viewer === subject) return true;
-  const rules = facts.rulesOf(subject);
-  if (rules.unreadable) return false;
-  for (const config of rules.configs) {
-    if (!decide({ subject, viewer, config, ignored: rules.ignored }, facts).sees) return false;
+  const { configs, override, ignored, unreadable } = facts.rulesOf(subject);
+  if (unreadable) return false;
+  for (const config of configs) {
+    if (!decide({ subject, viewer, config, ignored }, facts).sees) return false;
   }
-  return true;
+  return override === null || !findObjection({ subject, viewer, override }, facts);
+}
+
+/**
+ * Whether updates of `subject`, one of ours, are given to `viewer`. Without a shared room the policy only permits, and a stranger
+ * must not be able to push their words at anybody: one of ours has to want them, for one of another server it is that server
+ * who asks, and few of those are told at all.
+ */
+export function reaches(subject: UserId, viewer: UserId, facts: PolicyFacts): boolean {
+  if (!maySee(subject, viewer, facts)) return false;
+  if (viewer === subject || facts.shareRoom(subject, viewer)) return true;
+  const [ownServer, server] = [serverOfUser(subject), serverOfUser(viewer)];
+  if (server === ownServer) return wants(viewer, subject, facts);
+  return strangerServersOf(facts.rulesOf(subject), ownServer).includes(server);
+}
+
+/** Whether `viewer`, one of ours, may be given anything of `subject`, whoever lets them see it. */
+export function listensTo(viewer: UserId, subject: UserId, facts: PolicyFacts): boolean {
+  return facts.shareRoom(subject, viewer) || wants(viewer, subject, facts);
+}
+
+/** "If V's own `allowed_users` names S exactly and V does not ignore S." */
+function wants(viewer: UserId, subject: UserId, facts: PolicyFacts): boolean {
+  const { configs, isOwn, ignored, unreadable } = facts.rulesOf(viewer);
+  if (unreadable || !isOwn || ignored.has(subject)) return false;
+  return configs.every(({ allowed }) => allowed.users.has(subject));
 }
 
 /** The first step that matches decides: the exact before the glob, people before rooms, rooms before the default. */
@@ -51,16 +78,30 @@ export function decide(
   const { subject, viewer, config, ignored } = question;
   const { allowed, denied } = config;
   if (viewer === subject) return yes(1);
-  // Nothing is shared with strangers, however they are named.
-  if (allowed.users.has(viewer)) return facts.shareRoom(subject, viewer) ? yes(2) : no(2);
+  // The only step that needs no shared room.
+  if (allowed.users.has(viewer)) return yes(2);
   if (ignored.has(viewer) || denied.users.has(viewer)) return no(3);
   if (allowed.globs.some((glob) => glob.matches(viewer)) && facts.shareCountingRoom(subject, viewer)) return yes(4);
   if (denied.globs.some((glob) => glob.matches(viewer))) return no(5);
   if (allowed.rooms.size > 0 && facts.shareCountingRoom(subject, viewer, { among: allowed.rooms })) return yes(6);
   // A catch-all is the user's default, so it is asked after the rooms that they allow.
-  if (denied.catchAll) return no(7);
+  if (denied.catchAll !== null) return no(7);
   if (facts.shareCountingRoom(subject, viewer, { except: denied.rooms })) return yes(8);
   return no(9);
+}
+
+/**
+ * The administrator's override "is asked with its own lists alone, and where none of its entries matches it has no objection".
+ * The verdict that objects, or undefined.
+ */
+export function findObjection(
+  { subject, viewer, override }: { subject: UserId; viewer: UserId; override: SharingConfig },
+  facts: PolicyFacts,
+): Verdict | undefined {
+  const verdict = decide({ subject, viewer, config: override, ignored: nobody }, facts);
+  if (verdict.sees) return undefined;
+  // "At step 8 it objects only when every room that counts and that both share stands in its `denied_users`."
+  return verdict.step < 9 || facts.shareCountingRoom(subject, viewer) ? verdict : undefined;
 }
 
 /**
@@ -70,18 +111,23 @@ export function decide(
  */
 export function sharesWithWholeServer(subject: UserId, server: ServerName, facts: PolicyFacts): boolean {
   const rules = facts.rulesOf(subject);
-  // Steps 2 and 3: nobody of that server is out by name.
+  // Step 3: nobody of that server is out by name.
   if (rules.unreadable || rules.serversNamedOut.has(server)) return false;
-  return rules.configs.every(({ allowed, denied }) => {
+  // Step 2: nobody of it is in who shares no room; leaving out the recipients would leave them out.
+  const named = rules.namedByServer.get(server) ?? [];
+  if (named.some((viewer) => !facts.shareRoom(subject, viewer))) return false;
+  const configs = rules.override === null ? rules.configs : [...rules.configs, rules.override];
+  return configs.every(({ allowed, denied }) => {
     // Step 4: a glob lets all of them in, wherever they share a room that counts.
     if (allowed.globs.some(({ text }) => coversServer(text, server)))
       return facts.everyRoomIs(subject, (_, counts) => counts);
-    // Step 5: no glob can put anybody of that server out.
+    // Step 5: no glob puts anybody of that server out.
     if (denied.globs.some(({ text }) => mayMatchServer(text, server))) return false;
     // Steps 6 to 8: each room of the subject lets everybody in who is in it.
     return facts.everyRoomIs(
       subject,
-      (roomId, counts) => counts && (allowed.rooms.has(roomId) || (!denied.catchAll && !denied.rooms.has(roomId))),
+      (roomId, counts) =>
+        counts && (allowed.rooms.has(roomId) || (denied.catchAll === null && !denied.rooms.has(roomId))),
     );
   });
 }

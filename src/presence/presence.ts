@@ -4,7 +4,8 @@ import { limitExceeded, notFound } from '../matrix/errors.ts';
 import type { UserId } from '../matrix/ids.ts';
 import { lossesKeptMs } from './change/audience-rows.ts';
 import { createReactions } from './change/reactions.ts';
-import { narrowForSettings } from './change/settings-change.ts';
+import { tellOfSettings } from './change/settings-change.ts';
+import { listServers } from './core/audience.ts';
 import { commitRows, createParts, type Parts, type PresenceDeps } from './parts.ts';
 import { presenceStatus } from './reading/render.ts';
 import { receivePresence } from './receiving/receiver.ts';
@@ -74,7 +75,7 @@ function beginSync({ inboxes, tracker, settings }: Parts, request: SyncBegin): R
 }
 
 async function getPresence({ sights, roster }: Parts, viewer: UserId, subject: UserId) {
-  const sight = sights.find(subject, viewer);
+  const sight = sights.findForGet(subject, viewer);
   if (sight !== 'denied') return presenceStatus(sight);
   // "Unknown, denied or simply a stranger, all the same."
   if (viewer !== subject && !roster.shareRoom(viewer, subject)) throw notFound('There is no presence of this user');
@@ -108,7 +109,7 @@ function createLife(parts: Parts): Pick<Presence, 'start' | 'stop' | 'idle'> {
       await remote.load();
       await tracker.load();
       for (const narrowing of await storage.presence.listNarrowings()) servers.narrow(narrowing);
-      await narrowForSettings(parts, stored);
+      await tellOfSettings(parts, stored);
       for (const subject of tracker.subjects()) takeUp(parts, subject);
       await prune();
     },
@@ -131,13 +132,13 @@ function createLife(parts: Parts): Pick<Presence, 'start' | 'stop' | 'idle'> {
 }
 
 /** Marks live in memory: what an earlier process had yet to send is sent again, what it sent is renewed in time. */
-function takeUp({ tracker, roster, servers, settings, clock }: Parts, subject: UserId): void {
+function takeUp({ tracker, roster, facts, servers, settings, clock }: Parts, subject: UserId): void {
   const presence = tracker.find(subject);
   if (!presence || !tracker.mayBeHeld(presence, settings.copyExpiresMs)) return;
   const isOffline = presence.shown.state === 'offline';
   // A status of long ago has arrived or will be sent with the next change.
   if (isOffline && clock.monotonic() - presence.changedAt >= settings.copyExpiresMs) return;
-  for (const server of roster.serversSharingWith(subject)) {
+  for (const server of listServers(subject, roster, facts)) {
     if (isOffline) servers.mark(server, subject, { urgent: false, resend: true });
     else servers.assumeHeld(server, subject);
   }

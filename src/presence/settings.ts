@@ -1,4 +1,5 @@
 import type { RoomId } from '../matrix/ids.ts';
+import type { JsonObject } from '../matrix/pdu.ts';
 
 /** Every time, window and switch of presence. All times are milliseconds. */
 export interface PresenceSettings {
@@ -7,6 +8,10 @@ export interface PresenceSettings {
   readonly inbound: boolean;
   /** Whether updates are sent to other servers. What they hold already is taken back when this is switched off. */
   readonly outbound: boolean;
+  /** The administrator's sharing config for users without one; null: the steps run over empty lists. */
+  readonly defaultConfig: JsonObject | null;
+  /** The administrator's second config, which every viewer must pass too; null: there is none. */
+  readonly overrideConfig: JsonObject | null;
   /** Rooms that share nothing, whatever their members' configs say. */
   readonly excludedRooms: readonly RoomId[];
   /** A room with more joined members shares nothing until it is below 80 % of this. Null: no limit. */
@@ -30,6 +35,8 @@ export const defaultPresenceSettings: PresenceSettings = {
   enabled: true,
   inbound: true,
   outbound: true,
+  defaultConfig: null,
+  overrideConfig: null,
   excludedRooms: [],
   largestRoom: null,
   currentlyActiveMs: 60_000,

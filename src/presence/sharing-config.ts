@@ -1,5 +1,5 @@
 import { compileGlob } from '../base/glob.ts';
-import { isUserId, type RoomId, serverOfUser, type UserId } from '../matrix/ids.ts';
+import { isUserId, type RoomId } from '../matrix/ids.ts';
 import type { JsonObject } from '../matrix/pdu.ts';
 import { sharingConfigType, sharingConfigTypeUnstable } from '../matrix/presence.ts';
 import type { ServerName } from '../matrix/server-name.ts';
@@ -18,8 +18,8 @@ export interface EntryList {
   readonly users: ReadonlySet<string>;
   /** Patterns, without the catch-alls of `denied`. */
   readonly globs: readonly Glob[];
-  /** `denied` only: a pattern that means everybody, which is a default and not an exception. */
-  readonly catchAll: boolean;
+  /** `denied` only: the pattern that means everybody, which is a default and not an exception. */
+  readonly catchAll: string | null;
   readonly rooms: ReadonlySet<string>;
 }
 
@@ -38,7 +38,7 @@ const entryBytesMax = 255;
 /** The server itself adds the successors of denied rooms; that must not make a full list unreadable. */
 const storedEntriesMax = 2 * entriesMax;
 
-const noEntries: EntryList = { users: new Set(), globs: [], catchAll: false, rooms: new Set() };
+const noEntries: EntryList = { users: new Set(), globs: [], catchAll: null, rooms: new Set() };
 
 /** The steps of a user without a config run over this. */
 export const emptyConfig: SharingConfig = { allowed: noEntries, denied: noEntries };
@@ -62,11 +62,9 @@ function parse(content: JsonObject, max: number): ParsedConfig {
   try {
     const allowed = parseList('allowed_users', content.allowed_users, max);
     const denied = parseList('denied_users', content.denied_users, max);
+    const catchAll = denied.globs.find(({ text }) => isCatchAll(text))?.text ?? null;
     const globs = denied.globs.filter(({ text }) => !isCatchAll(text));
-    return {
-      outcome: 'config',
-      config: { allowed, denied: { ...denied, globs, catchAll: globs.length < denied.globs.length } },
-    };
+    return { outcome: 'config', config: { allowed, denied: { ...denied, globs, catchAll } } };
   } catch (error) {
     if (error instanceof BadEntry) return { outcome: 'bad', problem: error.message };
     throw error;
@@ -93,7 +91,7 @@ function parseList(name: string, value: unknown, max: number): EntryList {
       globs.set(entry, { text: entry, matches: compileGlob(entry) });
     }
   }
-  return { users, globs: [...globs.values()], catchAll: false, rooms };
+  return { users, globs: [...globs.values()], catchAll: null, rooms };
 }
 
 /** "An entry that starts with `!` is a room ID and never a glob." */
@@ -127,31 +125,6 @@ export function mayMatchServer(glob: string, server: ServerName): boolean {
   }
   return true;
 }
-
-/** All that decides who sees a user: the documents, each of which a viewer must pass, and whom the user ignores. */
-export interface SharingRules {
-  /** One; two only where an old database holds different ones under the two types. */
-  readonly configs: readonly SharingConfig[];
-  readonly ignored: ReadonlySet<UserId>;
-  /** Servers of which some user is ignored, or denied by name, and not allowed by name. */
-  readonly serversNamedOut: ReadonlySet<ServerName>;
-  /** A stored setting cannot be read: nobody but the user sees them. */
-  readonly unreadable: boolean;
-}
-
-export function compileRules(configs: readonly SharingConfig[], ignored: ReadonlySet<UserId>): SharingRules {
-  const serversNamedOut = new Set<ServerName>();
-  for (const { allowed, denied } of configs) {
-    for (const out of [ignored, denied.users]) {
-      // Exact entries were checked to be user ids.
-      for (const user of out) if (!allowed.users.has(user)) serversNamedOut.add(serverOfUser(user as UserId));
-    }
-  }
-  return { configs, ignored, serversNamedOut, unreadable: false };
-}
-
-export const defaultRules: SharingRules = compileRules([emptyConfig], new Set());
-export const unreadableRules: SharingRules = { ...defaultRules, unreadable: true };
 
 /** The document with the room taken out of `list`; undefined where it is not in it. */
 export function withoutRoom(

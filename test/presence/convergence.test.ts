@@ -61,6 +61,9 @@ class Play {
   readonly #joined = new Map<RoomId, Set<UserId>>(rooms.map((roomId) => [roomId, new Set()]));
   readonly #viewers = new Map<UserId, { client: Client; shown: Map<UserId, string> }>();
 
+  readonly #wanted = new Map<UserId, ReadonlySet<string>>();
+  readonly #ignored = new Map<UserId, UserId>();
+
   private constructor(world: World) {
     this.world = world;
   }
@@ -88,13 +91,15 @@ class Play {
         .catch(() => 'limited');
       expect(['limited', undefined]).toContain(limited);
     } else if (one.kind === 'move') await this.#move(userId, rooms[one.where] ?? rooms[0]);
-    else if (one.kind === 'share')
+    else if (one.kind === 'share') {
       await host.putAccountData(userId, 'm.presence_sharing_config', {
         allowed_users: one.allowed,
         denied_users: one.denied,
       });
-    else {
+      this.#wanted.set(userId, new Set(one.allowed));
+    } else {
       const whom = users[one.whom] ?? users[0];
+      this.#ignored.set(userId, whom);
       await host.putAccountData(userId, 'm.ignored_user_list', { ignored_users: { [whom]: {} } });
     }
   }
@@ -132,9 +137,19 @@ class Play {
     }
   }
 
+  /** What GET says, to whom it is not only permitted: without a shared room a viewer has to name the subject. */
   async #truth(viewer: UserId, subject: UserId): Promise<string> {
+    if (!this.#shareRoom(viewer, subject) && !this.#names(viewer, subject)) return 'offline ';
     const status = await this.world.get(viewer, subject).catch(() => ({ presence: 'offline' as const }));
     return `${status.presence} ${'status_msg' in status ? status.status_msg : ''}`;
+  }
+
+  #shareRoom(viewer: UserId, subject: UserId): boolean {
+    return viewer === subject || [...this.#joined.values()].some((users) => users.has(viewer) && users.has(subject));
+  }
+
+  #names(viewer: UserId, subject: UserId): boolean {
+    return (this.#wanted.get(viewer)?.has(subject) ?? false) && this.#ignored.get(viewer) !== subject;
   }
 
   async end(): Promise<void> {

@@ -18,7 +18,11 @@ interface Case {
   readonly type?: string;
   readonly ignored?: readonly UserId[];
   readonly settings?: Partial<PresenceSettings>;
+  /** Who names her in their own config. */
+  readonly wanted?: readonly UserId[];
   readonly sees: readonly UserId[];
+  /** Who is let in besides, but did not ask to be told. */
+  readonly permitted?: readonly UserId[];
 }
 
 /** Room a: everybody but the strangers. Room b: alice, bob and dave. */
@@ -60,7 +64,25 @@ const cases: readonly Case[] = [
     sees: [carol],
   },
   { name: 'nobody', config: { denied_users: [everybody] }, sees: [] },
-  { name: 'no shared room', config: { allowed_users: [frank, gina] }, sees: members },
+  {
+    name: 'no shared room, without consent',
+    config: { allowed_users: [frank, gina] },
+    sees: members,
+    permitted: [frank, gina],
+  },
+  {
+    name: 'no shared room, with consent',
+    config: { allowed_users: [frank, gina] },
+    wanted: [frank, gina],
+    sees: [...members, ...strangers],
+  },
+  { name: 'no shared room, with consent alone', wanted: [frank, gina], sees: members },
+  {
+    name: 'no shared room, a glob and consent',
+    config: { allowed_users: ['@*'] },
+    wanted: [frank, gina],
+    sees: members,
+  },
   { name: 'a room that she is not in', config: { allowed_users: [room('z')], denied_users: [everybody] }, sees: [] },
   { name: 'an excluded room', settings: { excludedRooms: [room('a')] }, sees: [bob, dave] },
   {
@@ -70,6 +92,34 @@ const cases: readonly Case[] = [
     sees: [bob, carol, dave],
   },
   { name: 'a room that is too large', settings: { largestRoom: 4 }, sees: [bob, dave] },
+  {
+    name: "the administrator's default, for who has no config",
+    settings: { defaultConfig: { allowed_users: [room('b')], denied_users: [everybody] } },
+    sees: [bob, dave],
+  },
+  {
+    name: "the administrator's default, from which an empty config opts out",
+    settings: { defaultConfig: { denied_users: [everybody] } },
+    config: {},
+    sees: members,
+  },
+  {
+    name: "the administrator's override",
+    settings: { overrideConfig: { denied_users: ['@*:there.test', carol] } },
+    config: { allowed_users: [...members] },
+    sees: [bob],
+  },
+  {
+    name: "the administrator's override, which lets in nobody whom she denies",
+    settings: { overrideConfig: { allowed_users: [bob], denied_users: [carol] } },
+    config: { denied_users: [bob] },
+    sees: [dave, erin],
+  },
+  {
+    name: "the administrator's override of a room",
+    settings: { overrideConfig: { denied_users: [room('a')] } },
+    sees: [bob, dave],
+  },
   { name: 'the stable type', type: sharingConfigType, config: { denied_users: [bob] }, sees: [carol, dave, erin] },
   {
     name: 'the unstable type',
@@ -79,13 +129,14 @@ const cases: readonly Case[] = [
   },
 ];
 
-async function prepare({ config, type, ignored, settings }: Case): Promise<World> {
+async function prepare({ config, type, ignored, settings, wanted = [] }: Case): Promise<World> {
   const world = await World.start(settings);
   await world.join(room('a'), alice, ...members);
   await world.join(room('b'), alice, bob, dave);
   await world.join(room('c'), frank, gina);
   if (config) await world.share(alice, config, type);
   if (ignored) await world.ignore(alice, ...ignored);
+  for (const viewer of wanted) await world.share(viewer, { allowed_users: [alice] });
   return world;
 }
 
@@ -102,7 +153,7 @@ function expectRecipients(world: World, sees: readonly UserId[]): void {
 }
 
 describe.each(cases)('$name', (example) => {
-  const { sees } = example;
+  const { sees, permitted = [] } = example;
   const seers = (clients: Map<UserId, Client>, states: Map<UserId, unknown>) =>
     [...clients.keys()].filter((viewer) => states.get(viewer) === 'online');
 
@@ -120,7 +171,7 @@ describe.each(cases)('$name', (example) => {
       if (!sees.includes(viewer)) expect(seen).toEqual([]);
     }
     expect(seers(clients, states)).toEqual([...sees]);
-    expectRecipients(world, sees);
+    expectRecipients(world, [...sees, ...permitted]);
   });
 
   it('on the initial sync and on GET', async () => {
@@ -130,7 +181,8 @@ describe.each(cases)('$name', (example) => {
     for (const viewer of [...members, ...strangers]) {
       const states = await world.device(viewer).readStates();
       expect([viewer, states[alice]]).toEqual([viewer, sees.includes(viewer) ? 'online' : undefined]);
-      if (sees.includes(viewer)) {
+      // Who asks need not have wanted to be told; of another server nothing is held for who did not.
+      if (sees.includes(viewer) || (permitted.includes(viewer) && viewer.endsWith(`:${here}`))) {
         expect(await world.get(viewer, alice)).toMatchObject({ presence: 'online', status_msg: 'to some' });
       } else if (members.includes(viewer)) {
         expect(await world.get(viewer, alice)).toEqual({ presence: 'offline' });
@@ -141,27 +193,32 @@ describe.each(cases)('$name', (example) => {
   });
 });
 
-describe.each(cases.filter(({ settings }) => settings === undefined))('$name, for who joins later', (example) => {
-  it('in the answer that carries the join, and over federation', async () => {
-    const world = await World.start();
-    await world.join(room('a'), alice);
-    await world.join(room('b'), alice);
-    await world.join(room('c'), ...members);
-    if (example.config) await world.share(alice, example.config, example.type);
-    if (example.ignored) await world.ignore(alice, ...example.ignored);
-    await world.put(alice, 'online', 'to some');
-    const clients = members.map((viewer) => world.device(viewer));
-    for (const client of clients) await client.sync({ set: 'offline' });
-    await world.join(room('b'), bob, dave);
-    await world.join(room('a'), ...members);
-    await world.advance(3_000);
-    for (const client of clients) {
-      const seen = await client.read({ newlyShared: [alice] });
-      expect([client.userId, seen.length]).toEqual([client.userId, example.sees.includes(client.userId) ? 1 : 0]);
-    }
-    expectRecipients(world, example.sees);
-  });
-});
+const isOfRooms = ({ excludedRooms, largestRoom }: Partial<PresenceSettings> = {}) => excludedRooms ?? largestRoom;
+
+describe.each(cases.filter(({ settings }) => isOfRooms(settings) === undefined))(
+  '$name, for who joins later',
+  (example) => {
+    it('in the answer that carries the join, and over federation', async () => {
+      const world = await World.start(example.settings);
+      await world.join(room('a'), alice);
+      await world.join(room('b'), alice);
+      await world.join(room('c'), ...members);
+      if (example.config) await world.share(alice, example.config, example.type);
+      if (example.ignored) await world.ignore(alice, ...example.ignored);
+      await world.put(alice, 'online', 'to some');
+      const clients = members.map((viewer) => world.device(viewer));
+      for (const client of clients) await client.sync({ set: 'offline' });
+      await world.join(room('b'), bob, dave);
+      await world.join(room('a'), ...members);
+      await world.advance(3_000);
+      for (const client of clients) {
+        const seen = await client.read({ newlyShared: [alice] });
+        expect([client.userId, seen.length]).toEqual([client.userId, example.sees.includes(client.userId) ? 1 : 0]);
+      }
+      expectRecipients(world, [...example.sees, ...(example.permitted ?? [])]);
+    });
+  },
+);
 
 describe('what cannot be read', () => {
   it('shares with nobody, and names the first bad entry to who wrote it', async () => {

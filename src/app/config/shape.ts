@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { isRoomId, type RoomId } from '../../matrix/ids.ts';
 import { isServerName, type ServerName } from '../../matrix/server-name.ts';
+import { parseSharingConfig } from '../../presence/sharing-config.ts';
 
 /**
  * The configuration, key by key, as `lantern.example.yaml` documents it. Every key has a default; an unknown key is an
@@ -49,11 +50,28 @@ const tokens = z.strictObject({
   refresh_token_ms: milliseconds.nullable().default(null),
 });
 
+const sync = z.strictObject({
+  window_ms: milliseconds.default(50),
+  window_busy_ms: milliseconds.default(100),
+});
+
+/** A sharing config as a user would write it; null: none. */
+const sharingConfig = z
+  .record(z.string(), z.unknown())
+  .nullable()
+  .superRefine((content, context) => {
+    const parsed = content === null ? undefined : parseSharingConfig(content);
+    if (parsed?.outcome === 'bad') context.addIssue({ code: 'custom', message: parsed.problem });
+  })
+  .default(null);
+
 const presence = z.strictObject({
   enabled: z.boolean().default(true),
   local_only: z.boolean().default(false),
   inbound: z.boolean().default(true),
   outbound: z.boolean().default(true),
+  default_config: sharingConfig,
+  override_config: sharingConfig,
   excluded_rooms: z.array(z.custom<RoomId>(isRoomId, 'must be a room id')).max(1_000).default([]),
   largest_room: z.int().min(1).nullable().default(null),
   currently_active_ms: milliseconds.default(60_000),

@@ -3,19 +3,21 @@ import type { Waiters } from '../../feed/feed.ts';
 import { type RoomId, serverOfUser, type UserId } from '../../matrix/ids.ts';
 import type { ServerName } from '../../matrix/server-name.ts';
 import type { Roster } from '../../roster/roster.ts';
-import { compareOnServer, type Moment, momentOf } from '../core/audience.ts';
-import { findGoverning } from '../core/copies.ts';
+import { compareOnServer, listServers, type Moment, momentOf } from '../core/audience.ts';
+import { type Copy, findGoverning, findVisible } from '../core/copies.ts';
 import { type Ground, newDifference, withDifference } from '../core/facts.ts';
 import { type Past, type PastChange, undoIn } from '../core/past.ts';
+import { listNamed, type RulesOfUsers } from '../core/rules.ts';
 import { isBlank } from '../core/shown.ts';
 import type { LocalSubjects, RemoteSubjects } from '../core/subjects.ts';
-import { maySee } from '../policy.ts';
+import { listensTo, type PolicyFacts, reaches } from '../policy.ts';
 import type { ServerMarks, ViewerInboxes } from './addressees.ts';
 
 export interface AudienceChangesDeps {
   serverName: ServerName;
   tracker: Pick<LocalSubjects, 'find'>;
-  remote: Pick<RemoteSubjects, 'has' | 'copiesOf' | 'dropViewers' | 'remove'>;
+  remote: Pick<RemoteSubjects, 'has' | 'isNear' | 'copiesOf' | 'dropViewers' | 'remove' | 'keep'>;
+  rules: Pick<RulesOfUsers, 'namedBy'>;
   roster: Pick<
     Roster,
     | 'roomsOf'
@@ -35,7 +37,7 @@ export interface AudienceChangesDeps {
   waiters: Pick<Waiters, 'wake'>;
   now(): number;
   isLocal(userId: UserId): boolean;
-  /** Everybody connected who shares a room with the subject, and the subject. */
+  /** Everybody connected who shares a room with the subject or names them, and the subject. */
   listConnected(subject: UserId): Promise<ReadonlySet<UserId>>;
   /** The subject's state changed while the fan-out was busy: who sees them may not know it yet. */
   changedLately(subject: UserId): boolean;
@@ -113,8 +115,19 @@ export class AudienceChanges {
 
   async #tellOfRules(subject: UserId, turn: Turn): Promise<void> {
     await this.#compareLocal(subject, await this.#deps.listConnected(subject), turn);
-    for (const server of this.#deps.roster.serversSharingWith(subject))
-      await this.#compareServer(subject, server, turn);
+    await this.#compareServers(subject, turn);
+    // Whom they name, and so want to see, may have changed too. Who shares a room is seen without being wanted.
+    const moments = [...turn.befores, this.#now];
+    const named = new Set(moments.flatMap(({ facts }) => [...listNamed(facts.rulesOf(subject))]));
+    const strangers = [...named].filter((other) => !this.#deps.roster.shareRoom(subject, other));
+    await this.#compareAsViewer(subject, strangers, turn);
+  }
+
+  async #compareServers(subject: UserId, turn: Turn): Promise<void> {
+    const servers = new Set<ServerName>();
+    for (const { facts } of [...turn.befores, this.#now])
+      for (const server of listServers(subject, this.#deps.roster, facts)) servers.add(server);
+    for (const server of servers) await this.#compareServer(subject, server, turn);
   }
 
   /** It counts, or not any more. Also elsewhere: who was seen by a whole server because all their rooms counted is not now. */
@@ -123,7 +136,7 @@ export class AudienceChanges {
     for (const subject of [...roster.localUsersIn(roomId)]) {
       if (!this.#deps.tracker.find(subject)) continue;
       await this.#compareLocal(subject, [...roster.connectedUsersIn(roomId)], turn);
-      for (const server of roster.serversSharingWith(subject)) await this.#compareServer(subject, server, turn);
+      await this.#compareServers(subject, turn);
     }
   }
 
@@ -166,8 +179,8 @@ export class AudienceChanges {
       const presence = tracker.find(subject);
       const inbox = inboxes.find(viewer);
       if (!presence || !inbox || viewer === subject) continue;
-      const sees = maySee(subject, viewer, this.#now.facts);
-      if (turn.befores.every(({ facts }) => maySee(subject, viewer, facts) === sees)) continue;
+      const sees = reaches(subject, viewer, this.#now.facts);
+      if (turn.befores.every(({ facts }) => reaches(subject, viewer, facts) === sees)) continue;
       // Nothing to say of somebody who is not there, and is known not to be.
       const isKnown = !inbox.has(subject) && !this.#deps.changedLately(subject);
       if (isBlank(presence.shown) && (sees || isKnown)) continue;
@@ -177,28 +190,53 @@ export class AudienceChanges {
   }
 
   async #compareRemote(subject: UserId, viewers: readonly UserId[], turn: Turn): Promise<void> {
-    const { remote, inboxes, waiters, now, roster } = this.#deps;
+    const { remote, inboxes, waiters } = this.#deps;
     const lost: UserId[] = [];
     let count = 0;
     for (const viewer of viewers) {
       count += 1;
       if (count % 100 === 0) await breathe();
-      const shares = roster.shareRoom(subject, viewer);
-      if (turn.befores.every(({ facts }) => facts.shareRoom(subject, viewer) === shares)) continue;
-      if (!shares) lost.push(viewer);
-      const copy = findGoverning(remote.copiesOf(subject), viewer, now());
+      const copies = remote.copiesOf(subject);
+      const { isChange, visible, isLost } = this.#compareRemotePair(copies, { subject, viewer }, turn);
+      if (!isChange) continue;
+      if (isLost) lost.push(viewer);
+      const isTold = findGoverning(copies, { viewer, shares: true }, this.#deps.now()) !== undefined;
       const inbox = inboxes.find(viewer);
-      if (!copy || !inbox) continue;
-      if (shares ? inbox.putUpdate(subject, copy.shown) : inbox.putLoss(subject)) waiters.wake(viewer);
+      if (!isTold || !inbox) continue;
+      if (visible ? inbox.putUpdate(subject, visible.shown) : inbox.putLoss(subject)) waiters.wake(viewer);
     }
+    if (remote.isNear(subject)) remote.keep(subject);
     if (lost.length === 0) return;
     // The server itself says so, and drops the copy, without waiting for the other one.
-    if (this.#isSharedWithUs(subject)) remote.dropViewers(subject, lost);
+    if (this.#isOursToKeep(subject)) remote.dropViewers(subject, lost);
     else remote.remove(subject);
   }
 
-  #isSharedWithUs(subject: UserId): boolean {
-    const { roster } = this.#deps;
+  /** Whether a viewer came to share a room with a remote subject, or to want them, or the other way round. */
+  #compareRemotePair(
+    copies: readonly Copy[],
+    pair: { readonly subject: UserId; readonly viewer: UserId },
+    { befores }: Turn,
+  ): { isChange: boolean; visible: Copy | undefined; isLost: boolean } {
+    const { subject, viewer } = pair;
+    const { facts } = this.#now;
+    const [shares, listens] = [facts.shareRoom(subject, viewer), listensTo(viewer, subject, facts)];
+    const isSame = (before: PolicyFacts) =>
+      before.shareRoom(subject, viewer) === shares && listensTo(viewer, subject, before) === listens;
+    const visible = findVisible(copies, pair, { facts, now: this.#deps.now() });
+    // What was for whoever shares a room is not for those who do not any more; older words must not speak in its place.
+    const isStale = visible !== findGoverning(copies, { viewer, shares: true }, this.#deps.now());
+    const isLost = !listens || (!shares && isStale);
+    return {
+      isChange: !befores.every((before) => isSame(before.facts)),
+      visible: isLost ? undefined : visible,
+      isLost,
+    };
+  }
+
+  #isOursToKeep(subject: UserId): boolean {
+    const { roster, rules } = this.#deps;
+    if (rules.namedBy(subject).size > 0) return true;
     return [...roster.roomsOf(subject)].some((roomId) => roster.localUsersIn(roomId).size > 0);
   }
 
@@ -222,8 +260,8 @@ export class AudienceChanges {
       count += 1;
       if (count % 100 === 0) await breathe();
       if (!this.#deps.tracker.find(subject)) continue;
-      const sees = maySee(subject, viewer, this.#now.facts);
-      if (turn.befores.every(({ facts }) => maySee(subject, viewer, facts) === sees)) continue;
+      const sees = reaches(subject, viewer, this.#now.facts);
+      if (turn.befores.every(({ facts }) => reaches(subject, viewer, facts) === sees)) continue;
       await this.#tellServer(subject, server, { gained: sees, lost: !sees });
     }
   }

@@ -8,12 +8,12 @@ import type { ServerName } from '../../matrix/server-name.ts';
 import type { Roster } from '../../roster/roster.ts';
 import type { Row } from '../../storage/contract/commit.ts';
 import type { MembershipStep } from '../../storage/contract/presence.ts';
-import { compareOnServer, momentOf } from '../core/audience.ts';
+import { compareOnServer, listServers, momentOf } from '../core/audience.ts';
 import { createFacts, type Difference, type Ground, newDifference, setJoined, withDifference } from '../core/facts.ts';
 import type { RoomSizes } from '../core/room-sizes.ts';
-import { isAudienceType, readIgnored } from '../core/rules.ts';
+import { isAudienceType, listNamed, readIgnored } from '../core/rules.ts';
 import type { LocalPresence, LocalSubjects, RemoteSubjects } from '../core/subjects.ts';
-import { maySee } from '../policy.ts';
+import { listensTo, type PolicyFacts, reaches } from '../policy.ts';
 import { parseSharingConfig, sharingConfigTypes } from '../sharing-config.ts';
 import type { ServerMarks } from './addressees.ts';
 import { ConfigRewrites, type ConfigRewritesDeps, type RewrittenConfig } from './config-rewrites.ts';
@@ -73,7 +73,8 @@ export class AudienceRows {
     }
     const difference = newDifference();
     difference.rules.set(userId, this.#deps.rules.preview(userId, contents));
-    await this.#narrow(rows, userId, { servers: this.#deps.roster.serversSharingWith(userId), difference });
+    await this.#narrow(rows, userId, difference);
+    this.#addLostStrangers(rows, userId, difference);
     return rows.list();
   }
 
@@ -94,7 +95,7 @@ export class AudienceRows {
       if (count % 100 === 0) await breathe();
       if (after !== 'join') await this.#addLeave(rows, { userId, roomId }, difference);
       else if (this.#deps.isLocal(userId)) {
-        await this.#narrow(rows, userId, { servers: this.#deps.roster.serversSharingWith(userId), difference });
+        await this.#narrow(rows, userId, difference);
       }
     }
     return rows.list();
@@ -103,7 +104,7 @@ export class AudienceRows {
   /** Everything that other servers hold of this user beyond what the difference leaves them. */
   async forDifference(userId: UserId, difference: Difference): Promise<readonly Row[]> {
     const rows = new RowSet();
-    await this.#narrow(rows, userId, { servers: this.#deps.roster.serversSharingWith(userId), difference });
+    await this.#narrow(rows, userId, difference);
     return rows.list();
   }
 
@@ -114,10 +115,11 @@ export class AudienceRows {
     const facts = createFacts(this.#deps.ground);
     const atMs = this.#deps.clock.now();
     let count = 0;
-    for (const viewer of this.#deps.roster.usersSharingWith(userId)) {
+    const { roster, rules } = this.#deps;
+    for (const viewer of [...roster.usersSharingWith(userId), ...rules.namedBy(userId)]) {
       count += 1;
       if (count % 100 === 0) await breathe();
-      if (this.#deps.isLocal(viewer) && maySee(userId, viewer, facts)) {
+      if (viewer !== userId && this.#deps.isLocal(viewer) && reaches(userId, viewer, facts)) {
         rows.add({ kind: 'presence_loss', viewer, subject: userId, atMs });
       }
     }
@@ -146,11 +148,12 @@ export class AudienceRows {
   async #narrow(
     rows: RowSet,
     subject: UserId,
-    change: { readonly servers: Iterable<ServerName>; readonly difference: Difference },
+    difference: Difference,
+    servers?: ReadonlySet<ServerName>,
   ): Promise<void> {
     const before = momentOf(this.#deps.ground);
-    const after = momentOf(withDifference(this.#deps.ground, change.difference));
-    for (const server of [...change.servers]) {
+    const after = momentOf(withDifference(this.#deps.ground, difference));
+    for (const server of [...(servers ?? listServers(subject, this.#deps.roster, before.facts))]) {
       const held = this.findHeld(server, subject);
       if (!held) continue;
       const { lost } = await compareOnServer(this.#deps.roster, { subject, server }, { before, after });
@@ -166,7 +169,7 @@ export class AudienceRows {
   async #narrowRoom(rows: RowSet, roomId: RoomId, difference: Difference): Promise<void> {
     const { roster } = this.#deps;
     for (const subject of [...roster.localUsersIn(roomId)]) {
-      await this.#narrow(rows, subject, { servers: roster.serversSharingWith(subject), difference });
+      await this.#narrow(rows, subject, difference);
     }
   }
 
@@ -192,7 +195,7 @@ export class AudienceRows {
     const { roster, isLocal, ground } = this.#deps;
     const { userId, roomId } = leave;
     if (isLocal(userId)) {
-      await this.#narrow(rows, userId, { servers: roster.serversIn(roomId), difference });
+      await this.#narrow(rows, userId, difference, roster.serversIn(roomId));
     } else {
       await this.#narrowForViewer(rows, leave, difference);
     }
@@ -208,10 +211,31 @@ export class AudienceRows {
         [other, userId],
       ] as const) {
         // Also of who denied the viewer just before: since then no client may have come to be told.
-        if (!isLocal(viewer) || !this.#isRemembered(subject)) continue;
+        if (!isLocal(viewer) || !this.#isRemembered(subject) || this.#isGiven(subject, viewer, after)) continue;
         rows.add({ kind: 'presence_loss', viewer, subject, atMs: this.#deps.clock.now() });
       }
     }
+  }
+
+  /** With a stranger who is not let in any more, or not wanted, nothing remains that would remind of them. */
+  #addLostStrangers(rows: RowSet, userId: UserId, difference: Difference): void {
+    const { ground, rules, roster, clock } = this.#deps;
+    const before = createFacts(ground);
+    const after = createFacts(withDifference(ground, difference));
+    const pairs = [
+      ...[...rules.namedBy(userId)].map((viewer) => ({ viewer, subject: userId })),
+      ...[...listNamed(before.rulesOf(userId))].map((subject) => ({ viewer: userId, subject })),
+    ];
+    for (const { viewer, subject } of pairs) {
+      if (viewer === subject || roster.shareRoom(viewer, subject)) continue;
+      if (!this.#isGiven(subject, viewer, before) || this.#isGiven(subject, viewer, after)) continue;
+      if (this.#isRemembered(subject)) rows.add({ kind: 'presence_loss', viewer, subject, atMs: clock.now() });
+    }
+  }
+
+  /** Whether the viewer, one of ours, may be told of the subject. */
+  #isGiven(subject: UserId, viewer: UserId, facts: PolicyFacts): boolean {
+    return this.#deps.isLocal(subject) ? reaches(subject, viewer, facts) : listensTo(viewer, subject, facts);
   }
 
   /** Whether a client that was away may still show something of the subject. */
@@ -236,7 +260,7 @@ export class AudienceRows {
       count += 1;
       if (count % 100 === 0) await breathe();
       const held = this.findHeld(server, subject);
-      if (!held || !maySee(subject, leave.userId, before) || maySee(subject, leave.userId, after)) continue;
+      if (!held || !reaches(subject, leave.userId, before) || reaches(subject, leave.userId, after)) continue;
       rows.add(this.narrowingRow(server, subject, held));
     }
   }

@@ -1,11 +1,13 @@
 import type { Background } from '../../base/background.ts';
 import { breathe } from '../../base/breathe.ts';
 import type { UserId } from '../../matrix/ids.ts';
-import { type Copy, findGoverning } from '../core/copies.ts';
+import { listServers } from '../core/audience.ts';
+import { type Copy, findVisible } from '../core/copies.ts';
 import { createFacts } from '../core/facts.ts';
 import type { PastChange } from '../core/past.ts';
+import type { RulesOfUsers } from '../core/rules.ts';
 import { isBlank, isSameShown, shownOffline } from '../core/shown.ts';
-import { maySee, type PolicyFacts } from '../policy.ts';
+import { type PolicyFacts, reaches } from '../policy.ts';
 import { AudienceChanges, type AudienceChangesDeps, type AudienceJob } from './audience-changes.ts';
 
 /** Changes of audience that wait; who would add to them is made to wait by `room()`. */
@@ -13,6 +15,7 @@ const jobsMax = 1_000;
 
 export interface DispatcherDeps extends Omit<AudienceChangesDeps, 'listConnected' | 'changedLately'> {
   background: Background;
+  rules: Pick<RulesOfUsers, 'namedBy'>;
 }
 
 type Job = { readonly at: number } & ({ kind: 'told'; subject: UserId } | ({ kind: 'audience' } & AudienceJob));
@@ -147,17 +150,19 @@ export class Dispatcher {
   async #tellNow(subject: UserId, urgent: boolean): Promise<void> {
     const { inboxes, waiters, roster, servers } = this.#deps;
     for (const viewer of await this.#listConnected(subject)) {
-      if (!maySee(subject, viewer, this.#now)) continue;
+      if (!reaches(subject, viewer, this.#now)) continue;
       if (inboxes.find(viewer)?.putUpdate(subject)) waiters.wake(viewer);
     }
-    for (const server of roster.serversSharingWith(subject)) servers.mark(server, subject, { urgent, resend: false });
+    for (const server of listServers(subject, roster, this.#now))
+      servers.mark(server, subject, { urgent, resend: false });
   }
 
-  /** Everybody connected who shares a room with the subject, and the subject. */
+  /** Everybody connected who shares a room with the subject or names them, and the subject. */
   async #listConnected(subject: UserId): Promise<ReadonlySet<UserId>> {
-    const { roster } = this.#deps;
+    const { roster, rules } = this.#deps;
     const viewers = new Set<UserId>();
     if (roster.isConnected(subject)) viewers.add(subject);
+    for (const viewer of rules.namedBy(subject)) if (roster.isConnected(viewer)) viewers.add(viewer);
     for (const roomId of [...roster.roomsOf(subject)]) {
       const connected = roster.connectedUsersIn(roomId);
       if (connected.size > 100) await breathe();
@@ -175,9 +180,10 @@ export class Dispatcher {
     if (!inbox) return false;
     const now = this.#deps.now();
     // What has just expired was seen until now.
-    const was = findGoverning(copies.before, viewer, Number.NEGATIVE_INFINITY)?.shown ?? shownOffline;
-    const is = findGoverning(copies.after, viewer, now)?.shown ?? shownOffline;
-    if (isSameShown(was, is)) return false;
+    const pair = { subject, viewer };
+    const was = findVisible(copies.before, pair, { facts: this.#now, now: Number.NEGATIVE_INFINITY })?.shown;
+    const is = findVisible(copies.after, pair, { facts: this.#now, now })?.shown ?? shownOffline;
+    if (isSameShown(was ?? shownOffline, is)) return false;
     return isBlank(is) ? inbox.putLoss(subject) : inbox.putUpdate(subject);
   }
 }

@@ -1,6 +1,7 @@
 import { compileGlob } from '../../base/glob.ts';
 import type { UserId } from '../../matrix/ids.ts';
-import type { Glob } from '../sharing-config.ts';
+import { listensTo, type PolicyFacts } from '../policy.ts';
+import { type Glob, isCatchAll } from '../sharing-config.ts';
 import { isBlank, isSameShown, type Shown, shownOffline } from './shown.ts';
 
 /**
@@ -18,35 +19,60 @@ export interface Copy {
   readonly changedAt: number;
 }
 
-/** Whom an update names among our users; all of them need a shared room besides. */
+/** Whom an update names among our users. Whoever shares no room with the subject has to want it besides. */
 export interface Recipients {
+  /** Who shares a room; with `strangers` all the others too. */
   readonly everybody: boolean;
+  readonly strangers: boolean;
   readonly users: ReadonlySet<string>;
   readonly globs: readonly Glob[];
 }
 
-export const everybody: Recipients = { everybody: true, users: new Set(), globs: [] };
+/** A list was left out. */
+export const everybody: Recipients = { everybody: true, strangers: false, users: new Set(), globs: [] };
+/** Every user of this server was named by a glob. */
+export const wholeServer: Recipients = { ...everybody, strangers: true };
 
 /** A list that names somebody. Whoever calls has checked its entries. */
 export function readRecipients(entries: readonly string[]): Recipients {
+  if (entries.some(isCatchAll)) return wholeServer;
   const isGlob = (entry: string) => /[*?]/.test(entry);
   return {
-    everybody: false,
+    ...nobody,
     users: new Set(entries.filter((entry) => !isGlob(entry))),
     globs: [...new Set(entries.filter(isGlob))].map((text) => ({ text, matches: compileGlob(text) })),
   };
 }
 
+const nobody: Recipients = { everybody: false, strangers: false, users: new Set(), globs: [] };
+
 /** Named by exact id, over all copies of a subject; beyond it the oldest copies go, and their viewers see `offline`. */
 const usersMax = 50_000;
 const copiesMax = 64;
 
-export function names(recipients: Recipients, viewer: UserId): boolean {
-  return recipients.everybody || recipients.users.has(viewer) || recipients.globs.some((glob) => glob.matches(viewer));
+/** A viewer, and whether they share a room with the subject. */
+export interface Viewpoint {
+  readonly viewer: UserId;
+  readonly shares: boolean;
 }
 
-/** What the copies tell this viewer, shared room or not; undefined: nothing, which is shown as offline. */
-export function findGoverning(copies: readonly Copy[], viewer: UserId, now: number): Copy | undefined {
+export function names(recipients: Recipients, { viewer, shares }: Viewpoint): boolean {
+  if (recipients.everybody && (shares || recipients.strangers)) return true;
+  return recipients.users.has(viewer) || recipients.globs.some((glob) => glob.matches(viewer));
+}
+
+/** What the viewer may see of the subject: what the copies tell them, if they share a room or want it. */
+export function findVisible(
+  copies: readonly Copy[],
+  { subject, viewer }: { readonly subject: UserId; readonly viewer: UserId },
+  { facts, now }: { readonly facts: PolicyFacts; readonly now: number },
+): Copy | undefined {
+  if (copies.length === 0 || !listensTo(viewer, subject, facts)) return undefined;
+  return findGoverning(copies, { viewer, shares: facts.shareRoom(subject, viewer) }, now);
+}
+
+/** What the copies tell this viewer; undefined: nothing, which is shown as offline. */
+export function findGoverning(copies: readonly Copy[], viewer: Viewpoint, now: number): Copy | undefined {
   for (let index = copies.length - 1; index >= 0; index -= 1) {
     const copy = copies[index];
     if (!copy || !names(copy.recipients, viewer)) continue;
@@ -67,7 +93,8 @@ export function applyUpdate(
   const former = copies.find((copy) => isSameRecipients(copy.recipients, update.recipients));
   const isNewest = former === copies.at(-1);
   const renewed = former !== undefined && isNewest && isSameShown(former.shown, update.shown);
-  const rest = copies.flatMap((copy) => withoutRecipients(copy, update.recipients) ?? []);
+  const gone = { ...update.recipients, isErased: isBlank(update.shown) };
+  const rest = withoutIdleTraces(copies.flatMap((copy) => withoutRecipients(copy, gone) ?? []));
   // Told to be offline and without a word: the copy is erased. It leaves a trace only where an older, wider copy would
   // otherwise speak again.
   if (isBlank(update.shown) && !rest.some(({ recipients }) => isOpen(recipients))) {
@@ -82,9 +109,11 @@ export function applyUpdate(
 
 /** Without what governs these viewers, who share no room with the subject any more. */
 export function withoutViewers(copies: readonly Copy[], viewers: readonly UserId[], now: number): readonly Copy[] {
-  const users = viewers.filter((viewer) => copies.some(({ recipients }) => names(recipients, viewer)));
+  const users = viewers.filter((viewer) =>
+    copies.some(({ recipients }) => names(recipients, { viewer, shares: true })),
+  );
   if (users.length === 0) return copies;
-  const recipients: Recipients = { everybody: false, users: new Set(users), globs: [] };
+  const recipients: Recipients = { ...nobody, users: new Set(users) };
   const nothing = { shown: shownOffline, activeAt: now, recipients, expiresAt: null, receivedAt: now };
   return applyUpdate(copies, nothing).copies;
 }
@@ -109,15 +138,25 @@ function isOpen(recipients: Recipients): boolean {
   return recipients.everybody || recipients.globs.length > 0;
 }
 
-function withoutRecipients(copy: Copy, gone: Recipients): Copy | undefined {
-  if (gone.everybody) return undefined;
+/** A trace keeps older copies from speaking again, and has no other purpose. */
+function withoutIdleTraces(copies: readonly Copy[]): readonly Copy[] {
+  return copies.every(({ shown }) => isBlank(shown)) ? [] : copies;
+}
+
+/** `isErased`: they are told to be offline without a word. */
+function withoutRecipients(copy: Copy, gone: Recipients & { readonly isErased: boolean }): Copy | undefined {
   const { recipients } = copy;
+  if (gone.everybody) {
+    // An update without a list says nothing to strangers: what names them goes on to govern them.
+    const concernsStrangers = !recipients.everybody || recipients.strangers;
+    return !gone.strangers && !gone.isErased && concernsStrangers ? copy : undefined;
+  }
   const isGone = (user: string) => gone.users.has(user) || gone.globs.some((glob) => glob.matches(user));
   const users = [...recipients.users].filter((user) => !isGone(user));
   const globs = recipients.globs.filter(({ text }) => !gone.globs.some((glob) => glob.text === text));
   if (!recipients.everybody && users.length === 0 && globs.length === 0) return undefined;
   if (users.length === recipients.users.size && globs.length === recipients.globs.length) return copy;
-  return { ...copy, recipients: { everybody: recipients.everybody, users: new Set(users), globs } };
+  return { ...copy, recipients: { ...recipients, users: new Set(users), globs } };
 }
 
 /** Chunks of one update become one copy again, and the traces of all who were told to be offline one trace. */
@@ -127,7 +166,7 @@ function merged(copies: readonly Copy[], copy: Copy): readonly Copy[] {
     // Whom a trace names no later copy names, so it may as well stand last.
     const users = new Set([...copies.filter(isTrace), copy].flatMap(({ recipients }) => [...recipients.users]));
     const rest = copies.filter((other) => !isTrace(other));
-    return [...rest, { ...copy, recipients: { everybody: false, users, globs: [] } }];
+    return [...rest, { ...copy, recipients: { ...nobody, users } }];
   }
   const last = copies.at(-1);
   const isChunk =
@@ -138,7 +177,7 @@ function merged(copies: readonly Copy[], copy: Copy): readonly Copy[] {
     !isOpen(copy.recipients);
   if (!isChunk) return [...copies, copy];
   const users = new Set([...last.recipients.users, ...copy.recipients.users]);
-  return [...copies.slice(0, -1), { ...copy, recipients: { everybody: false, users, globs: [] } }];
+  return [...copies.slice(0, -1), { ...copy, recipients: { ...nobody, users } }];
 }
 
 function bounded(copies: readonly Copy[]): readonly Copy[] {
@@ -149,7 +188,7 @@ function bounded(copies: readonly Copy[]): readonly Copy[] {
 }
 
 function isSameRecipients(a: Recipients, b: Recipients): boolean {
-  if (a.everybody || b.everybody) return a.everybody === b.everybody;
+  if (a.everybody || b.everybody) return a.everybody === b.everybody && a.strangers === b.strangers;
   if (a.users.size !== b.users.size || a.globs.length !== b.globs.length) return false;
   for (const user of a.users) if (!b.users.has(user)) return false;
   return a.globs.every(({ text }) => b.globs.some((glob) => glob.text === text));

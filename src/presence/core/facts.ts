@@ -1,6 +1,6 @@
 import type { RoomId, UserId } from '../../matrix/ids.ts';
 import type { PolicyFacts, RoomChoice } from '../policy.ts';
-import type { SharingRules } from '../sharing-config.ts';
+import type { SharingRules } from '../sharing-rules.ts';
 
 /** What the policy's facts are made of, as of one moment. */
 export interface Ground {

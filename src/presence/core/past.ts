@@ -1,5 +1,5 @@
 import type { RoomId, UserId } from '../../matrix/ids.ts';
-import type { SharingRules } from '../sharing-config.ts';
+import type { SharingRules } from '../sharing-rules.ts';
 import { type Difference, newDifference, setJoined } from './facts.ts';
 
 /** Oldest entries are forgotten beyond it; for tokens from before them the rule of another process holds. */

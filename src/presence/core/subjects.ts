@@ -1,5 +1,5 @@
 import type { UserId } from '../../matrix/ids.ts';
-import type { Copy } from './copies.ts';
+import type { Copy, Viewpoint } from './copies.ts';
 import type { Span } from './past.ts';
 import type { Shown } from './shown.ts';
 
@@ -31,15 +31,17 @@ export interface RemoteSubjects {
   has(subject: UserId): boolean;
   subjects(): IterableIterator<UserId>;
   readonly size: number;
+  /** Whether anybody here may come to be given anything of the subject. */
+  isNear(subject: UserId): boolean;
   copiesOf(subject: UserId): readonly Copy[];
   /** What this viewer may see of the subject now. */
   findVisible(subject: UserId, viewer: UserId): Copy | undefined;
   /** Whether what was held at some time of the span told this viewer anything; undefined when that is forgotten. */
-  governedIn(subject: UserId, viewer: UserId, span: Span): boolean | undefined;
-  /** These viewers share no room with the subject any more. */
+  governedIn(subject: UserId, viewer: Viewpoint, span: Span): boolean | undefined;
+  /** These viewers may be given nothing of the subject any more. */
   dropViewers(subject: UserId, viewers: readonly UserId[]): void;
-  /** The subject shares no room with anybody here any more. */
+  /** Nobody here may be given anything of the subject any more. */
   remove(subject: UserId): void;
-  /** The subject has joined a room here: what was told of them before is worth keeping. */
+  /** Somebody here may be given the subject now: what was told of them before is worth keeping. */
   keep(subject: UserId): void;
 }

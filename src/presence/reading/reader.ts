@@ -5,9 +5,10 @@ import type { Roster } from '../../roster/roster.ts';
 import type { Storage } from '../../storage/contract/storage.ts';
 import { createFacts, type Difference, type Ground, withDifference } from '../core/facts.ts';
 import type { Past, Span } from '../core/past.ts';
+import { listNamed } from '../core/rules.ts';
 import { isBlank } from '../core/shown.ts';
 import type { LocalSubjects, RemoteSubjects } from '../core/subjects.ts';
-import { maySee, type PolicyFacts } from '../policy.ts';
+import { listensTo, type PolicyFacts, reaches } from '../policy.ts';
 import type { PresenceAnswer, PresenceRequest } from '../types.ts';
 import type { Inbox, Inboxes } from './inbox.ts';
 import { bareOfflineText, presenceEventText, type Sight } from './render.ts';
@@ -142,6 +143,8 @@ export class Reader {
     const then: Then = { from, to, facts };
     await this.#forEachCandidate(viewer, (subject) => this.#giveIfDifferent(answer, subject, then));
     for (const subject of usersOf(differences[0])) this.#giveIfDifferent(answer, subject, then);
+    for (const { rulesOf } of facts)
+      for (const subject of listNamed(rulesOf(viewer))) this.#giveIfDifferent(answer, subject, then);
     // Who was not seen then is not named now, whatever came between.
     await this.#giveLosses(answer, token.givenAtMs, (subject) => this.#saw(subject, viewer, then));
   }
@@ -158,7 +161,7 @@ export class Reader {
         if (this.#saw(subject, viewer, then)) this.#giveLoss(answer, subject);
         return;
       }
-      const isGained = then.facts.some((facts) => !maySee(subject, viewer, facts)) && !isBlank(sight.shown);
+      const isGained = then.facts.some((facts) => !reaches(subject, viewer, facts)) && !isBlank(sight.shown);
       if (presence.changedAt >= then.from || isGained) this.#give(answer, subject, sight);
       return;
     }
@@ -174,16 +177,17 @@ export class Reader {
       return;
     }
     const copy = remote.findVisible(subject, viewer);
-    const isGained = then.facts.some((facts) => !facts.shareRoom(subject, viewer));
+    const isGained = then.facts.some((facts) => !listensTo(viewer, subject, facts));
     if (copy && (isGained || copy.changedAt >= then.from)) this.#give(answer, subject, then.sight);
   }
 
   /** Whether the viewer may have been shown the subject then. */
   #saw(subject: UserId, viewer: UserId, then: Then): boolean {
-    if (this.#deps.isLocal(subject)) return then.facts.some((facts) => maySee(subject, viewer, facts));
-    if (!then.facts.some((facts) => facts.shareRoom(subject, viewer))) return false;
+    if (this.#deps.isLocal(subject)) return then.facts.some((facts) => reaches(subject, viewer, facts));
+    if (!then.facts.some((facts) => listensTo(viewer, subject, facts))) return false;
+    const shares = then.facts.some((facts) => facts.shareRoom(subject, viewer));
     // Where it is not known any more what there was, a bare offline is never wrong.
-    return this.#deps.remote.governedIn(subject, viewer, then) ?? true;
+    return this.#deps.remote.governedIn(subject, { viewer, shares }, then) ?? true;
   }
 
   /**
@@ -207,8 +211,8 @@ export class Reader {
     const losses = await storage.presence.listLosses(viewer, sinceMs - marginMs - lagMs());
     for (const { subject } of losses) {
       if (answer.named.has(subject)) continue;
-      // Who shares a room again is spoken of by the policy alone.
-      if (!this.#facts.shareRoom(subject, viewer) && saw(subject)) this.#giveLoss(answer, subject);
+      // Who shares a room again, or is wanted, is spoken of by the policy alone.
+      if (!listensTo(viewer, subject, this.#facts) && saw(subject)) this.#giveLoss(answer, subject);
     }
   }
 
@@ -247,10 +251,12 @@ export class Reader {
     return true;
   }
 
-  /** The viewer, and everybody who has a record and shares a room with them: by the shorter of the two ways. */
+  /** The viewer, and everybody who has a record and shares a room with them, by the shorter of two ways, or is named by them. */
   async #forEachCandidate(viewer: UserId, visit: (subject: UserId) => void): Promise<void> {
     const { roster, tracker, remote } = this.#deps;
     visit(viewer);
+    for (const subject of listNamed(this.#facts.rulesOf(viewer)))
+      if (subject !== viewer && !roster.shareRoom(subject, viewer)) visit(subject);
     const records = tracker.size + remote.size;
     let members = 0;
     for (const roomId of roster.roomsOf(viewer)) members += roster.usersIn(roomId).size;

@@ -3,7 +3,7 @@ import type { UserId } from '../../matrix/ids.ts';
 import type { Copy } from '../core/copies.ts';
 import { shownOffline } from '../core/shown.ts';
 import type { LocalSubjects, RemoteSubjects } from '../core/subjects.ts';
-import { maySee, type PolicyFacts } from '../policy.ts';
+import { maySee, type PolicyFacts, reaches } from '../policy.ts';
 import type { PresenceSettings } from '../settings.ts';
 import type { Sight } from './render.ts';
 
@@ -24,15 +24,24 @@ export class Sights {
     this.#deps = deps;
   }
 
-  /** What the viewer sees of the subject now; `denied` for whoever is not in the audience, or holds nothing of a remote one. */
+  /** What the viewer is given of the subject now; `denied` for whoever is not in the audience, or holds nothing of a remote one. */
   find(subject: UserId, viewer: UserId): Sight | 'denied' {
+    return this.#find(subject, viewer, reaches);
+  }
+
+  /** What the viewer gets who asks for the subject, and so need not want to be told unasked. */
+  findForGet(subject: UserId, viewer: UserId): Sight | 'denied' {
+    return this.#find(subject, viewer, maySee);
+  }
+
+  #find(subject: UserId, viewer: UserId, isLetIn: typeof maySee): Sight | 'denied' {
     const { tracker, remote, settings, isLocal } = this.#deps;
     if (!settings.enabled) return 'denied';
     if (!isLocal(subject)) {
       const copy = settings.inbound ? remote.findVisible(subject, viewer) : undefined;
       return copy ? this.#ofCopy(copy) : 'denied';
     }
-    if (!maySee(subject, viewer, this.#deps.facts)) return 'denied';
+    if (!isLetIn(subject, viewer, this.#deps.facts)) return 'denied';
     const presence = tracker.find(subject);
     if (!presence) return { shown: shownOffline, lastActiveAgoMs: null };
     return { shown: presence.shown, lastActiveAgoMs: this.#ago(presence.activeAt) };

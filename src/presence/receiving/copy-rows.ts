@@ -1,7 +1,7 @@
 import type { Clock } from '../../base/clock.ts';
 import type { UserId } from '../../matrix/ids.ts';
 import type { PresenceCopyRow } from '../../storage/contract/presence.ts';
-import { type Copy, everybody, readRecipients } from '../core/copies.ts';
+import { type Copy, everybody, type Recipients, readRecipients } from '../core/copies.ts';
 
 /** How long it is remembered that a subject was seen here at all, so that an old client can be told that they are not. */
 const recordKeptMs = 30 * 86_400_000;
@@ -15,15 +15,19 @@ export function rowsOfCopies(subject: UserId, copies: readonly Copy[], clock: Cl
       sequence: sequence + 1,
       ...copy.shown,
       lastActiveAtMs: toWall(copy.activeAt),
-      recipients: copy.recipients.everybody
-        ? null
-        : [...copy.recipients.users, ...copy.recipients.globs.map(({ text }) => text)],
+      recipients: entriesOf(copy.recipients),
       expiresAtMs: copy.expiresAt === null ? null : toWall(copy.expiresAt),
     }),
   );
   if (rows.length > 0) return rows;
   const nothing = { state: 'offline', statusMsg: null, currentlyActive: false, recipients: [] } as const;
   return [{ subject, sequence: 1, ...nothing, lastActiveAtMs: 0, expiresAtMs: Math.round(clock.now() + recordKeptMs) }];
+}
+
+/** Null: a list that was left out. */
+function entriesOf({ everybody, strangers, users, globs }: Recipients): readonly string[] | null {
+  if (everybody) return strangers ? ['@*'] : null;
+  return [...users, ...globs.map(({ text }) => text)];
 }
 
 /** `trace`: nothing but that the subject was seen here; `forgotten`: that too long ago. */

@@ -3,18 +3,18 @@ import type { Background } from '../../base/background.ts';
 import { breathe } from '../../base/breathe.ts';
 import type { Clock, Timer } from '../../base/clock.ts';
 import type { UserId } from '../../matrix/ids.ts';
-import type { Roster } from '../../roster/roster.ts';
 import type { PresenceCopyRow } from '../../storage/contract/presence.ts';
 import type { Storage } from '../../storage/contract/storage.ts';
-import { applyUpdate, type Copy, findGoverning, isExpired, withoutViewers } from '../core/copies.ts';
+import { applyUpdate, type Copy, findVisible, isExpired, type Viewpoint, withoutViewers } from '../core/copies.ts';
 import type { Span } from '../core/past.ts';
 import { isBlank } from '../core/shown.ts';
 import type { RemoteSubjects } from '../core/subjects.ts';
 import { Sweeper } from '../core/sweeper.ts';
+import type { PolicyFacts } from '../policy.ts';
 import { copyOfRow, rowsOfCopies } from './copy-rows.ts';
 import { governedIn, newRecord, replaceCopies, type SubjectRecord } from './record.ts';
 
-/** Subjects who share no room with us (yet: their presence may be faster than their join). The oldest go first. */
+/** Subjects whom nobody here may be given (yet: their presence may be faster than their join). The oldest go first. */
 const strangersMax = 5_000;
 const pageSize = 1_000;
 const subjectsPerCommit = 200;
@@ -23,11 +23,13 @@ const writeEveryMs = 60_000;
 
 export interface CopyStoreDeps {
   storage: Pick<Storage, 'commit'> & { presence: Pick<Storage['presence'], 'listCopies'> };
-  roster: Pick<Roster, 'roomsOf' | 'shareRoom'>;
+  facts: PolicyFacts;
   clock: Clock;
   background: Background;
   /** Whether others' presence is taken in at all. If not, what was held is let go: nothing would take it back. */
   isOpen: boolean;
+  /** Whether anybody here may come to be given anything of the subject. Of all others little is kept, and nothing stored. */
+  isNear(subject: UserId): boolean;
   /** A copy expired; `before` is what there was. */
   onExpired(subject: UserId, before: readonly Copy[]): void;
 }
@@ -76,12 +78,16 @@ export class CopyStore implements RemoteSubjects {
     return this.#subjects.size;
   }
 
+  isNear(subject: UserId): boolean {
+    return this.#deps.isNear(subject);
+  }
+
   copiesOf(subject: UserId): readonly Copy[] {
     return this.#subjects.get(subject)?.copies ?? [];
   }
 
   /** Whether what was held at some time between those two told this viewer anything; undefined when that is forgotten. */
-  governedIn(subject: UserId, viewer: UserId, span: Span): boolean | undefined {
+  governedIn(subject: UserId, viewer: Viewpoint, span: Span): boolean | undefined {
     const record = this.#subjects.get(subject);
     if (!record) return false;
     return governedIn(record, viewer, span);
@@ -89,10 +95,8 @@ export class CopyStore implements RemoteSubjects {
 
   /** What this viewer may see of the subject now. */
   findVisible(subject: UserId, viewer: UserId): Copy | undefined {
-    const record = this.#subjects.get(subject);
-    if (!record || record.copies.length === 0) return undefined;
-    const copy = findGoverning(record.copies, viewer, this.#deps.clock.monotonic());
-    return copy && this.#deps.roster.shareRoom(subject, viewer) ? copy : undefined;
+    const { facts, clock } = this.#deps;
+    return findVisible(this.copiesOf(subject), { subject, viewer }, { facts, now: clock.monotonic() });
   }
 
   /** False: equal to what was held, only its time is new. */
@@ -166,7 +170,7 @@ export class CopyStore implements RemoteSubjects {
       record = newRecord();
       this.#subjects.set(subject, record);
     }
-    if (this.#deps.roster.roomsOf(subject).size > 0) this.#strangers.delete(subject);
+    if (this.#deps.isNear(subject)) this.#strangers.delete(subject);
     else this.#addStranger(subject);
     return record;
   }
@@ -176,8 +180,8 @@ export class CopyStore implements RemoteSubjects {
     if (this.#strangers.size <= strangersMax) return;
     for (const oldest of this.#strangers) {
       this.#strangers.delete(oldest);
-      // Who has joined a room since is no stranger any more.
-      if (this.#deps.roster.roomsOf(oldest).size > 0) continue;
+      // Who has come near since is no stranger any more.
+      if (this.#deps.isNear(oldest)) continue;
       this.#subjects.delete(oldest);
       this.#expiry.set(oldest, undefined);
       return;
@@ -222,7 +226,7 @@ export class CopyStore implements RemoteSubjects {
 
   /** Strangers are not stored, nor whose trace is too old. */
   #isKept(subject: UserId): boolean {
-    return this.#subjects.has(subject) && this.#deps.roster.roomsOf(subject).size > 0;
+    return this.#subjects.has(subject) && this.#deps.isNear(subject);
   }
 
   #restore(row: PresenceCopyRow): void {

@@ -3,7 +3,7 @@ import type { Clock } from '../../base/clock.ts';
 import { isUserId, serverOfUser, type UserId } from '../../matrix/ids.ts';
 import { isPresenceState, type PresenceState } from '../../matrix/presence.ts';
 import type { ServerName } from '../../matrix/server-name.ts';
-import { type Copy, everybody, type Recipients, readRecipients } from '../core/copies.ts';
+import { type Copy, everybody, type Recipients, readRecipients, wholeServer } from '../core/copies.ts';
 import type { Shown } from '../core/shown.ts';
 import type { PresenceSettings } from '../settings.ts';
 import { coversServer, mayMatchServer } from '../sharing-config.ts';
@@ -127,7 +127,7 @@ function parseRecipients(value: unknown, serverName: ServerName): Recipients | u
   if (value.length === 0) return everybody;
   const entries = value.slice(0, recipientsMax).filter((entry) => isRecipientHere(entry, serverName));
   if (entries.length === 0) return undefined;
-  if (entries.some((entry) => coversServer(entry, serverName))) return everybody;
+  if (entries.some((entry) => coversServer(entry, serverName))) return wholeServer;
   const recipients = readRecipients(entries);
   return { ...recipients, globs: recipients.globs.slice(0, globsMax) };
 }

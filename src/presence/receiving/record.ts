@@ -1,5 +1,4 @@
-import type { UserId } from '../../matrix/ids.ts';
-import { type Copy, findGoverning, isSameCoverage } from '../core/copies.ts';
+import { type Copy, findGoverning, isSameCoverage, type Viewpoint } from '../core/copies.ts';
 import type { Span } from '../core/past.ts';
 
 /** What copies were is known exactly so many changes back; before that, which viewers they governed at some time or other. */
@@ -33,7 +32,7 @@ export function replaceCopies(record: SubjectRecord, copies: readonly Copy[], no
 }
 
 /** Whether what was held at some time of the span told this viewer anything; undefined when that is forgotten. */
-export function governedIn(record: SubjectRecord, viewer: UserId, { from, to }: Span): boolean | undefined {
+export function governedIn(record: SubjectRecord, viewer: Viewpoint, { from, to }: Span): boolean | undefined {
   if (from <= record.knownSince) return undefined;
   const versions = record.older.flatMap(({ until, copies }) => (until >= from ? [copies] : []));
   let since = record.older.at(-1)?.until ?? Number.NEGATIVE_INFINITY;

@@ -6,10 +6,10 @@ import type { UserId } from '../../matrix/ids.ts';
 import type { PresencePush } from '../../matrix/presence.ts';
 import type { ServerName } from '../../matrix/server-name.ts';
 import type { Roster } from '../../roster/roster.ts';
-import { listUsersSharing } from '../core/audience.ts';
+import { listCandidates, type Moment } from '../core/audience.ts';
 import { isBlank, isSameShown, type Shown, shownOffline } from '../core/shown.ts';
 import type { LocalPresence, LocalSubjects } from '../core/subjects.ts';
-import { maySee, type PolicyFacts, sharesWithWholeServer } from '../policy.ts';
+import { type PolicyFacts, reaches, sharesWithWholeServer } from '../policy.ts';
 import type { Destination, Progress } from './destination.ts';
 import { EduPacker, narrowingEntry, updateEntries, type WireAudience } from './wire.ts';
 
@@ -115,16 +115,16 @@ export class ParcelBuilder {
   async #audienceOf(destination: ServerName, subject: UserId): Promise<WireAudience | undefined> {
     if (!this.#deps.isOpen()) return undefined;
     const { roster, facts } = this.#deps;
-    const rooms = roster.roomsOf(subject);
-    if (![...rooms].some((roomId) => roster.usersOfServerIn(roomId, destination).size > 0)) return undefined;
+    const now: Moment = { facts, roomsOf: (user) => roster.roomsOf(user) };
+    const candidates = await listCandidates(roster, { subject, server: destination }, [now]);
+    if (candidates.size === 0) return undefined;
     if (sharesWithWholeServer(subject, destination, facts)) return { kind: 'everybody' };
-    const sharing = await listUsersSharing(roster, rooms, destination);
     const users: UserId[] = [];
     let count = 0;
-    for (const viewer of sharing) {
+    for (const viewer of candidates) {
       count += 1;
       if (count % 100 === 0) await breathe();
-      if (maySee(subject, viewer, facts)) users.push(viewer);
+      if (reaches(subject, viewer, facts)) users.push(viewer);
     }
     const [first, ...rest] = users.sort(compareByCodePoint);
     return first === undefined ? undefined : { kind: 'named', users: [first, ...rest] };

@@ -4,8 +4,16 @@ import type { RoomId, UserId } from '../../../src/matrix/ids.ts';
 import { serverOfUser } from '../../../src/matrix/ids.ts';
 import type { ServerName } from '../../../src/matrix/server-name.ts';
 import { createFacts } from '../../../src/presence/core/facts.ts';
-import { decide, maySee, type PolicyFacts, sharesWithWholeServer } from '../../../src/presence/policy.ts';
-import { compileRules, parseSharingConfig, type SharingConfig } from '../../../src/presence/sharing-config.ts';
+import {
+  decide,
+  findObjection,
+  maySee,
+  type PolicyFacts,
+  reaches,
+  sharesWithWholeServer,
+} from '../../../src/presence/policy.ts';
+import { parseSharingConfig, type SharingConfig } from '../../../src/presence/sharing-config.ts';
+import { compileRules, strangerServersOf } from '../../../src/presence/sharing-rules.ts';
 
 const alice = '@alice:a.test' as UserId;
 const bob = '@bob:b.test' as UserId;
@@ -69,7 +77,8 @@ describe('each step', () => {
     ['2: over being ignored', { allowed: [bob], ignored: [bob] }, 2, true],
     ['2: over being denied by name', { allowed: [bob], denied: [bob] }, 2, true],
     ['2: in an excluded room', { allowed: [bob], excluded: ['!a'] }, 2, true],
-    ['2: not without a shared room', { allowed: [bob], shared: [] }, 2, false],
+    ['2: also without a shared room', { allowed: [bob], shared: [] }, 2, true],
+    ['4: not without a shared room', { allowed: ['@b*'], shared: [] }, 9, false],
     ['3: ignored', { ignored: [bob], allowed: ['@*'] }, 3, false],
     ['3: named in denied_users', { denied: [bob], allowed: ['@b*', '!a'] }, 3, false],
     ['4: a glob of allowed_users', { allowed: ['@b*'], denied: ['@*:b.test', '@*', '!a'] }, 4, true],
@@ -115,6 +124,169 @@ describe('what cannot be read', () => {
   });
 });
 
+describe('a stranger', () => {
+  const carol = '@carol:a.test' as UserId;
+
+  function reached(
+    viewer: UserId,
+    { allowed = [], wanted, ignored = [] }: { allowed?: string[]; wanted?: string[]; ignored?: string[] },
+  ): boolean {
+    const hers = compileRules([parse(allowed)], new Set());
+    const theirs = compileRules(wanted ? [parse(wanted)] : [], new Set(ignored as UserId[]));
+    const facts = createFacts({
+      roomsOf: () => new Set(),
+      counts: () => true,
+      rulesOf: (user) => (user === alice ? hers : theirs),
+    });
+    return reaches(alice, viewer, facts);
+  }
+
+  it('of the same server is told only if both name each other', () => {
+    expect(reached(carol, { allowed: [carol], wanted: [alice] })).toBe(true);
+    expect(reached(carol, { allowed: [carol], wanted: ['@a*', '@*'] })).toBe(false);
+    expect(reached(carol, { allowed: [carol] })).toBe(false);
+    expect(reached(carol, { wanted: [alice] })).toBe(false);
+    expect(reached(carol, { allowed: ['@*'], wanted: [alice] })).toBe(false);
+  });
+
+  it('who ignores the subject does not want them, however they name them', () => {
+    expect(reached(carol, { allowed: [carol], wanted: [alice], ignored: [alice] })).toBe(false);
+  });
+
+  it("does not want whom only the administrator's default names", () => {
+    const fallback = parse([alice, carol]);
+    const rules = compileRules([], new Set(), { fallback, override: null });
+    const facts = createFacts({ roomsOf: () => new Set(), counts: () => true, rulesOf: () => rules });
+    expect(maySee(alice, carol, facts)).toBe(true);
+    expect(reaches(alice, carol, facts)).toBe(false);
+  });
+
+  it('of another server is told as their server is, which asks them', () => {
+    expect(reached(bob, { allowed: [bob] })).toBe(true);
+    expect(reached(bob, { allowed: ['@b*'] })).toBe(false);
+  });
+
+  it('of another server is one of the first twenty servers that the list names', () => {
+    const others = Array.from({ length: 25 }, (_, index) => `@x:${index}.test`);
+    const allowed = [carol, ...others, '@y:0.test', bob];
+    const rules = compileRules([parse(allowed)], new Set());
+    expect(strangerServersOf(rules, 'a.test' as ServerName)).toEqual(
+      Array.from({ length: 20 }, (_, index) => `${index}.test`),
+    );
+    expect(reached('@x:19.test' as UserId, { allowed })).toBe(true);
+    expect(reached('@y:0.test' as UserId, { allowed })).toBe(true);
+    expect(reached('@x:20.test' as UserId, { allowed })).toBe(false);
+    expect(reached(bob, { allowed })).toBe(false);
+  });
+
+  it('is no part of a whole server, so their server gets a list', () => {
+    const facts = (shared: string[]) =>
+      factsOf(
+        new Map([
+          [alice, ['!a']],
+          [bob, shared],
+        ]),
+        { config: parse([bob]) },
+      );
+    expect(sharesWithWholeServer(alice, 'b.test' as ServerName, facts([]))).toBe(false);
+    expect(sharesWithWholeServer(alice, 'b.test' as ServerName, facts(['!a']))).toBe(true);
+  });
+});
+
+describe("the administrator's", () => {
+  const shared = new Map([
+    [alice as string, ['!a', '!b']],
+    [bob as string, ['!a', '!b']],
+  ]);
+
+  function factsUnder(
+    own: SharingConfig[],
+    administrator: { fallback?: SharingConfig; override?: SharingConfig },
+    more: {
+      rooms?: ReadonlyMap<string, readonly string[]>;
+      excluded?: readonly string[];
+      ignored?: readonly string[];
+    } = {},
+  ): PolicyFacts {
+    const { fallback = null, override = null } = administrator;
+    const rules = compileRules(own, new Set((more.ignored ?? []) as UserId[]), { fallback, override });
+    const rooms = more.rooms ?? shared;
+    return createFacts({
+      roomsOf: (user) => new Set((rooms.get(user) ?? []) as RoomId[]),
+      counts: (room) => !(more.excluded ?? []).includes(room),
+      rulesOf: () => rules,
+    });
+  }
+
+  it('default is for users without a config; an empty one opts out of it', () => {
+    const fallback = parse([], ['@*']);
+    expect(maySee(alice, bob, factsUnder([], { fallback }))).toBe(false);
+    expect(maySee(alice, bob, factsUnder([parse()], { fallback }))).toBe(true);
+    expect(maySee(alice, alice, factsUnder([], { fallback }))).toBe(true);
+  });
+
+  it('default asks the ignore list as a config of the user would', () => {
+    const fallback = parse(['@b*']);
+    expect(maySee(alice, bob, factsUnder([], { fallback }))).toBe(true);
+    expect(maySee(alice, bob, factsUnder([], { fallback }, { ignored: [bob] }))).toBe(false);
+  });
+
+  const overrides: [string, string[], string[], boolean][] = [
+    ['that says nothing has no objection', [], [], true],
+    ['that denies by name', [], [bob], false],
+    ['that denies by glob', [], ['@*:b.test'], false],
+    ['that denies everybody', [], ['@*'], false],
+    ['that denies everybody but some', ['@*:b.test'], ['@*'], true],
+    ['that denies everybody but a room', ['!a'], ['@*'], true],
+    ['that allows by name has no objection', [bob], ['@*', '!a', '!b'], true],
+    ['that denies one of the shared rooms', [], ['!a'], true],
+    ['that denies every shared room', [], ['!a', '!b'], false],
+  ];
+
+  it.each(overrides)('override %s', (_, allowed, denied, sees) => {
+    const facts = factsUnder([], { override: parse(allowed, denied) });
+    expect(maySee(alice, bob, facts)).toBe(sees);
+    expect(maySee(alice, alice, facts)).toBe(true);
+  });
+
+  it('override lets in nobody whom the user does not', () => {
+    const override = parse([bob]);
+    expect(maySee(alice, bob, factsUnder([parse([], [bob])], { override }))).toBe(false);
+    expect(maySee(alice, bob, factsUnder([], { override }, { ignored: [bob] }))).toBe(false);
+  });
+
+  it('override does not ask the ignore list', () => {
+    const facts = factsUnder([parse([bob])], { override: parse() }, { ignored: [bob] });
+    expect(maySee(alice, bob, facts)).toBe(true);
+  });
+
+  it('override leaves a stranger to the user, unless an entry of its own speaks of them', () => {
+    const apart = { rooms: new Map([[alice as string, ['!a']]]) };
+    const own = [parse([bob])];
+    expect(maySee(alice, bob, factsUnder(own, { override: parse([], ['!a']) }, apart))).toBe(true);
+    expect(maySee(alice, bob, factsUnder(own, { override: parse([], ['@*']) }, apart))).toBe(false);
+    expect(maySee(alice, bob, factsUnder(own, { override: parse([], [bob]) }, apart))).toBe(false);
+  });
+
+  it('override objects by rooms only where a room counts', () => {
+    const override = parse([], ['!a']);
+    const facts = factsUnder([parse([bob])], { override }, { excluded: ['!a', '!b'] });
+    expect(findObjection({ subject: alice, viewer: bob, override }, facts)).toBeUndefined();
+    expect(maySee(alice, bob, facts)).toBe(true);
+  });
+
+  it.each([
+    ['denies one of its users', ['@x:b.test'], false],
+    ['denies a room of hers', ['!a'], false],
+    ['denies a room that she is not in', ['!z'], true],
+    ['denies a glob that may match', ['@x*'], false],
+    ['denies a user of another server', ['@x:c.test'], true],
+  ])('override that %s decides whether it is a whole server', (_, denied, whole) => {
+    const facts = factsUnder([], { override: parse([], denied) });
+    expect(sharesWithWholeServer(alice, 'b.test' as ServerName, facts)).toBe(whole);
+  });
+});
+
 describe('by property', () => {
   const users = ['@a:x.test', '@b:x.test', '@ab:y.test', '@b:y.test'];
   const roomIds = ['!1', '!2', '!3'];
@@ -151,7 +323,7 @@ describe('by property', () => {
       entry.startsWith('@') &&
       /[*?]/.test(entry) &&
       new RegExp(`^${entry.replaceAll('.', '\\.').replaceAll('*', '.*').replaceAll('?', '.')}$`).test(viewer);
-    if (allowed.includes(viewer)) return shared.length > 0;
+    if (allowed.includes(viewer)) return true;
     if (ignored.includes(viewer) || denied.includes(viewer)) return false;
     if (allowed.some(matches) && counting.length > 0) return true;
     if (denied.some((entry) => matches(entry) && !isCatchAll(entry))) return false;

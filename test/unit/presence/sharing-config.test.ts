@@ -30,7 +30,7 @@ describe('a config', () => {
     expect(allowed.globs.map(({ text }) => text)).toEqual(['@b*:example.org', '@*:matrix.org']);
     expect([...allowed.rooms]).toEqual(['!co1dcoffee']);
     expect([...denied.users]).toEqual(['@bob:example.org']);
-    expect(denied.catchAll).toBe(false);
+    expect(denied.catchAll).toBeNull();
   });
 
   it.each([
@@ -64,7 +64,7 @@ describe('a config', () => {
 
   it('takes a room id for a room id, whatever is in it', () => {
     const parsed = parseSharingConfig({ denied_users: ['!*'] });
-    expect(parsed).toMatchObject({ outcome: 'config', config: { denied: { catchAll: false, globs: [] } } });
+    expect(parsed).toMatchObject({ outcome: 'config', config: { denied: { catchAll: null, globs: [] } } });
   });
 
   it('stored, may have grown by the rooms that the server added', () => {

@@ -8,6 +8,8 @@ import {
   everybody,
   findGoverning,
   type Recipients,
+  readRecipients,
+  type Viewpoint,
 } from '../../../../src/presence/core/copies.ts';
 import { isBlank, type Shown, shownOffline } from '../../../../src/presence/core/shown.ts';
 
@@ -17,11 +19,7 @@ const gone: Shown = { state: 'offline', statusMsg: 'gone', currentlyActive: fals
 
 function recipients(entries: readonly string[] | null): Recipients {
   if (entries === null) return everybody;
-  return {
-    everybody: false,
-    users: new Set(entries.filter((entry) => !entry.includes('*'))),
-    globs: entries.filter((entry) => entry.includes('*')).map((text) => ({ text, matches: compileGlob(text) })),
-  };
+  return readRecipients(entries);
 }
 
 function update(shown: Shown, entries: readonly string[] | null, at = 0): Omit<Copy, 'changedAt'> {
@@ -38,7 +36,7 @@ describe('copies', () => {
   const entry = fc.constantFrom<string>(...users, '@a*', '@*b:h');
   const step = fc.record({
     shown: fc.constantFrom(online, gone, shownOffline, { ...online, statusMsg: 'x' }),
-    entries: fc.option(fc.uniqueArray(entry, { minLength: 1, maxLength: 3 }), { nil: null }),
+    entries: fc.oneof(fc.constant(null), fc.constant(['@*']), fc.uniqueArray(entry, { minLength: 1, maxLength: 3 })),
     wait: fc.constantFrom(0, 1, 60, 200),
   });
 
@@ -47,17 +45,20 @@ describe('copies', () => {
       fc.property(fc.array(step, { maxLength: 12 }), (steps) => {
         let now = 0;
         let copies: readonly Copy[] = [];
-        const told = new Map<UserId, { shown: Shown; at: number }>();
+        const told = new Map<string, { shown: Shown; at: number }>();
+        const views = users.flatMap((viewer) => [true, false].map((shares) => ({ viewer, shares })));
+        const keyOf = ({ viewer, shares }: Viewpoint) => `${viewer} ${shares}`;
         for (const { shown, entries, wait } of steps) {
           now += wait;
           copies = applyUpdate(copies, update(shown, entries, now)).copies;
-          const isNamed = (user: UserId) =>
-            entries === null || entries.some((text) => (text.includes('*') ? compileGlob(text)(user) : text === user));
-          for (const user of users) if (isNamed(user)) told.set(user, { shown, at: now });
-          for (const user of users) {
-            const last = told.get(user);
+          // Without a list an update is for who shares a room; what takes everything back takes it from everybody.
+          const isNamed = ({ viewer, shares }: Viewpoint) =>
+            entries === null ? shares || isBlank(shown) : entries.some((text) => compileGlob(text)(viewer));
+          for (const view of views) if (isNamed(view)) told.set(keyOf(view), { shown, at: now });
+          for (const view of views) {
+            const last = told.get(keyOf(view));
             const holds = last && !isBlank(last.shown) && (last.shown.state === 'offline' || now < last.at + 100);
-            expect(findGoverning(copies, user, now)?.shown).toEqual(holds ? last.shown : undefined);
+            expect([view, findGoverning(copies, view, now)?.shown]).toEqual([view, holds ? last.shown : undefined]);
           }
         }
       }),
@@ -95,7 +96,7 @@ describe('copies', () => {
     for (let index = 0; index < 100; index += 1)
       copies = applyUpdate(copies, update(online, [`@u${index}:h`], index)).copies;
     expect(copies).toHaveLength(64);
-    expect(findGoverning(copies, '@u0:h' as UserId, 99)).toBeUndefined();
-    expect(findGoverning(copies, '@u99:h' as UserId, 99)?.shown).toEqual(online);
+    expect(findGoverning(copies, { viewer: '@u0:h' as UserId, shares: true }, 99)).toBeUndefined();
+    expect(findGoverning(copies, { viewer: '@u99:h' as UserId, shares: true }, 99)?.shown).toEqual(online);
   });
 });

@@ -2,11 +2,13 @@ import { describe, expect, it } from 'vitest';
 import type { RoomId, UserId } from '../../../../src/matrix/ids.ts';
 import { type Ground, withDifference } from '../../../../src/presence/core/facts.ts';
 import { Past } from '../../../../src/presence/core/past.ts';
-import { compileRules, defaultRules, emptyConfig } from '../../../../src/presence/sharing-config.ts';
+import { emptyConfig } from '../../../../src/presence/sharing-config.ts';
+import { compileRules } from '../../../../src/presence/sharing-rules.ts';
 
 const alice = '@alice:a' as UserId;
 const [one, two] = ['!1', '!2'] as RoomId[] as [RoomId, RoomId];
 const oldRules = compileRules([emptyConfig], new Set(['@x:y' as UserId]));
+const defaultRules = compileRules([], new Set());
 
 const now: Ground = {
   roomsOf: () => new Set([two]),
