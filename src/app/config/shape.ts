@@ -50,11 +50,6 @@ const tokens = z.strictObject({
   refresh_token_ms: milliseconds.nullable().default(null),
 });
 
-const sync = z.strictObject({
-  window_ms: milliseconds.default(50),
-  window_busy_ms: milliseconds.default(100),
-});
-
 /** A sharing config as a user would write it; null: none. */
 const sharingConfig = z
   .record(z.string(), z.unknown())
