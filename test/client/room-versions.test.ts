@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { supportedRoomVersions } from '../../src/matrix/room-versions.ts';
 import { TestServer } from '../support/server.ts';
 import type { TestUser } from '../support/user.ts';
 import { forbidden, getState, inRoom, type Json, messages, newUsers, refusal } from './rooms-support.ts';
@@ -20,7 +21,7 @@ const act = (user: TestUser, action: string, roomId: string, target: TestUser) =
 const setLevels = (roomId: string, users: Record<string, unknown>, user = alice) =>
   user.call('PUT', inRoom(roomId, 'state', 'm.room.power_levels'), { users });
 
-describe.each(['10', '11', '12'])('room version %s', (version) => {
+describe.each(supportedRoomVersions)('room version %s', (version) => {
   it('is made, talked in, joined, left and read like any other', async () => {
     const roomId = await alice.createRoom({ room_version: version, preset: 'public_chat', name: 'Name', topic: 'T' });
     expect((await stateOf(roomId, 'm.room.create')).room_version).toBe(version);
@@ -38,7 +39,7 @@ describe.each(['10', '11', '12'])('room version %s', (version) => {
   it('names its creator where the version has them', async () => {
     const roomId = await alice.createRoom({ room_version: version });
     const content = await stateOf(roomId, 'm.room.create');
-    expect(content.creator).toBe(version === '10' ? alice.userId : undefined);
+    expect(content.creator).toBe(Number(version) <= 10 ? alice.userId : undefined);
     const { users } = await stateOf(roomId, 'm.room.power_levels');
     expect(users).toEqual(version === '12' ? {} : { [alice.userId]: 100 });
   });
@@ -57,6 +58,28 @@ describe.each(['10', '11', '12'])('room version %s', (version) => {
     for (const level of ['50', 50.5, true, null, 2 ** 53]) {
       expect([level, refusal(await setLevels(roomId, { [bob.userId]: level }))]).toEqual([level, [400, 'M_BAD_JSON']]);
     }
+    for (const more of [
+      { power_level_content_override: { ban: '50' } },
+      { initial_state: [{ type: 'm.room.power_levels', content: { users: { [alice.userId]: '100' } } }] },
+    ]) {
+      expect(refusal(await alice.call('POST', '/createRoom', { room_version: version, ...more }))).toEqual([
+        400,
+        'M_BAD_JSON',
+      ]);
+    }
+  });
+
+  it.each(['private_chat', 'trusted_private_chat', 'public_chat'])('begins as the preset %s says', async (preset) => {
+    const roomId = await alice.createRoom({ room_version: version, preset, invite: [bob.userId] });
+    const asks = (await stateOf(roomId, 'm.room.join_rules')).join_rule;
+    expect(asks).toBe(preset === 'public_chat' ? 'public' : 'invite');
+    await bob.join(roomId);
+    const isTrusted = preset === 'trusted_private_chat';
+    const levels = { ...(await stateOf(roomId, 'm.room.power_levels')), ban: 49 };
+    const change = await bob.call('PUT', inRoom(roomId, 'state', 'm.room.power_levels'), levels);
+    expect(change.status).toBe(isTrusted ? 200 : 403);
+    // Who shares the power of the creator cannot be thrown out by them either.
+    expect((await act(alice, 'kick', roomId, bob)).status).toBe(isTrusted ? 403 : 200);
   });
 });
 
@@ -190,7 +213,7 @@ describe('a server', () => {
     const { capabilities } = await alice.ok('GET', '/capabilities');
     expect(capabilities['m.room_versions']).toEqual({
       default: '11',
-      available: { '10': 'stable', '11': 'stable', '12': 'stable' },
+      available: Object.fromEntries(supportedRoomVersions.map((version) => [version, 'stable'])),
     });
     expect((await stateOf(await alice.createRoom(), 'm.room.create')).room_version).toBe('11');
     expect(capabilities['m.change_password']).toEqual({ enabled: true });

@@ -1,4 +1,3 @@
-import { isPowerLevel } from '../../engine/power.ts';
 import { badAlias, badJson, invalidParam } from '../../matrix/errors.ts';
 import { isRoomAlias, isUserId, type RoomAlias, type RoomId } from '../../matrix/ids.ts';
 import type { JsonObject } from '../../matrix/pdu.ts';
@@ -6,6 +5,7 @@ import { readCreators } from '../core/creators.ts';
 import type { RoomsCore } from '../core/deps.ts';
 import type { NewEvent } from '../core/room-draft.ts';
 import { membershipOf } from '../state-reads.ts';
+import { checkLevelShapes } from './level-shapes.ts';
 
 type CheckDeps = Pick<RoomsCore, 'storage' | 'ports'>;
 
@@ -35,29 +35,11 @@ function checkMember({ stateKey, content }: NewEvent): void {
   if (content.membership !== membershipOf(content)) throw badJson('There is no such membership');
 }
 
-const singleLevels = ['users_default', 'events_default', 'state_default', 'ban', 'redact', 'kick', 'invite'];
-const levelMaps = ['users', 'events', 'notifications'];
-
-/** Levels of the wrong kind are a mistake in the request (400), while levels that the sender may not set are refused (403). */
-async function checkPowerLevels(deps: CheckDeps, event: NewEvent & { roomId: RoomId }): Promise<void> {
-  const { content } = event;
-  for (const key of singleLevels) {
-    if (content[key] !== undefined && !isPowerLevel(content[key])) throw badJson(`'${key}' is not an integer`);
-  }
-  for (const key of levelMaps) {
-    const levels = content[key];
-    if (levels === undefined) continue;
-    if (typeof levels !== 'object' || levels === null || Array.isArray(levels)) {
-      throw badJson(`'${key}' is not an object`);
-    }
-    for (const level of Object.values(levels)) {
-      if (!isPowerLevel(level)) throw badJson(`'${key}' holds a level that is not an integer`);
-    }
-  }
-  const users = Object.keys(content.users ?? {});
-  if (!users.every(isUserId)) throw badJson("'users' holds a key that is not a user id");
-  const creators = await readCreators(deps, event.roomId);
-  if (users.some((userId) => creators.privileged.has(userId))) {
+async function checkPowerLevels(deps: CheckDeps, { roomId, content }: NewEvent & { roomId: RoomId }): Promise<void> {
+  const before = await deps.storage.state.findCurrent(roomId, 'm.room.power_levels', '');
+  checkLevelShapes(content, before?.event.pdu.content);
+  const creators = await readCreators(deps, roomId);
+  if (Object.keys(content.users ?? {}).some((userId) => creators.privileged.has(userId))) {
     throw badJson("'users' names a creator of the room, whose power is not a number");
   }
 }

@@ -3,6 +3,7 @@ import { isRoomAlias, isUserId, type RoomAlias, type UserId } from '../../matrix
 import type { JsonObject } from '../../matrix/pdu.ts';
 import type { RoomVersion } from '../../matrix/room-versions.ts';
 import type { ServerName } from '../../matrix/server-name.ts';
+import { checkLevelShapes } from './level-shapes.ts';
 import { defaultPowerLevels, type Preset, presetState, presets } from './presets.ts';
 
 /** The body of `POST /createRoom`, its fields of the right types; absent ones may be undefined. */
@@ -80,6 +81,7 @@ export function planRoom(
     if (!isReplaced) state.push({ type, stateKey: '', content });
   }
   state.push(...initial);
+  for (const { type, content } of state) if (type === 'm.room.power_levels') checkLevelShapes(content);
   if (request.name !== undefined) state.push({ type: 'm.room.name', stateKey: '', content: { name: request.name } });
   if (request.topic !== undefined) {
     state.push({ type: 'm.room.topic', stateKey: '', content: topicContent(request.topic) });
