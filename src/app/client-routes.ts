@@ -1,3 +1,4 @@
+import { createUserDirectory } from '../directory/user-directory.ts';
 import { accountRoutes } from '../http/client/account.ts';
 import { accountDataRoutes } from '../http/client/account-data.ts';
 import { capabilitiesRoutes } from '../http/client/capabilities.ts';
@@ -23,6 +24,7 @@ import { tagRoutes } from '../http/client/tags.ts';
 import { thirdPartyIdRoutes } from '../http/client/third-party-ids.ts';
 import { thirdPartyNetworkRoutes } from '../http/client/third-party-networks.ts';
 import { typingRoutes } from '../http/client/typing.ts';
+import { userDirectoryRoutes } from '../http/client/user-directory.ts';
 import { versionsRoutes } from '../http/client/versions.ts';
 import { voipRoutes } from '../http/client/voip.ts';
 import { wellKnownClientRoutes } from '../http/client/well-known.ts';
@@ -60,6 +62,7 @@ export function clientRoutes({ config }: Surroundings, parts: Parts, sync: Sync)
     ...roomMessagesRoutes({ history }),
     ...directoryRoutes({ aliases, state }),
     ...publicRoomsRoutes({ publicRooms, serverName: config.server_name }),
+    ...userDirectoryRoutes({ users: createUserDirectory({ storage: parts.storage, serverName: config.server_name }) }),
     ...typingRoutes({ typing }),
     ...receiptRoutes({ receipts, readMarkers }),
     ...presenceRoutes({ presence }),

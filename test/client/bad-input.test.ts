@@ -183,6 +183,7 @@ const goodBodies: Record<string, (place: Place) => unknown> = {
   'PUT /directory/room/:roomAlias': ({ roomId }) => ({ room_id: roomId }),
   'PUT /directory/list/room/:roomId': () => ({ visibility: 'public' }),
   'POST /publicRooms': () => ({ limit: 5 }),
+  'POST /user_directory/search': () => ({ search_term: 'x' }),
   'PUT /rooms/:roomId/typing/:userId': () => ({ typing: true, timeout: 1_000 }),
   'POST /rooms/:roomId/receipt/:receiptType/:eventId': () => ({}),
   'POST /rooms/:roomId/read_markers': ({ eventId }) => ({ 'm.fully_read': eventId }),

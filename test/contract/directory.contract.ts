@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { RoomId } from '../../src/matrix/ids.ts';
+import type { RoomId, UserId } from '../../src/matrix/ids.ts';
 import type { JsonObject } from '../../src/matrix/pdu.ts';
 import type { Row } from '../../src/storage/contract/commit.ts';
 import type { Storage } from '../../src/storage/contract/storage.ts';
@@ -187,6 +187,190 @@ export function describeDirectory(open: OpenStorage): void {
       expect(await find(null, [null])).toEqual([cafe]);
       expect(await find(null, [null, 'm.space'])).toEqual([cafe, space]);
       expect(await find(null, [])).toEqual([]);
+    });
+
+    describe('of users', () => {
+      const [hall, club] = [room('hall'), room('club')];
+      const account = (userId: UserId, deactivatedAtMs: number | null = null): Row => ({
+        kind: 'account',
+        userId,
+        passwordHash: null,
+        createdAtMs: 1,
+        deactivatedAtMs,
+      });
+      const profile = (userId: UserId, displayname: string | null, avatarUrl: string | null = null): Row => ({
+        kind: 'profile',
+        userId,
+        displayname,
+        avatarUrl,
+      });
+      const find = async (searcher: UserId, ...words: string[]) =>
+        (await storage.directory.searchUsers({ searcher, words, after: null, limit: 50 })).users;
+      const idsOf = (users: readonly { userId: UserId }[]) => users.map(({ userId }) => userId);
+
+      it('finds who shares a room with the searcher or is in one that is open to all, and nobody else', async () => {
+        const [dave, erin] = [user('dave'), user('erin')];
+        await commit(
+          storage,
+          [alice, bob, dave, erin].map((userId) => account(userId)),
+        );
+        await commit(
+          storage,
+          [alice, bob, dave, erin].map((userId) => profile(userId, `Smith ${userId}`)),
+        );
+        await commit(storage, [
+          ...stateRows(storage, hall, { 'm.room.join_rules': toAll }),
+          ...stateRows(storage, club, { 'm.room.join_rules': { join_rule: 'invite' } }),
+          memberRow(alice, 'join', { roomId: hall }),
+          memberRow(bob, 'join', { roomId: club }),
+          memberRow(dave, 'join', { roomId: club }),
+        ]);
+        expect(idsOf(await find(dave, 'smith'))).toEqual([alice, bob, dave]);
+        expect(idsOf(await find(erin, 'smith'))).toEqual([alice]);
+        await commit(storage, [memberRow(dave, 'leave', { roomId: club })]);
+        expect(idsOf(await find(dave, 'smith'))).toEqual([alice]);
+        await commit(
+          storage,
+          stateRows(storage, club, { 'm.room.history_visibility': { history_visibility: 'world_readable' } }),
+        );
+        expect(idsOf(await find(erin, 'smith'))).toEqual([alice, bob]);
+        await commit(storage, stateRows(storage, hall, { 'm.room.join_rules': { join_rule: 'knock' } }));
+        expect(idsOf(await find(erin, 'smith'))).toEqual([bob]);
+      });
+
+      it('finds by the beginnings of words in name and local part, without regard to case or accents', async () => {
+        await commit(storage, [account(alice), account(bob), profile(bob, 'Émile Zola (he)', 'mxc://a/b')]);
+        await commit(storage, [
+          ...stateRows(storage, hall, { 'm.room.join_rules': toAll }),
+          memberRow(bob, 'join', { roomId: hall }),
+        ]);
+        const expected = [{ userId: bob, displayname: 'Émile Zola (he)', avatarUrl: 'mxc://a/b' }];
+        for (const words of [['emile'], ['ÉMI'], ['zo', 'em'], ['BOB'], ['bo', 'zola'], ['"zola"'], ['émile zo']]) {
+          expect(await find(alice, ...words)).toEqual(expected);
+        }
+        for (const words of [
+          ['mile'],
+          ['emile', 'x'],
+          ['here.test'],
+          ['bob:here.test'],
+          ['em* OR x'],
+          ['NEAR(emile)'],
+        ]) {
+          expect(await find(alice, ...words)).toEqual([]);
+        }
+      });
+
+      it('knows our own users by their profile and not by what they are called in a room', async () => {
+        await commit(storage, [account(alice), account(bob), profile(bob, 'Public')]);
+        await commit(storage, [
+          ...stateRows(storage, hall, { 'm.room.join_rules': toAll }),
+          memberRow(bob, 'join', { roomId: hall, displayname: 'Private' }),
+        ]);
+        expect(idsOf(await find(alice, 'private'))).toEqual([]);
+        expect(await find(alice, 'public')).toEqual([{ userId: bob, displayname: 'Public', avatarUrl: null }]);
+        await commit(storage, [profile(bob, 'Changed')]);
+        expect(idsOf(await find(alice, 'public'))).toEqual([]);
+        expect(idsOf(await find(alice, 'changed'))).toEqual([bob]);
+        await commit(storage, [account(bob, 5)]);
+        expect(idsOf(await find(alice, 'changed'))).toEqual([]);
+        expect(idsOf(await find(alice, 'bob'))).toEqual([]);
+      });
+
+      it('knows users of other servers by what they are called where the searcher may look', async () => {
+        await commit(storage, [account(alice), account(bob)]);
+        await commit(storage, [
+          ...stateRows(storage, hall, { 'm.room.join_rules': toAll }),
+          ...stateRows(storage, club, { 'm.room.join_rules': { join_rule: 'invite' } }),
+          memberRow(carol, 'join', { roomId: hall, displayname: 'Carol Open' }),
+          memberRow(carol, 'join', { roomId: club, displayname: 'Carol Close' }),
+          memberRow(bob, 'join', { roomId: club }),
+        ]);
+        const [open, close] = ['Carol Open', 'Carol Close'].map((displayname) => ({
+          userId: carol,
+          displayname,
+          avatarUrl: null,
+        }));
+        expect(await find(alice, 'carol')).toEqual([open]);
+        expect(await find(alice, 'close')).toEqual([]);
+        expect(await find(bob, 'carol')).toEqual([open, close]);
+        await commit(storage, [memberRow(carol, 'join', { roomId: club, displayname: 'Carol Open' })]);
+        expect(await find(bob, 'carol')).toEqual([open]);
+        expect(await find(bob, 'close')).toEqual([]);
+        await commit(storage, [memberRow(carol, 'leave', { roomId: hall }), memberRow(carol, 'ban', { roomId: club })]);
+        expect(await find(bob, 'carol')).toEqual([]);
+      });
+
+      it('forgets a name with the redaction of the event that gave it', async () => {
+        await commit(storage, [account(alice)]);
+        const member = eventRow('carols', {
+          type: 'm.room.member',
+          stateKey: carol,
+          sender: carol,
+          content: { membership: 'join', displayname: 'Rude' },
+          roomId: hall,
+        });
+        await commit(storage, [
+          ...stateRows(storage, hall, { 'm.room.join_rules': toAll }),
+          member,
+          memberRow(carol, 'join', { roomId: hall, displayname: 'Rude', eventId: member.event.eventId }),
+        ]);
+        expect(idsOf(await find(alice, 'rude'))).toEqual([carol]);
+        const redaction = eventRow('redaction', { type: 'm.room.redaction', roomId: hall });
+        await commit(storage, [
+          redaction,
+          {
+            kind: 'redaction',
+            eventId: member.event.eventId,
+            redactedBy: redaction.event.eventId,
+            redacted: { ...member.event.pdu, content: { membership: 'join' } },
+          },
+        ]);
+        expect(idsOf(await find(alice, 'rude'))).toEqual([]);
+        expect(idsOf(await find(alice, 'carol'))).toEqual([carol]);
+      });
+
+      it('goes on where a page ended, over those whom the searcher may not know of', async () => {
+        const many = Array.from({ length: 10 }, (_, index) => user(`many${index}`));
+        await commit(storage, stateRows(storage, hall, { 'm.room.join_rules': toAll }));
+        await commit(
+          storage,
+          many.map((userId) => account(userId)),
+        );
+        await commit(storage, [
+          memberRow(user('many1'), 'join', { roomId: hall }),
+          memberRow(user('many8'), 'join', { roomId: hall }),
+        ]);
+        const found: UserId[] = [];
+        let after: number | null = null;
+        let pages = 0;
+        do {
+          const page: { users: { userId: UserId }[]; last: number | null } = await storage.directory.searchUsers({
+            searcher: alice,
+            words: ['many'],
+            after,
+            limit: 4,
+          });
+          found.push(...idsOf(page.users));
+          after = page.last;
+          pages += 1;
+        } while (after !== null);
+        expect([found, pages]).toEqual([[user('many1'), user('many8')], 3]);
+      });
+
+      it('finds by the beginning of a user id', async () => {
+        await commit(storage, [account(bob), account(user('bobby')), account(user('al'))]);
+        await commit(storage, [
+          ...stateRows(storage, hall, { 'm.room.join_rules': toAll }),
+          memberRow(bob, 'join', { roomId: hall }),
+          memberRow(user('al'), 'join', { roomId: hall }),
+        ]);
+        const byPrefix = async (prefix: string) =>
+          idsOf(await storage.directory.listUsersByPrefix({ searcher: alice, prefix, limit: 10 }));
+        expect(await byPrefix('@bob')).toEqual([bob]);
+        expect(await byPrefix(bob)).toEqual([bob]);
+        expect(await byPrefix('@b%')).toEqual([]);
+        expect(await byPrefix(user('bobby'))).toEqual([]);
+      });
     });
   });
 }

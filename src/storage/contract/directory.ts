@@ -44,4 +44,31 @@ export interface DirectoryReads {
   }): Promise<ListedRoom[]>;
   /** How many rooms the public list shows without a filter. */
   countPublicRooms(): Promise<number>;
+  /**
+   * Of the next `limit` people behind `after` with words in their name or local part that begin with all of these, without regard to case or
+   * accents: whom the searcher may know of, in the order in which they were first heard of. `last`: where to go on; null at the end. Words
+   * hold a letter or a digit. One person may come under several names.
+   */
+  searchUsers(search: {
+    readonly searcher: UserId;
+    readonly words: readonly string[];
+    readonly after: number | null;
+    readonly limit: number;
+  }): Promise<{ users: FoundUser[]; last: number | null }>;
+  /** Of the first `limit` people whose user id begins so, whom the searcher may know of. */
+  listUsersByPrefix(search: {
+    readonly searcher: UserId;
+    readonly prefix: string;
+    readonly limit: number;
+  }): Promise<FoundUser[]>;
+}
+
+/**
+ * Somebody whom a user may know of, because they are in a room together or in a room that is open to everybody. Our own users come
+ * with their profile, others as they are in such a room.
+ */
+export interface FoundUser {
+  readonly userId: UserId;
+  readonly displayname: string | null;
+  readonly avatarUrl: string | null;
 }

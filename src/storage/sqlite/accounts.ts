@@ -13,6 +13,7 @@ import type { Connection } from './core/database.ts';
 import type { Turn } from './core/turn.ts';
 import { positionOf, type Writes } from './core/writes.ts';
 import { createTokenReads, createTokenRemoval, createTokenWrites } from './tokens.ts';
+import type { DirectoryNames } from './user-directory.ts';
 
 const accountColumns =
   'user_id AS userId, password_hash AS passwordHash, created_at_ms AS createdAtMs, deactivated_at_ms AS deactivatedAtMs';
@@ -70,10 +71,13 @@ export function createAccountReads(connection: Connection, turn: Turn): AccountR
   };
 }
 
-export function createAccountWrites(connection: Connection): Writes<AccountTableRow['kind']> {
+export function createAccountWrites(connection: Connection, names: DirectoryNames): Writes<AccountTableRow['kind']> {
   const deactivatedAt = connection
     .prepare<[UserId], number | null>('SELECT deactivated_at_ms FROM accounts WHERE user_id = ?')
     .pluck();
+  const isActive = connection.prepare<[UserId]>(
+    'SELECT 1 FROM accounts WHERE user_id = ? AND deactivated_at_ms IS NULL',
+  );
   const putAccount = connection.prepare<[AccountRow]>(
     `INSERT INTO accounts (user_id, password_hash, created_at_ms, deactivated_at_ms)
      VALUES (@userId, @passwordHash, @createdAtMs, @deactivatedAtMs)
@@ -116,6 +120,8 @@ export function createAccountWrites(connection: Connection): Writes<AccountTable
     account(row, step) {
       const wasActive = (deactivatedAt.get(row.userId) ?? null) === null;
       putAccount.run(row);
+      if (row.deactivatedAtMs !== null) names.removeLocal(row.userId);
+      else names.putLocal(row.userId, profile.get(row.userId)?.displayname ?? null);
       if (wasActive && row.deactivatedAtMs !== null) step.change({ kind: 'account_deactivated', userId: row.userId });
     },
     account_erased({ userId }, step) {
@@ -135,6 +141,7 @@ export function createAccountWrites(connection: Connection): Writes<AccountTable
       const before = profile.get(row.userId) ?? null;
       putProfile.run(row);
       const { userId, displayname, avatarUrl } = row;
+      if (isActive.get(userId) !== undefined) names.putLocal(userId, displayname);
       step.change({ kind: 'profile', position: positionOf(step), userId, before, after: { displayname, avatarUrl } });
     },
     filter({ userId, filterId, definition }) {

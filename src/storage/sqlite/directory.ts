@@ -5,6 +5,7 @@ import type { Numbering } from './core/numbering.ts';
 import type { Turn } from './core/turn.ts';
 import type { Writes } from './core/writes.ts';
 import { createListingReads, type RoomListings } from './room-listings.ts';
+import { createUserReads } from './user-directory.ts';
 
 export function createDirectoryReads(connection: Connection, turn: Turn): DirectoryReads {
   const alias = connection.prepare<[RoomAlias], AliasRow>(
@@ -18,6 +19,7 @@ export function createDirectoryReads(connection: Connection, turn: Turn): Direct
     findAlias: (name) => turn.read(() => alias.get(name)),
     listAliases: (roomId) => turn.read(() => aliases.all(roomId)),
     ...createListingReads(connection, turn),
+    ...createUserReads(connection, turn),
   };
 }
 

@@ -1,4 +1,4 @@
-import type { DeviceId, EventId, RoomId, UserId } from '../../matrix/ids.ts';
+import { type DeviceId, type EventId, isUserId, type RoomId, type UserId } from '../../matrix/ids.ts';
 import { authEventIdsOf, isStateEvent, prevEventIdsOf, stateKeyOf } from '../../matrix/pdu.ts';
 import { isListingState } from '../../matrix/room-listing.ts';
 import type { EventTableRow, EventVerdict } from '../contract/events.ts';
@@ -9,6 +9,7 @@ import type { SnapshotLayers } from './core/snapshot-layers.ts';
 import type { RowOf, Step, Writes } from './core/writes.ts';
 import { type EventTexts, textsOf } from './event-text.ts';
 import type { RoomListings } from './room-listings.ts';
+import type { DirectoryNames } from './user-directory.ts';
 
 const keepTransactionsMs = 24 * 60 * 60 * 1000;
 /** Old transaction ids that each new one removes: more than one, so that the table shrinks. */
@@ -20,6 +21,7 @@ interface Deps {
   events: Numbering<EventId>;
   snapshots: SnapshotLayers;
   listings: RoomListings;
+  names: DirectoryNames;
 }
 
 /** Where an event stands. */
@@ -59,20 +61,27 @@ interface Known {
 /** What the memberships made by one event show. */
 interface MemberProfile {
   roomNo: number;
-  userId: string;
+  userId: UserId;
   eventId: EventId;
   displayname: string | null;
   avatarUrl: string | null;
 }
 
 export function createEventWrites(deps: Deps): Writes<EventTableRow['kind']> {
-  const { connection, rooms, events, snapshots, listings } = deps;
+  const { connection, rooms, events, snapshots, listings, names } = deps;
   const statements = prepareEventStatements(connection);
   const graph = createGraphWrites(connection);
 
   const findReplaced = (snapshotBefore: SnapshotId | null, type: string, stateKey: string | null): number | null => {
     if (snapshotBefore === null || stateKey === null) return null;
     return snapshots.findEventNo(snapshotBefore, stateKeyOf(type, stateKey)) ?? null;
+  };
+
+  const showProfile = (member: MemberProfile): void => {
+    const before = statements.nameInRoom.get(member);
+    statements.setProfile.run(member);
+    statements.setLoggedProfile.run(member);
+    if (before) names.changeInRoom(member.userId, { before, after: { name: member.displayname } });
   };
 
   /** What follows from an event's place: the room's activity, the gaps, the word to others. */
@@ -141,10 +150,8 @@ export function createEventWrites(deps: Deps): Writes<EventTableRow['kind']> {
       if (statements.restore.run({ ...textsOf(eventId, pdu), eventNo }).changes === 0) return;
       step.change({ kind: 'event_rewritten', roomId: rooms.text(known.roomNo), eventId });
       if (known.stateKey === null) return;
-      if (profile !== null) {
-        const member = { roomNo: known.roomNo, userId: known.stateKey, eventId, ...profile };
-        statements.setProfile.run(member);
-        statements.setLoggedProfile.run(member);
+      if (profile !== null && isUserId(known.stateKey)) {
+        showProfile({ roomNo: known.roomNo, userId: known.stateKey, eventId, ...profile });
       }
       if (isListingState(known.type, known.stateKey)) listings.refresh(known.roomNo);
       step.change({ kind: 'current_state', roomId: rooms.text(known.roomNo), types: [known.type] });
@@ -155,11 +162,9 @@ export function createEventWrites(deps: Deps): Writes<EventTableRow['kind']> {
       if (eventNo === undefined || known === undefined) return;
       statements.redact.run({ ...textsOf(eventId, redacted), eventNo, redactedByNo: events.put(redactedBy) });
       statements.removeWaiting.run(eventNo);
-      if (known.type === 'm.room.member' && known.stateKey !== null) {
+      if (known.type === 'm.room.member' && isUserId(known.stateKey)) {
         // What a redacted member event no longer says, the rows that were made of it must not say either.
-        const member = { roomNo: known.roomNo, userId: known.stateKey, eventId, displayname: null, avatarUrl: null };
-        statements.setProfile.run(member);
-        statements.setLoggedProfile.run(member);
+        showProfile({ roomNo: known.roomNo, userId: known.stateKey, eventId, displayname: null, avatarUrl: null });
       }
       if (known.stateKey !== null && isListingState(known.type, known.stateKey)) listings.refresh(known.roomNo);
       step.change({ kind: 'redaction', roomId: rooms.text(known.roomNo), eventId, redactedBy });
@@ -201,6 +206,10 @@ function prepareEventStatements(connection: Connection) {
       `UPDATE events SET pdu_text = @pduText, client_text = @clientText, has_url = @hasUrl, rel_type = @relType,
          relates_to = @relatesTo
        WHERE event_no = @eventNo AND redacted_by_no IS NULL`,
+    ),
+    nameInRoom: connection.prepare<[MemberProfile], { name: string | null }>(
+      `SELECT displayname AS name FROM memberships
+       WHERE room_no = @roomNo AND user_id = @userId AND event_id = @eventId AND membership = 'join'`,
     ),
     setProfile: connection.prepare<[MemberProfile]>(
       `UPDATE memberships SET displayname = @displayname, avatar_url = @avatarUrl

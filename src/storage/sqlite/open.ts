@@ -33,6 +33,7 @@ import { createRoomWrites } from './room-writes.ts';
 import { createRoomReads } from './rooms.ts';
 import { createStateReads } from './state.ts';
 import { createStateWrites } from './state-writes.ts';
+import { createDirectoryNames } from './user-directory.ts';
 
 export interface SqliteStorageOptions {
   /** Path of the database file, made if there is none; `:memory:` for one that is never stored. */
@@ -107,10 +108,11 @@ function assemble({ connection, close, clock, log, synchronous }: Parts): Storag
   const { rooms, keys, destinations } = numberings;
   const snapshots = new SnapshotLayers(connection, keys);
   const listings = createRoomListings(connection);
-  const deps = { connection, turn, ...numberings, snapshots, listings, records: new EventRecords(rooms) };
+  const names = createDirectoryNames(connection);
+  const deps = { connection, turn, ...numberings, snapshots, listings, names, records: new EventRecords(rooms) };
   const changeWrites = createChangeWrites(connection);
   const writes: Writes<RowKind> = {
-    ...createAccountWrites(connection),
+    ...createAccountWrites(connection, names),
     ...createAccountDataWrites(connection),
     reaction_cursor: changeWrites.reaction_cursor,
     ...createDirectoryWrites(deps),

@@ -6,6 +6,7 @@ import type { Connection } from './core/database.ts';
 import type { Numbering } from './core/numbering.ts';
 import { positionOf, type Writes } from './core/writes.ts';
 import type { RoomListings } from './room-listings.ts';
+import type { DirectoryNames } from './user-directory.ts';
 
 interface Written extends MembershipRow {
   roomNo: number;
@@ -20,17 +21,18 @@ interface Deps {
   rooms: Numbering<RoomId>;
   events: Numbering<EventId>;
   listings: RoomListings;
+  names: DirectoryNames;
 }
 
-export function createRoomWrites({ connection, rooms, events, listings }: Deps): Writes<RoomTableRow['kind']> {
+export function createRoomWrites({ connection, rooms, events, listings, names }: Deps): Writes<RoomTableRow['kind']> {
   const setVersion = connection.prepare<[string, number]>('UPDATE rooms SET version = ? WHERE room_no = ?');
   const clearExtremities = connection.prepare<[number]>('DELETE FROM forward_extremities WHERE room_no = ?');
   const addExtremity = connection.prepare<[number, number]>(
     'INSERT OR IGNORE INTO forward_extremities (room_no, event_no) VALUES (?, ?)',
   );
-  const membershipBefore = connection
-    .prepare<[number, UserId], Membership>('SELECT membership FROM memberships WHERE room_no = ? AND user_id = ?')
-    .pluck();
+  const find = connection.prepare<[number, UserId], { membership: Membership; displayname: string | null }>(
+    'SELECT membership, displayname FROM memberships WHERE room_no = ? AND user_id = ?',
+  );
   const put = connection.prepare<[Written]>(
     `INSERT INTO memberships (room_no, user_id, server, membership, event_id, sender, displayname, avatar_url,
        position, first_position, forgotten, out_of_band)
@@ -66,7 +68,8 @@ export function createRoomWrites({ connection, rooms, events, listings }: Deps):
     membership(row, step) {
       const { roomId, userId, eventId } = row;
       const roomNo = rooms.put(roomId);
-      const before = membershipBefore.get(roomNo, userId) ?? null;
+      const known = find.get(roomNo, userId);
+      const before = known?.membership ?? null;
       const position = positionOf(step);
       const outOfBandText = row.outOfBand === undefined ? null : JSON.stringify(row.outOfBand);
       const written: Written = { ...row, roomNo, server: serverOfUser(userId), position, before, outOfBandText };
@@ -78,6 +81,7 @@ export function createRoomWrites({ connection, rooms, events, listings }: Deps):
         if (before === 'join') listings.countJoined(roomNo, -1);
         if (row.membership === 'join') listings.countJoined(roomNo, 1);
       }
+      names.changeInRoom(userId, { before: nameIfJoined(known), after: nameIfJoined(row) });
       step.change({ kind: 'membership', position, roomId, userId, before, after: row.membership, eventId });
     },
     room_forgotten({ roomId, userId }, step) {
@@ -86,4 +90,10 @@ export function createRoomWrites({ connection, rooms, events, listings }: Deps):
       step.change({ kind: 'room_forgotten', roomId, userId });
     },
   };
+}
+
+function nameIfJoined(
+  row: { membership: Membership; displayname: string | null } | undefined,
+): { name: string | null } | null {
+  return row?.membership === 'join' ? { name: row.displayname } : null;
 }
