@@ -24,6 +24,60 @@ describe('history visibility', () => {
     expect(seen(true)).toEqual(withJoin);
   });
 
+  const visibilities: HistoryVisibility[] = ['world_readable', 'shared', 'invited', 'joined'];
+
+  /** The five rules, as the specification counts them, for one side of an event. */
+  function allows(visibility: HistoryVisibility, membership: MembershipState, joinedSince: boolean): boolean {
+    if (visibility === 'world_readable' || membership === 'join') return true;
+    if (visibility === 'shared') return joinedSince;
+    return visibility === 'invited' && membership === 'invite';
+  }
+
+  describe.each(visibilities)('that was %s', (from) => {
+    it.each(visibilities)('and became %s shows the change to whoever sees what came before or behind it', (to) => {
+      for (const membership of memberships) {
+        for (const joinedSince of [false, true]) {
+          const before = { visibility: from, membership };
+          const after = { visibility: to, membership };
+          const expected = allows(from, membership, joinedSince) || allows(to, membership, joinedSince);
+          expect([membership, joinedSince, mayViewEvent({ before, after, joinedSince })]).toEqual([
+            membership,
+            joinedSince,
+            expected,
+          ]);
+        }
+      }
+    });
+
+    it.each(memberships)('shows a user their own step from %s to whatever else', (membership) => {
+      for (const next of memberships) {
+        for (const joinedSince of [false, true]) {
+          const before = { visibility: from, membership };
+          const after = { visibility: from, membership: next };
+          const expected = allows(from, membership, joinedSince) || allows(from, next, joinedSince);
+          expect([next, joinedSince, mayViewEvent({ before, after, joinedSince })]).toEqual([
+            next,
+            joinedSince,
+            expected,
+          ]);
+        }
+      }
+    });
+  });
+
+  it('always shows users that they joined, and how their stay ended', () => {
+    for (const visibility of visibilities) {
+      for (const other of memberships) {
+        const [joined, otherwise] = [
+          { visibility, membership: 'join' as const },
+          { visibility, membership: other },
+        ];
+        expect(mayViewEvent({ before: otherwise, after: joined, joinedSince: false })).toBe(true);
+        expect(mayViewEvent({ before: joined, after: otherwise, joinedSince: false })).toBe(true);
+      }
+    }
+  });
+
   it('looks at both sides of an event that changes the answer', () => {
     const before = { visibility: 'joined', membership: 'leave' } as const;
     expect(mayViewEvent({ before, joinedSince: false })).toBe(false);
@@ -39,14 +93,24 @@ describe('history visibility', () => {
     expect(historyVisibilityOf({ history_visibility: 'joined' })).toBe('joined');
   });
 
-  it('gives a server what one of its users may see', () => {
-    expect(mayServerViewEvent('shared', [])).toBe(true);
-    expect(mayServerViewEvent('world_readable', [])).toBe(true);
-    expect(mayServerViewEvent('joined', ['leave', 'invite'])).toBe(false);
-    expect(mayServerViewEvent('joined', ['leave', 'join'])).toBe(true);
-    expect(mayServerViewEvent('invited', ['leave', 'invite'])).toBe(true);
-    expect(mayServerViewEvent('invited', ['leave', 'ban'])).toBe(false);
-  });
+  it.each<[HistoryVisibility, MembershipState[], boolean]>([
+    ['world_readable', memberships, true],
+    ['shared', memberships, true],
+    ['invited', ['join', 'invite'], false],
+    ['joined', ['join'], false],
+  ])(
+    'that is %s gives a server the event where one of its users is in %j, and where none is: %s',
+    (visibility, open, nobody) => {
+      expect(mayServerViewEvent(visibility, [])).toBe(nobody);
+      for (const membership of memberships) {
+        expect([membership, mayServerViewEvent(visibility, [membership])]).toEqual([
+          membership,
+          open.includes(membership),
+        ]);
+        expect(mayServerViewEvent(visibility, ['leave', membership, 'ban'])).toBe(open.includes(membership));
+      }
+    },
+  );
 });
 
 describe('the verdict on a PDU', () => {
