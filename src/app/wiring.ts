@@ -2,6 +2,7 @@ import { createReadMarkers } from '../ephemeral/read-markers.ts';
 import { createReceipts } from '../ephemeral/receipts.ts';
 import { createTyping } from '../ephemeral/typing.ts';
 import { createFeed } from '../feed/change-feed.ts';
+import { createRecentReads } from '../feed/recent-reads.ts';
 import { createWaiters } from '../feed/waiters.ts';
 import type { HttpAppDeps } from '../http/app.ts';
 import { createDeactivation } from '../operations/deactivate.ts';
@@ -11,6 +12,7 @@ import type { Roster } from '../roster/roster.ts';
 import type { Change } from '../storage/contract/changes.ts';
 import type { Storage } from '../storage/contract/storage.ts';
 import { createSync } from '../sync/sync.ts';
+import { AnswerWindows, type WindowLengths } from '../sync/answer-windows.ts';
 import { createSyncWakes } from '../sync/wakes.ts';
 import { createAccountsOf } from './account-parts.ts';
 import { clientRoutes } from './client-routes.ts';
@@ -44,10 +46,22 @@ export async function createLantern(surroundings: Surroundings, storage: Storage
   const parts = await createParts(surroundings, storage);
   const { roster, feed, waiters, outgoing, presence, typing, accounts } = parts;
   listen(parts);
+  const windows = new AnswerWindows({ clock: surroundings.clock, lengths: windowLengths(surroundings.config) });
+  const recent = createRecentReads(storage);
+  // Before all that wakes a reader.
+  feed.onChanges((changes) => recent.apply(changes));
   feed.addReaction(parts.rooms.profileReaction);
   outgoing.sender.addSource(typing.source);
   outgoing.sender.addSource(presence.source);
-  const sync = createSync({ storage, roster, waiters, typing, presence, clock: surroundings.clock });
+  const sync = createSync({
+    storage: recent.storage,
+    windows,
+    roster,
+    waiters,
+    typing,
+    presence,
+    clock: surroundings.clock,
+  });
   const incoming = createIncoming(surroundings, parts);
   const { clock, random, log } = surroundings;
   return {
@@ -67,7 +81,10 @@ export async function createLantern(surroundings: Surroundings, storage: Storage
       log,
     },
     start: () => start(surroundings, parts),
-    endWaits: () => waiters.stop(),
+    endWaits: () => {
+      windows.stop();
+      waiters.stop();
+    },
     idle: () => idle(parts),
     stop: () => stop(parts),
   };
@@ -173,4 +190,8 @@ async function stop({
   await accounts.stop();
   await outgoing.health.stop();
   await outgoing.http.stop();
+}
+
+function windowLengths({ sync }: Surroundings['config']): WindowLengths {
+  return { quietMs: sync.window_ms, busyMs: Math.max(sync.window_ms, sync.window_ms === 0 ? 0 : sync.window_busy_ms) };
 }

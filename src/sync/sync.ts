@@ -9,6 +9,7 @@ import type { Roster } from '../roster/roster.ts';
 import type { Position } from '../storage/contract/numbers.ts';
 import type { Storage } from '../storage/contract/storage.ts';
 import { Answer, encodeAnswer } from './answer.ts';
+import type { AnswerWindows } from './answer-windows.ts';
 import { createFilterResolver } from './apply-filter.ts';
 import { LazyMemberMemory, type LazyMembers } from './lazy-members.ts';
 import { QuietMemory } from './quiet.ts';
@@ -26,10 +27,14 @@ export interface SyncDeps {
   readonly storage: Pick<Storage, 'accounts' | 'accountData' | 'events' | 'receipts' | 'rooms' | 'state' | 'position'>;
   readonly roster: Pick<Roster, 'roomsOf' | 'usersIn' | 'connect' | 'disconnect'>;
   readonly waiters: Pick<Waiters, 'ticket' | 'wait'>;
+  readonly windows: Pick<AnswerWindows, 'answered' | 'untilOpen'>;
   readonly typing: TypingReads;
   readonly presence: PresencePart;
   readonly clock: Clock;
 }
+
+/** Whoever waits for less has better things to do than to wait for others. */
+const windowedFromMs = 1_000;
 
 export interface SyncRequest {
   readonly requester: { readonly userId: UserId; readonly deviceId: DeviceId };
@@ -50,7 +55,7 @@ export interface SyncRequest {
 
 /**
  * `GET /sync`: what is new to this device since its token, as the JSON text of the body. With something to tell it
- * answers at once; else when something comes up, or after `timeoutMs` with nothing and the very token it was given.
+ * answers at once (or at the end of the device's window, `AnswerWindows`); else when something comes up, or after `timeoutMs` with nothing and the very token it was given.
  * Throws M_INVALID_PARAM for a token or a filter that is none.
  */
 export type Sync = (request: SyncRequest) => Promise<string>;
@@ -110,7 +115,10 @@ async function poll({ deps, streams, quiet }: Parts, request: SyncRequest, parse
   const { filter } = parsed;
   const endsAtMs = deps.clock.monotonic() + request.timeoutMs;
   let after: Position = parsed.since?.position ?? 0;
-  if (request.since !== null) after = quiet.find(userId, deviceId, { since: request.since, filter }) ?? after;
+  if (request.since !== null) {
+    after = quiet.find(userId, deviceId, { since: request.since, filter }) ?? after;
+    if (request.timeoutMs >= windowedFromMs && !request.fullState) await deps.windows.untilOpen(userId, deviceId);
+  }
   for (;;) {
     // Before anything is read: what comes up meanwhile ends the wait at once.
     const ticket = deps.waiters.ticket(userId);
@@ -124,7 +132,10 @@ async function poll({ deps, streams, quiet }: Parts, request: SyncRequest, parse
     });
     const answer = new Answer();
     for (const stream of streams) await stream.read(scope, answer);
-    if (request.since === null || !answer.isEmpty()) return finish(scope, answer, request);
+    if (request.since === null || !answer.isEmpty()) {
+      deps.windows.answered(userId, deviceId);
+      return finish(scope, answer, request);
+    }
     // Nothing up to here concerned this client, so the next reading begins where this one ended.
     after = scope.upTo;
     quiet.put(userId, deviceId, { since: request.since, filter, upTo: after });

@@ -77,6 +77,8 @@ export class TestServer {
         database: { file: join(folder, 'lantern.db') },
         log: { level: 'silent' },
         federation: { ca_file: files.ca, allow_private_addresses: true },
+        // Time stands still here, so that windows between two answers would never end by themselves.
+        sync: { window_ms: 0 },
         listeners: [
           { port: 0, serves: ['client'] },
           {

@@ -4,6 +4,7 @@ import type { ServerName } from '../../src/matrix/server-name.ts';
 import type { PresencePart } from '../../src/presence/types.ts';
 import { MembershipIndex } from '../../src/roster/membership-index.ts';
 import type { Storage } from '../../src/storage/contract/storage.ts';
+import { AnswerWindows } from '../../src/sync/answer-windows.ts';
 import type { TypingReads } from '../../src/sync/stream.ts';
 import { createSync, type Sync, type SyncRequest } from '../../src/sync/sync.ts';
 import { createSyncWakes } from '../../src/sync/wakes.ts';
@@ -98,7 +99,8 @@ export class SyncFixture {
       wakes(changes);
     });
     const { roster, typing, presence } = this;
-    this.text = createSync({ storage, roster, waiters, typing, presence, clock });
+    const windows = new AnswerWindows({ clock, lengths: { quietMs: 0, busyMs: 0 } });
+    this.text = createSync({ storage, roster, waiters, windows, typing, presence, clock });
   }
 
   static async open(): Promise<SyncFixture> {
