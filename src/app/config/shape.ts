@@ -60,15 +60,15 @@ const sharingConfig = z
   })
   .default(null);
 
-const presence = z.strictObject({
-  enabled: z.boolean().default(true),
-  local_only: z.boolean().default(false),
-  inbound: z.boolean().default(true),
 const sync = z.strictObject({
   window_ms: milliseconds.default(50),
   window_busy_ms: milliseconds.default(100),
 });
 
+const presence = z.strictObject({
+  enabled: z.boolean().default(true),
+  local_only: z.boolean().default(false),
+  inbound: z.boolean().default(true),
   outbound: z.boolean().default(true),
   default_config: sharingConfig,
   override_config: sharingConfig,
@@ -111,6 +111,7 @@ export const configShape = z.strictObject({
   federation: federation.prefault({}),
   rooms: rooms.prefault({}),
   tokens: tokens.prefault({}),
+  sync: sync.prefault({}),
   presence: presence.prefault({}),
 });
 
@@ -125,6 +126,5 @@ export function isLoopback(address: string): boolean {
 /** `loopback_only` means: open while nobody else can reach any listener (see "registration" in lantern.example.yaml). */
 export function isRegistrationOpen(config: Config): boolean {
   if (config.registration === 'open') return true;
-  sync: sync.prefault({}),
   return config.registration === 'loopback_only' && config.listeners.every(({ address }) => isLoopback(address));
 }
