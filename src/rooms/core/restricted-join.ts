@@ -1,7 +1,7 @@
 import { joinRuleIn, membershipIn } from '../../engine/auth-state.ts';
 import { authorisedViaKey } from '../../engine/event/verify.ts';
 import { mayAct } from '../../engine/power.ts';
-import { forbidden, unableToAuthoriseJoin } from '../../matrix/errors.ts';
+import { forbidden, unableToAuthoriseJoin, unableToGrantJoin } from '../../matrix/errors.ts';
 import { isRoomId, type RoomId, type UserId } from '../../matrix/ids.ts';
 import { type JsonObject, stateKeyOf } from '../../matrix/pdu.ts';
 import { memberKey } from '../state-reads.ts';
@@ -14,7 +14,8 @@ const joinRulesKey = stateKeyOf('m.room.join_rules', '');
 /**
  * What a join to a restricted room needs beside the membership: the name of one of our users who could invite, once the joining user
  * is seen to be in one of the rooms that the rule allows (room version 8, "restricted"). Nothing where the rule does not ask for it.
- * Throws M_FORBIDDEN where the user meets no condition, M_UNABLE_TO_AUTHORISE_JOIN where none of ours can vouch.
+ * Throws M_FORBIDDEN where the user meets no condition, M_UNABLE_TO_AUTHORISE_JOIN where we cannot see whether, M_UNABLE_TO_GRANT_JOIN
+ * where none of ours can vouch.
  */
 export async function restrictedJoinContent(
   deps: Pick<RoomsCore, 'storage' | 'roster' | 'serverName'>,
@@ -37,7 +38,7 @@ export async function restrictedJoinContent(
   for (const candidate of deps.roster.usersOfServerIn(draft.roomId, deps.serverName)) {
     if (mayAct(candidate, 'invite', { state, version: draft.version })) return { [authorisedViaKey]: candidate };
   }
-  throw unableToAuthoriseJoin('Nobody on this server may let others join');
+  throw unableToGrantJoin('Nobody on this server may let others join');
 }
 
 /** The rooms of the conditions of type `m.room_membership`. */

@@ -145,6 +145,8 @@ function joinContent(deps: MembershipDeps, { userId, content }: JoinRequest): Pr
   return memberContent(deps, { userId, membership: 'join' }, withoutAuthoriser(content));
 }
 
+const onlyOthersCanTell: ReadonlySet<string> = new Set(['M_UNABLE_TO_AUTHORISE_JOIN', 'M_UNABLE_TO_GRANT_JOIN']);
+
 /** False when only another server can let the user in. */
 async function joinLocally(deps: MembershipDeps, request: JoinRequest): Promise<boolean> {
   const { roomId, userId } = request;
@@ -153,7 +155,7 @@ async function joinLocally(deps: MembershipDeps, request: JoinRequest): Promise<
     await sendMember(deps, { roomId, sender: userId, target: userId, content });
     return true;
   } catch (error) {
-    if (error instanceof MatrixError && error.errcode === 'M_UNABLE_TO_AUTHORISE_JOIN') {
+    if (error instanceof MatrixError && onlyOthersCanTell.has(error.errcode)) {
       if (listJoinServers(deps, request, undefined).length > 0) return false;
     }
     throw error;
