@@ -20,6 +20,7 @@ export function resolveNaively(
   version: RoomVersion,
   states: readonly StateMap[],
   events: ReadonlyMap<EventId, RoomEvent>,
+  rejected: ReadonlySet<EventId> = new Set(),
 ): StateMap {
   if (version.stateResolution === 'v1') return resolveNaivelyByDepth(version, states, events);
   const get = (id: EventId): RoomEvent => {
@@ -76,7 +77,7 @@ export function resolveNaively(
   const byTime = (x: RoomEvent, y: RoomEvent): boolean =>
     x.pdu.origin_server_ts !== y.pdu.origin_server_ts
       ? x.pdu.origin_server_ts < y.pdu.origin_server_ts
-      : x.eventId < y.eventId;
+      : Buffer.compare(Buffer.from(x.eventId), Buffer.from(y.eventId)) < 0;
   const smallest = (candidates: RoomEvent[], isLess: (x: RoomEvent, y: RoomEvent) => boolean): RoomEvent =>
     candidates.reduce((best, other) => (isLess(other, best) ? other : best));
 
@@ -94,7 +95,7 @@ export function resolveNaively(
   const apply = (list: readonly RoomEvent[], initial: StateMap): Map<StateKey, EventId> => {
     const state = new Map(initial);
     for (const event of list) {
-      const fallback = authStateOfEvents(cited(event));
+      const fallback = authStateOfEvents(cited(event).filter(({ eventId }) => !rejected.has(eventId)));
       const lookUp = (type: string, stateKey: string): RoomEvent | undefined => {
         const id = state.get(stateKeyOf(type, stateKey));
         return id === undefined ? fallback(type, stateKey) : get(id);
