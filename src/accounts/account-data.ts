@@ -17,6 +17,16 @@ export type CheckAccountData = (
   content: JsonObject,
 ) => Promise<readonly Row[]>;
 
+/**
+ * Asked what a client is shown of global account data, whose stored form is its owner's matter (undefined: nothing is stored).
+ * Undefined: nothing is to be shown.
+ */
+export type PresentAccountData = (
+  userId: UserId,
+  type: string,
+  stored: JsonObject | undefined,
+) => JsonObject | undefined;
+
 /** What to write where nobody has a say: the one row. */
 export function singleRow(userId: UserId, roomId: RoomId | null, type: string, content: JsonObject): readonly Row[] {
   return [{ kind: 'account_data', userId, roomId, type, content }];
@@ -48,6 +58,7 @@ const attemptsMax = 5;
 export function createAccountData(deps: {
   storage: { accountData: AccountDataReads; commit: Storage['commit'] };
   checkAccountData: CheckAccountData;
+  presentAccountData: PresentAccountData;
   inOrder: InOrder;
 }): AccountData {
   const { storage } = deps;
@@ -56,8 +67,9 @@ export function createAccountData(deps: {
     async get(requester, { userId, roomId, type }) {
       checkOwner(requester, userId);
       const row = await storage.accountData.find(userId, roomId, type);
-      if (!row) throw notFound('There is no account data of this type');
-      return row.content;
+      const content = roomId === null ? deps.presentAccountData(userId, type, row?.content) : row?.content;
+      if (!content) throw notFound('There is no account data of this type');
+      return content;
     },
 
     async put(requester, { userId, roomId, type }, content) {

@@ -7,7 +7,7 @@ import type { Feed } from '../feed/feed.ts';
 import type { UserId } from '../matrix/ids.ts';
 import type { ServerName } from '../matrix/server-name.ts';
 import type { Storage } from '../storage/contract/storage.ts';
-import { type AccountData, type CheckAccountData, createAccountData } from './account-data.ts';
+import { type AccountData, type CheckAccountData, createAccountData, type PresentAccountData } from './account-data.ts';
 import { type Credentials, createCredentials } from './credentials.ts';
 import { createDevices, type Devices } from './devices.ts';
 import { createFilters, type Filters } from './filters.ts';
@@ -33,6 +33,8 @@ export interface AccountsDeps {
   readonly isExclusive?: (userId: UserId) => boolean;
   readonly queryRemoteProfile: FederationRequests['queryProfile'];
   readonly checkAccountData: CheckAccountData;
+  /** As it is stored when not given. */
+  readonly presentAccountData?: PresentAccountData;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -89,7 +91,12 @@ export function createAccounts(deps: AccountsDeps): Accounts {
     resolveUser: (user) => resolveLocalUser(user, serverName),
     isPassword: login.isPassword,
   });
-  const accountData = createAccountData({ storage, checkAccountData: deps.checkAccountData, inOrder });
+  const accountData = createAccountData({
+    storage,
+    checkAccountData: deps.checkAccountData,
+    presentAccountData: deps.presentAccountData ?? ((_userId, _type, stored) => stored),
+    inOrder,
+  });
   return {
     login,
     loginTokens,

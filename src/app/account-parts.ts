@@ -1,6 +1,8 @@
 import { type Accounts, createAccounts } from '../accounts/accounts.ts';
 import type { FeedOfCommits } from '../feed/change-feed.ts';
+import { pushRulesType } from '../matrix/push-rules.ts';
 import type { Presence } from '../presence/types.ts';
+import { presentPushRules } from '../push/rules.ts';
 import type { Storage } from '../storage/contract/storage.ts';
 import { isRegistrationOpen } from './config/shape.ts';
 import type { Outgoing } from './outgoing.ts';
@@ -24,6 +26,7 @@ export function createAccountsOf(surroundings: Surroundings, neighbours: Account
     registrationOpen: () => isRegistrationOpen(config),
     queryRemoteProfile: outgoing.requests.queryProfile,
     checkAccountData: presence.checkAccountData,
+    presentAccountData: (userId, type, stored) => (type === pushRulesType ? presentPushRules(userId, stored) : stored),
     clock,
     random,
     log,

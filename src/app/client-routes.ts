@@ -11,6 +11,7 @@ import { openIdRoutes } from '../http/client/openid.ts';
 import { presenceRoutes } from '../http/client/presence.ts';
 import { profileRoutes } from '../http/client/profile.ts';
 import { publicRoomsRoutes } from '../http/client/public-rooms.ts';
+import { pushRuleRoutes } from '../http/client/push-rules.ts';
 import { receiptRoutes } from '../http/client/receipts.ts';
 import { refreshRoutes } from '../http/client/refresh.ts';
 import { registerRoutes } from '../http/client/register.ts';
@@ -36,7 +37,8 @@ import type { Parts } from './wiring-parts.ts';
 
 /** Every route of the client-server API. */
 export function clientRoutes({ config }: Surroundings, parts: Parts, sync: Sync): Route[] {
-  const { accounts, deactivation, rooms, aliases, publicRooms, typing, receipts, readMarkers, presence } = parts;
+  const { accounts, deactivation, pushRules, rooms, aliases, publicRooms, typing, receipts, readMarkers, presence } =
+    parts;
   const { creating, sending, membership, state, history } = rooms;
   const baseUrl = config.public_base_url;
   const available = Object.fromEntries(supportedRoomVersions.map((version) => [version, 'stable' as const]));
@@ -54,6 +56,7 @@ export function clientRoutes({ config }: Surroundings, parts: Parts, sync: Sync)
     ...profileRoutes({ accounts }),
     ...accountDataRoutes({ accounts }),
     ...tagRoutes({ accounts }),
+    ...pushRuleRoutes({ pushRules }),
     ...filterRoutes({ accounts }),
     ...roomCreationRoutes({ rooms: creating }),
     ...roomMembershipRoutes({ membership, state, aliases }),

@@ -8,6 +8,7 @@ import type { FeedOfCommits } from '../feed/change-feed.ts';
 import type { Waiters } from '../feed/feed.ts';
 import type { Deactivation } from '../operations/deactivate.ts';
 import type { Presence } from '../presence/types.ts';
+import type { PushRules } from '../push/rules.ts';
 import type { Rooms } from '../rooms/rooms.ts';
 import type { MembershipIndex } from '../roster/membership-index.ts';
 import type { Storage } from '../storage/contract/storage.ts';
@@ -26,6 +27,7 @@ export interface Parts {
   readonly publicRooms: PublicRooms;
   readonly accounts: Accounts;
   readonly deactivation: Deactivation;
+  readonly pushRules: PushRules;
   readonly typing: Typing;
   readonly receipts: Receipts;
   readonly readMarkers: ReadMarkers;

@@ -7,6 +7,7 @@ import { createWaiters } from '../feed/waiters.ts';
 import type { HttpAppDeps } from '../http/app.ts';
 import { createDeactivation } from '../operations/deactivate.ts';
 import type { Presence } from '../presence/types.ts';
+import { createPushRules } from '../push/rules.ts';
 import { MembershipIndex } from '../roster/membership-index.ts';
 import type { Roster } from '../roster/roster.ts';
 import type { Change } from '../storage/contract/changes.ts';
@@ -127,6 +128,7 @@ async function createParts(surroundings: Surroundings, storage: Storage): Promis
     publicRooms,
     accounts,
     deactivation,
+    pushRules: createPushRules({ storage }),
     typing,
     receipts,
     readMarkers,

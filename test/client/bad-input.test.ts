@@ -43,6 +43,7 @@ async function newPlace(): Promise<Place> {
 }
 
 const shared = await newPlace();
+await alice.ok('PUT', `/pushrules/global/room/${encode(`!rule:${server.name}`)}`, { actions: [] });
 
 /** A place for requests that may succeed: one of their own for those that end it. */
 async function placeFor({ name }: Endpoint): Promise<Place> {
@@ -66,6 +67,8 @@ function pathOf({ path }: Endpoint, place: Place, other: Record<string, string> 
     tag: 'u.tag',
     filterId: '0',
     protocol: 'irc',
+    kind: 'room',
+    ruleId: `!rule:${server.name}`,
     receiptType: 'm.read',
     transactionId: `bad${transactions}`,
     ...other,
@@ -166,6 +169,9 @@ const goodBodies: Record<string, (place: Place) => unknown> = {
   'PUT /profile/:userId/displayname': () => ({ displayname: `Name ${transactions}` }),
   'PUT /profile/:userId/avatar_url': () => ({ avatar_url: 'mxc://a.test/x' }),
   'PUT /user/:userId/account_data/:type': () => ({}),
+  'PUT /pushrules/global/:kind/:ruleId': () => ({ actions: ['notify'] }),
+  'PUT /pushrules/global/:kind/:ruleId/enabled': () => ({ enabled: true }),
+  'PUT /pushrules/global/:kind/:ruleId/actions': () => ({ actions: [] }),
   'PUT /user/:userId/rooms/:roomId/account_data/:type': () => ({}),
   'PUT /user/:userId/rooms/:roomId/tags/:tag': () => ({ order: 0.5 }),
   'POST /user/:userId/filter': () => ({}),
@@ -402,6 +408,7 @@ describe('what is not there', () => {
       '/_matrix/client/v3/',
       '/_matrix/client/v3/unknown',
       '/_matrix/client/v3/sync/',
+      '/_matrix/client/v3/pushrules',
       '/_matrix/client/v3/Sync',
       '/_matrix/client/v99/sync',
       '/_matrix/client/v3/rooms',

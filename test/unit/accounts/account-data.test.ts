@@ -37,6 +37,7 @@ function setUp(conflicts: number) {
   const accountData = createAccountData({
     storage,
     checkAccountData: async (...row) => singleRow(...row),
+    presentAccountData: (_userId, _type, stored) => stored,
     inOrder: createInOrder(),
   });
   return { accountData, content: () => stored?.content };

@@ -20,9 +20,13 @@ function create(creator = alice, options: { historyVisibility?: string } = {}): 
 }
 
 describe('an initial sync', () => {
-  test('of somebody without rooms is a token and little else', async () => {
+  test('of somebody without rooms is a token, the push rules that everybody has, and little else', async () => {
     const body = await fixture.sync(alice);
-    expect(body).toEqual({ next_batch: expect.any(String), device_one_time_keys_count: {} });
+    expect(body).toEqual({
+      next_batch: expect.any(String),
+      device_one_time_keys_count: {},
+      account_data: { events: [{ type: 'm.push_rules', content: { global: expect.anything() } }] },
+    });
   });
 
   test('tells a small room whole in its timeline, with all sections there', async () => {
