@@ -18,6 +18,7 @@ import { describeReceipts } from './receipts.contract.ts';
 import { describeRestart, type Place } from './restart.contract.ts';
 import { describeRooms } from './rooms.contract.ts';
 import { describeState } from './state.contract.ts';
+import { describeWaitingEvents } from './waiting-events.contract.ts';
 
 const open = () => openTestStorage();
 
@@ -51,5 +52,6 @@ describe('SQLite storage', () => {
   describeReceipts(open);
   describeRooms(open);
   describeState(open);
+  describeWaitingEvents(open);
   describeRestart(async () => placeIn(await mkdtemp(join(tmpdir(), 'lantern-storage-'))));
 });

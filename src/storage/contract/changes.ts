@@ -48,6 +48,8 @@ export type Change =
   | { kind: 'receipt'; position: Position; roomId: RoomId; userId: UserId; receiptType: string; eventId: EventId }
   | { kind: 'room_forgotten'; roomId: RoomId; userId: UserId }
   | { kind: 'redaction'; roomId: RoomId; eventId: EventId; redactedBy: EventId }
+  /** An event came that waits itself in another copy, or that others wait for; whatever its verdict and its place. */
+  | { kind: 'event_awaited'; roomId: RoomId; eventId: EventId }
   /** A stored event got the content that it came without. */
   | { kind: 'event_rewritten'; roomId: RoomId; eventId: EventId }
   /** The current state of the room changed; `types` are the event types among the differences. */

@@ -11,6 +11,7 @@ import type { PresenceTableRow } from './presence.ts';
 import type { ReceiptTableRow } from './receipts.ts';
 import type { RoomTableRow } from './rooms.ts';
 import type { StateTableRow } from './state.ts';
+import type { WaitingEventTableRow } from './waiting-events.ts';
 
 /**
  * One durable number orders everything that is stored and that `/sync` reports. A commit takes one position for each
@@ -30,6 +31,7 @@ export type Row =
   | ReceiptTableRow
   | RoomTableRow
   | StateTableRow
+  | WaitingEventTableRow
   | { kind: 'reaction_cursor'; name: string; position: Position };
 
 /** What the batch was decided on. If one of these no longer holds, nothing is written and the writer decides again. */

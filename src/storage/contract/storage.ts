@@ -11,6 +11,7 @@ import type { PresenceReads } from './presence.ts';
 import type { ReceiptReads } from './receipts.ts';
 import type { RoomReads } from './rooms.ts';
 import type { StateReads } from './state.ts';
+import type { WaitingEventReads } from './waiting-events.ts';
 
 /**
  * All that Lantern keeps. Reads are by noun; there is one way to write. `find…` may be undefined, `get…` must exist
@@ -29,6 +30,7 @@ export interface Storage {
   readonly receipts: ReceiptReads;
   readonly rooms: RoomReads;
   readonly state: StateReads;
+  readonly waitingEvents: WaitingEventReads;
 
   /**
    * Applies the batch whole or answers `conflict`. Commits of one tick share a transaction, each in a savepoint, so a

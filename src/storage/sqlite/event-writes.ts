@@ -10,6 +10,7 @@ import type { RowOf, Step, Writes } from './core/writes.ts';
 import { type EventTexts, textsOf } from './event-text.ts';
 import type { RoomListings } from './room-listings.ts';
 import type { DirectoryNames } from './user-directory.ts';
+import type { WaitingEventWrites } from './waiting-events.ts';
 
 const keepTransactionsMs = 24 * 60 * 60 * 1000;
 /** Old transaction ids that each new one removes: more than one, so that the table shrinks. */
@@ -21,6 +22,7 @@ interface Deps {
   events: Numbering<EventId>;
   snapshots: SnapshotLayers;
   listings: RoomListings;
+  waiting: Pick<WaitingEventWrites, 'isAwaited'>;
   names: DirectoryNames;
 }
 
@@ -87,6 +89,7 @@ export function createEventWrites(deps: Deps): Writes<EventTableRow['kind']> {
   /** What follows from an event's place: the room's activity, the gaps, the word to others. */
   const settle = (eventId: EventId, event: Known & Placed, step: Step): void => {
     const { eventNo, roomNo, position, verdict, type, stateKey, sender } = event;
+    if (deps.waiting.isAwaited(eventId)) step.change({ kind: 'event_awaited', roomId: rooms.text(roomNo), eventId });
     if (position === null) return;
     const accepted = verdict === 'accepted' && position > 0;
     graph.place({ eventNo, roomNo, depth: event.depth, position: accepted ? position : null });

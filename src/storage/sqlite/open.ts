@@ -34,6 +34,7 @@ import { createRoomReads } from './rooms.ts';
 import { createStateReads } from './state.ts';
 import { createStateWrites } from './state-writes.ts';
 import { createDirectoryNames } from './user-directory.ts';
+import { createWaitingEventReads, createWaitingEventWrites } from './waiting-events.ts';
 
 export interface SqliteStorageOptions {
   /** Path of the database file, made if there is none; `:memory:` for one that is never stored. */
@@ -109,7 +110,9 @@ function assemble({ connection, close, clock, log, synchronous }: Parts): Storag
   const snapshots = new SnapshotLayers(connection, keys);
   const listings = createRoomListings(connection);
   const names = createDirectoryNames(connection);
-  const deps = { connection, turn, ...numberings, snapshots, listings, names, records: new EventRecords(rooms) };
+  const waiting = createWaitingEventWrites(connection);
+  const records = new EventRecords(rooms);
+  const deps = { connection, turn, ...numberings, snapshots, listings, names, waiting, records };
   const changeWrites = createChangeWrites(connection);
   const writes: Writes<RowKind> = {
     ...createAccountWrites(connection, names),
@@ -123,6 +126,7 @@ function assemble({ connection, close, clock, log, synchronous }: Parts): Storag
     ...createReceiptWrites(connection, rooms),
     ...createRoomWrites(deps),
     ...createStateWrites(deps),
+    ...waiting.rows,
   };
   const committer = new Committer({
     connection,
@@ -136,6 +140,7 @@ function assemble({ connection, close, clock, log, synchronous }: Parts): Storag
     undone() {
       for (const numbering of Object.values(numberings)) numbering.forget();
       snapshots.forget();
+      waiting.forget();
     },
   });
   let snapshotId = findLastSnapshot(connection);
@@ -153,6 +158,7 @@ function assemble({ connection, close, clock, log, synchronous }: Parts): Storag
     receipts: createReceiptReads(connection, turn, rooms),
     rooms: createRoomReads(connection, turn, rooms),
     state: createStateReads(deps),
+    waitingEvents: createWaitingEventReads(connection, turn),
     commit: (batch) => committer.commit(batch),
     position: () => committer.position,
     newSnapshotId() {
