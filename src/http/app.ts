@@ -3,6 +3,7 @@ import Koa from 'koa';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
+import { createFront } from './front.ts';
 import { defaultHttpLimits, type HttpLimits } from './limits.ts';
 import type { Authenticate, VerifyServer } from './middleware/access.ts';
 import { CallerLimit } from './middleware/caller-limit.ts';
@@ -11,7 +12,7 @@ import { errorFunnel } from './middleware/errors.ts';
 import { percentEncoding } from './middleware/percent-encoding.ts';
 import { requestId } from './middleware/request-id.ts';
 import { createRunning } from './middleware/running.ts';
-import type { RequestState } from './request-state.ts';
+import type { Middleware, RequestState } from './request-state.ts';
 import type { Requester, Route } from './route.ts';
 import { createRouter } from './router.ts';
 import { runRoute } from './run-route.ts';
@@ -62,28 +63,34 @@ export function createHttpApp(deps: HttpAppDeps): HttpApp {
     limits,
     clock,
   };
-  const router = createRouter(routesFor(deps.routes, deps.listener), (route, context, params) =>
-    runRoute(run, route, context, params),
-  );
+  const routes = routesFor(deps.routes, deps.listener);
+  const router = createRouter(routes, (route, context, params) => runRoute(run, route, context, params));
 
-  const app = new Koa<RequestState>({ proxy: deps.trustProxy ?? false, maxIpsCount: 1 });
-  for (const middleware of [
+  const middleware: readonly Middleware[] = [
     requestId({ clock, log, random }),
     cors(),
     errorFunnel({ log }),
     running.middleware,
     percentEncoding(),
-    router,
-  ]) {
-    app.use(middleware);
-  }
+  ];
+  const trustProxy = deps.trustProxy ?? false;
+  const app = new Koa<RequestState>({ proxy: trustProxy, maxIpsCount: 1 });
+  for (const each of [...middleware, router]) app.use(each);
   // Only failures of the connection itself arrive here; everything else went through the funnel.
   app.on('error', (error: unknown) => log.debug({ err: error }, 'a connection failed'));
-  const listener = app.callback();
+  const koa = app.callback();
+  const front = createFront({
+    routes,
+    middleware,
+    run: (route, context) => runRoute(run, route, context, {}),
+    behind: (request, response) => void koa(request, response),
+    trustProxy,
+    log,
+  });
   return {
     listener: (request, response) => {
       request.url = toOriginForm(request.url ?? '/');
-      void listener(request, response);
+      front(request, response);
     },
     get running() {
       return running.count;

@@ -1,0 +1,112 @@
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import { type ParsedUrlQuery, parse as parseQuery } from 'node:querystring';
+import type { Log } from '../base/log.ts';
+import type { Middleware, Next, RequestContext, RequestState } from './request-state.ts';
+import type { Route } from './route.ts';
+
+export interface FrontDeps {
+  readonly routes: readonly Route[];
+  /** In the order in which Koa runs them. */
+  readonly middleware: readonly Middleware[];
+  readonly run: (route: Route, context: RequestContext) => Promise<void>;
+  /** Everything else. */
+  readonly behind: RequestListener;
+  readonly trustProxy: boolean;
+  readonly log: Log;
+}
+
+/**
+ * What is asked all day by everybody, the long-poll, goes through the same middleware and the same route as everything else, but past Koa and its
+ * router: their share of such an answer is larger than the answer's. Routes that wait and whose path has no parameters take this way.
+ */
+export function createFront(deps: FrontDeps): RequestListener {
+  const routes = new Map<string, Route>();
+  for (const route of deps.routes) {
+    if (route.access !== 'user' || route.waits !== true || route.method !== 'GET') continue;
+    for (const path of typeof route.path === 'string' ? [route.path] : route.path) {
+      if (!path.includes(':')) routes.set(path, route);
+    }
+  }
+  return (request, response) => {
+    const url = request.url ?? '/';
+    const queryAt = url.indexOf('?');
+    const path = queryAt === -1 ? url : url.slice(0, queryAt);
+    const route = request.method === 'GET' ? routes.get(path) : undefined;
+    if (route === undefined) return deps.behind(request, response);
+    const querystring = queryAt === -1 ? '' : url.slice(queryAt + 1);
+    const context = new LeanContext({ request, response, path, querystring, trustProxy: deps.trustProxy });
+    runThrough(deps.middleware, context, () => deps.run(route, context)).then(
+      () => context.end(),
+      (err: unknown) => {
+        // The funnel of errors is one of the middlewares, so this is a failure of the connection itself.
+        deps.log.debug({ err }, 'a connection failed');
+        response.destroy();
+      },
+    );
+  };
+}
+
+function runThrough(middleware: readonly Middleware[], context: RequestContext, last: Next): Promise<unknown> {
+  const step = (index: number): Promise<unknown> => {
+    const current = middleware[index];
+    return current === undefined ? last() : current(context, () => step(index + 1));
+  };
+  return step(0);
+}
+
+class LeanContext implements RequestContext {
+  readonly req: IncomingMessage;
+  readonly res: ServerResponse;
+  readonly method = 'GET';
+  readonly path: string;
+  readonly querystring: string;
+  readonly ip: string;
+  /** Filled by the middleware, in the order in which it is read. */
+  readonly state = {} as RequestState;
+  status = 404;
+  body: unknown;
+  readonly #headers: Record<string, string> = {};
+  #query: ParsedUrlQuery | undefined;
+
+  constructor(from: {
+    request: IncomingMessage;
+    response: ServerResponse;
+    path: string;
+    querystring: string;
+    trustProxy: boolean;
+  }) {
+    this.req = from.request;
+    this.res = from.response;
+    this.path = from.path;
+    this.querystring = from.querystring;
+    this.ip = addressOf(from.request, from.trustProxy);
+  }
+
+  get query(): ParsedUrlQuery {
+    this.#query ??= parseQuery(this.querystring);
+    return this.#query;
+  }
+
+  set(name: string | Record<string, string>, value?: string): void {
+    if (typeof name !== 'string') Object.assign(this.#headers, name);
+    else if (value !== undefined) this.#headers[name] = value;
+  }
+
+  end(): void {
+    const { res } = this;
+    if (res.destroyed || res.writableEnded) return;
+    const text = typeof this.body === 'string' ? this.body : '';
+    this.#headers['Content-Length'] = String(Buffer.byteLength(text));
+    res.writeHead(this.status, this.#headers);
+    res.end(text);
+  }
+}
+
+/** As Koa's `ip` with `maxIpsCount: 1`. */
+function addressOf(request: IncomingMessage, trustProxy: boolean): string {
+  const address = request.socket.remoteAddress ?? '';
+  if (!trustProxy) return address;
+  const forwarded = request.headers['x-forwarded-for'];
+  const last = (typeof forwarded === 'string' ? forwarded : forwarded?.at(-1))?.split(',').at(-1)?.trim();
+  return last === undefined || last === '' ? address : last;
+}
