@@ -1,5 +1,6 @@
 import { authenticateServer } from '../federation-in/authenticate.ts';
 import { createEduReceiver } from '../federation-in/edus.ts';
+import { createKeyNotary } from '../federation-in/notary.ts';
 import { createPduReceiver } from '../federation-in/pdus.ts';
 import type { RoomAccessDeps } from '../federation-in/room-access.ts';
 import type { RoomServer } from '../federation-in/room-server.ts';
@@ -18,6 +19,7 @@ import { serverKeyRoutes } from '../http/federation/server-keys.ts';
 import { transactionRoutes } from '../http/federation/transactions.ts';
 import type { VerifyServer } from '../http/middleware/access.ts';
 import type { Route } from '../http/route.ts';
+import type { ServerName } from '../matrix/server-name.ts';
 import { isServerAllowed } from '../rooms/core/server-access.ts';
 import type { Surroundings } from './surroundings.ts';
 import { lanternVersion } from './version.ts';
@@ -44,9 +46,12 @@ export function createIncoming(surroundings: Surroundings, parts: Parts): Incomi
   const pdus = createPduReceiver({ rooms: parts.rooms.receiver, log });
   const transactions = createTransactionReceiver({ storage, pdus, edus, clock });
   const rooms: RoomServer = { ...parts.rooms.server, ...createHistoryServer(access) };
+  const signedKeys = createKeyServer({ serverName, key: signer.key, clock });
+  const refresh = (server: ServerName) => outgoing.keyRing.refresh(server);
   const routes = [
     ...serverKeyRoutes({
-      signedKeys: createKeyServer({ serverName, key: signer.key, clock }),
+      signedKeys,
+      notary: createKeyNotary({ signer, signedKeys, refresh, storage, clock }),
       version: lanternVersion,
     }),
     ...transactionRoutes({ transactions }),

@@ -4,12 +4,15 @@ import { systemDns } from '../base/dns.ts';
 import { createOutgoingHttp, type OutgoingHttp } from '../base/outgoing-http.ts';
 import { DestinationHealth } from '../federation-out/destination-health.ts';
 import { createDiscovery } from '../federation-out/discovery.ts';
+import { createNotaryQuery } from '../federation-out/key-requests.ts';
 import { KeyRing } from '../federation-out/key-ring.ts';
+import { createNotaries, type Notary } from '../federation-out/notaries.ts';
 import { createFederationRequests, createKeyFetch } from '../federation-out/requests.ts';
 import type { FederationRequests } from '../federation-out/requests-contract.ts';
 import { createSender } from '../federation-out/sender.ts';
 import type { Sender } from '../federation-out/sender-contract.ts';
 import type { Storage } from '../storage/contract/storage.ts';
+import type { Config } from './config/shape.ts';
 import { reasonOf, StartError } from './start-error.ts';
 import type { Surroundings } from './surroundings.ts';
 
@@ -33,10 +36,17 @@ export function createOutgoing(surroundings: Surroundings, storage: Storage): Ou
   });
   const discovery = createDiscovery({ http, dns, clock, random });
   const health = new DestinationHealth({ storage, clock, random, log });
-  const keyRing = new KeyRing({
+  const keyRing: KeyRing = new KeyRing({
     serverName: config.server_name,
     ownKeys: [signer.key],
     fetchServerKeys: createKeyFetch({ discovery, http }),
+    askNotaries: createNotaries({
+      notaries: readNotaries(config),
+      queryNotary: createNotaryQuery({ discovery, http }),
+      getOwnersKey: (server, keyId, validAtMs) => keyRing.getOwnersKey(server, keyId, validAtMs),
+      clock,
+      log,
+    }),
     storage,
     clock,
     random,
@@ -45,6 +55,15 @@ export function createOutgoing(surroundings: Surroundings, storage: Storage): Ou
   const requests = createFederationRequests({ signer, discovery, http, health, clock });
   const sender = createSender({ serverName: config.server_name, storage, requests, health, clock, random, log });
   return { http, health, keyRing, requests, sender };
+}
+
+function readNotaries({ server_name, federation }: Config): Notary[] {
+  return federation.notary_servers
+    .filter((notary) => notary.server_name !== server_name)
+    .map((notary) => ({
+      server: notary.server_name,
+      keys: notary.verify_keys === null ? undefined : new Map(Object.entries(notary.verify_keys)),
+    }));
 }
 
 function readAuthorities(file: string | null): { extraCaPem?: string } {

@@ -15,8 +15,10 @@ import {
   verifySignatures,
 } from '../signing/ed25519.ts';
 import { findSignature, listSigningKeyIds, signedBytes } from '../signing/sign-json.ts';
+import type { Row } from '../storage/contract/commit.ts';
 import type { ServerKeyRow } from '../storage/contract/federation.ts';
 import type { Storage } from '../storage/contract/storage.ts';
+import type { AskNotaries, WantedKey } from './notaries.ts';
 import { parsePublishedKeys } from './published-keys.ts';
 
 /** What a server answers to `GET /_matrix/key/v2/server`. Rejects when it gives none. */
@@ -27,6 +29,8 @@ export interface KeyRingDeps {
   /** Keys of this server, also those it no longer signs with. */
   ownKeys: readonly Pick<SigningKey, 'keyId' | 'publicKey'>[];
   fetchServerKeys: FetchServerKeys;
+  /** Asked when the server itself does not answer, or does not list a key that is wanted. */
+  askNotaries: AskNotaries;
   storage: { federation: Pick<Storage['federation'], 'listServerKeys'>; commit: Storage['commit'] };
   clock: Clock;
   random: Random;
@@ -58,7 +62,8 @@ interface Ring {
 
 /**
  * The verification keys of all servers: in memory, then in storage, then asked of the server itself, once at a time and at most
- * 32 servers at once. A server that does not answer is left alone for 5 seconds, doubling to a minute.
+ * 32 servers at once, then of notaries. A server that does not answer is left alone for 5 seconds, doubling to a minute, and with it
+ * the notaries about it.
  */
 export class KeyRing {
   readonly #deps: KeyRingDeps;
@@ -66,6 +71,7 @@ export class KeyRing {
   readonly #rings = new LRUCache<ServerName, Ring>({ max: serversMax });
   readonly #loading = new Map<ServerName, Promise<Ring>>();
   readonly #fetching = new Map<ServerName, Promise<void>>();
+  readonly #askingOwner = new Map<ServerName, Promise<void>>();
   readonly #slots = new Slots({ runningMax: fetchesMax, waitingMax: fetchesWaitingMax });
 
   constructor(deps: KeyRingDeps) {
@@ -79,11 +85,21 @@ export class KeyRing {
    */
   async getKey(server: ServerName, keyId: string, validAtMs: number): Promise<string | undefined> {
     if (server === this.#deps.serverName) return this.#own.get(keyId);
-    const ring = this.#rings.get(server) ?? (await this.#load(server));
-    const known = usable(ring.keys.get(keyId), validAtMs);
-    if (known !== undefined || ring.askAgainAtMs > this.#deps.clock.monotonic()) return known;
-    await this.#fetch(server, ring);
-    return usable(ring.keys.get(keyId), validAtMs);
+    const ring = await this.#learn(server, [{ keyId, validAtMs }]);
+    return usable(ring, { keyId, validAtMs });
+  }
+
+  /** The same without a word of any notary: for what notaries sign. */
+  async getOwnersKey(server: ServerName, keyId: string, validAtMs: number): Promise<string | undefined> {
+    const ring = await this.#find(server);
+    if (usable(ring, { keyId, validAtMs }) === undefined) await this.refresh(server);
+    return usable(ring, { keyId, validAtMs });
+  }
+
+  /** Asks the server what it publishes now, unless it was asked a moment ago. */
+  async refresh(server: ServerName): Promise<void> {
+    const ring = await this.#find(server);
+    await this.#askOwnerOnce(server, ring);
   }
 
   /** Whether all of `servers` signed the object, each with some key that was valid at the time. */
@@ -119,7 +135,7 @@ export class KeyRing {
 
   /** Asks each server once, so that what follows finds the keys in memory. */
   async #prepare(all: readonly SignedBy[]): Promise<void> {
-    const wanted = new Map<ServerName, { keyId: string; validAtMs: number }[]>();
+    const wanted = new Map<ServerName, WantedKey[]>();
     for (const { object, servers, validAtMs } of all) {
       for (const server of servers) {
         const keys = wanted.get(server) ?? [];
@@ -129,11 +145,9 @@ export class KeyRing {
     }
     await Promise.all(
       [...wanted].map(async ([server, keys]) => {
+        if (server === this.#deps.serverName) return;
         const unique = new Map(keys.map((key) => [`${key.keyId}|${key.validAtMs}`, key]));
-        for (const { keyId, validAtMs } of unique.values()) {
-          await breathe();
-          await this.getKey(server, keyId, validAtMs);
-        }
+        await this.#learn(server, [...unique.values()]);
       }),
     );
   }
@@ -148,39 +162,59 @@ export class KeyRing {
     return checks;
   }
 
-  async #load(server: ServerName): Promise<Ring> {
-    const underWay = this.#loading.get(server);
-    if (underWay !== undefined) return underWay;
-    const loading = this.#read(server).finally(() => this.#loading.delete(server));
-    this.#loading.set(server, loading);
-    return loading;
+  /** The ring of a server, after asking for what of these keys it lacks, if somebody may be asked now. */
+  async #learn(server: ServerName, wanted: readonly WantedKey[]): Promise<Ring> {
+    const ring = await this.#find(server);
+    const missing = wanted.filter((key) => usable(ring, key) === undefined);
+    if (missing.length === 0) return ring;
+    const underWay = this.#fetching.get(server);
+    if (underWay !== undefined) await underWay;
+    else if (this.#mayAsk(ring)) await once(this.#fetching, server, () => this.#fetch(server, ring, missing));
+    return ring;
   }
 
-  async #read(server: ServerName): Promise<Ring> {
+  async #find(server: ServerName): Promise<Ring> {
+    return this.#rings.get(server) ?? once(this.#loading, server, () => this.#load(server));
+  }
+
+  async #load(server: ServerName): Promise<Ring> {
     const rows = await this.#deps.storage.federation.listServerKeys(server);
     const ring: Ring = { keys: new Map(rows.map((row) => [row.keyId, row])), askAgainAtMs: 0, failures: 0 };
     this.#rings.set(server, ring);
     return ring;
   }
 
-  #fetch(server: ServerName, ring: Ring): Promise<void> {
-    const underWay = this.#fetching.get(server);
-    if (underWay !== undefined) return underWay;
-    const fetching = this.#ask(server, ring).finally(() => this.#fetching.delete(server));
-    this.#fetching.set(server, fetching);
-    return fetching;
+  #mayAsk(ring: Ring): boolean {
+    return ring.askAgainAtMs <= this.#deps.clock.monotonic();
   }
 
-  async #ask(server: ServerName, ring: Ring): Promise<void> {
-    const { clock, log, random, storage } = this.#deps;
+  async #fetch(server: ServerName, ring: Ring, wanted: readonly WantedKey[]): Promise<void> {
+    await this.#askOwnerOnce(server, ring);
+    const missing = wanted.filter((key) => usable(ring, key) === undefined);
+    if (missing.length === 0) return;
+    const told = await this.#deps.askNotaries(server, missing);
+    // A notary may have heard less than we have.
+    await this.#keep(
+      ring,
+      told.filter((row) => row.validUntilMs > (ring.keys.get(row.keyId)?.validUntilMs ?? -1)),
+    );
+  }
+
+  async #askOwnerOnce(server: ServerName, ring: Ring): Promise<void> {
+    const underWay = this.#askingOwner.get(server);
+    if (underWay !== undefined) await underWay;
+    else if (this.#mayAsk(ring)) await once(this.#askingOwner, server, () => this.#askOwner(server, ring));
+  }
+
+  async #askOwner(server: ServerName, ring: Ring): Promise<void> {
+    const { clock, log, random } = this.#deps;
     try {
       const answer = await this.#slots.run(() => this.#deps.fetchServerKeys(server));
       const rows = parsePublishedKeys(answer, server, clock.now());
       if (!rows) throw new Error('what it publishes is malformed or not signed by itself');
-      for (const row of rows) ring.keys.set(row.keyId, row);
       ring.failures = 0;
       ring.askAgainAtMs = clock.monotonic() + refetchAfterMs;
-      await storage.commit({ rows: rows.map((row) => ({ kind: 'server_key' as const, ...row })) });
+      await this.#keep(ring, rows, { kind: 'published_keys', server, answer, fetchedAtMs: clock.now() });
     } catch (err) {
       // Too many wait: that says nothing about this server.
       if (err instanceof SlotsFullError) return;
@@ -189,9 +223,25 @@ export class KeyRing {
       log.info({ server, reason: err instanceof Error ? err.message : String(err) }, 'no keys from this server');
     }
   }
+
+  async #keep(ring: Ring, rows: readonly ServerKeyRow[], ...published: Row[]): Promise<void> {
+    for (const row of rows) ring.keys.set(row.keyId, row);
+    const keys = rows.map((row) => ({ kind: 'server_key' as const, ...row }));
+    if (keys.length > 0) await this.#deps.storage.commit({ rows: [...keys, ...published] });
+  }
 }
 
-function usable(row: ServerKeyRow | undefined, validAtMs: number): string | undefined {
+/** Those who come while a task for this server runs join it. */
+function once<T>(running: Map<ServerName, Promise<T>>, server: ServerName, task: () => Promise<T>): Promise<T> {
+  const underWay = running.get(server);
+  if (underWay !== undefined) return underWay;
+  const promise = task().finally(() => running.delete(server));
+  running.set(server, promise);
+  return promise;
+}
+
+function usable(ring: Ring, { keyId, validAtMs }: WantedKey): string | undefined {
+  const row = ring.keys.get(keyId);
   return row !== undefined && row.validUntilMs >= validAtMs ? row.publicKey : undefined;
 }
 

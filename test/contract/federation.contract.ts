@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { JsonObject } from '../../src/matrix/pdu.ts';
 import type { Storage } from '../../src/storage/contract/storage.ts';
 import type { ManualClock } from '../support/manual-clock.ts';
 import { commit, server } from './make.ts';
@@ -28,6 +29,19 @@ export function describeFederation(open: () => Promise<{ storage: Storage; clock
         { ...key, keyId: 'ed25519:2' },
       ]);
       expect(await storage.federation.listServerKeys(server('other.test'))).toEqual([]);
+    });
+
+    it('keeps what a server published last, of each server', async () => {
+      const published = (name: string, answer: JsonObject, fetchedAtMs = 1) =>
+        commit(storage, [{ kind: 'published_keys', server: server(name), answer, fetchedAtMs }]);
+      await published('there.test', { valid_until_ts: 1 });
+      await published('there.test', { valid_until_ts: 2 }, 2);
+      await published('other.test', { valid_until_ts: 3 });
+      const found = await storage.federation.listPublishedKeys(
+        ['there.test', 'nowhere.test', 'there.test'].map(server),
+      );
+      expect(found).toEqual([{ server: there, answer: { valid_until_ts: 2 }, fetchedAtMs: 2 }]);
+      expect(await storage.federation.listPublishedKeys([])).toEqual([]);
     });
 
     const answered = (transactionId: string) =>

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { isRoomId, type RoomId } from '../../matrix/ids.ts';
 import { isServerName, type ServerName } from '../../matrix/server-name.ts';
 import { parseSharingConfig } from '../../presence/sharing-config.ts';
+import { importPublicKey } from '../../signing/ed25519.ts';
 
 /**
  * The configuration, key by key, as `lantern.example.yaml` documents it. Every key has a default; an unknown key is an
@@ -27,10 +28,25 @@ const log = z.strictObject({
   format: z.enum(['readable', 'json']).default('readable'),
 });
 
+const notaryServer = z.strictObject({
+  server_name: z.custom<ServerName>(isServerName, 'must be a server name'),
+  /** Null: those that it publishes. */
+  verify_keys: z
+    .record(
+      z.string().regex(/^ed25519:\w{1,128}$/, 'must be a key id such as ed25519:a1'),
+      z
+        .string()
+        .refine((key) => importPublicKey(key) !== undefined, 'must be a public key, 32 bytes in unpadded base64'),
+    )
+    .nullable()
+    .default(null),
+});
+
 const federation = z.strictObject({
   enabled: z.boolean().default(true),
   ca_file: path.nullable().default(null),
   allow_private_addresses: z.boolean().default(false),
+  notary_servers: z.array(notaryServer).max(5).default([]),
 });
 
 const database = z.strictObject({

@@ -12,8 +12,17 @@ export interface ServerKeyRow {
   fetchedAtMs: number;
 }
 
+/** What a server publishes of its keys, as it signed it. */
+export interface PublishedKeys {
+  server: ServerName;
+  answer: JsonObject;
+  fetchedAtMs: number;
+}
+
 export type FederationTableRow =
   | ({ kind: 'server_key' } & ServerKeyRow)
+  /** Replaces what the server published before. */
+  | ({ kind: 'published_keys' } & PublishedKeys)
   /** Our answer to a transaction, so that the same one arriving again gets it again. Pruned after a week. */
   | {
       kind: 'received_transaction';
@@ -25,5 +34,7 @@ export type FederationTableRow =
 
 export interface FederationReads {
   listServerKeys(server: ServerName): Promise<ServerKeyRow[]>;
+  /** In no order; servers that never answered are left out. */
+  listPublishedKeys(servers: readonly ServerName[]): Promise<PublishedKeys[]>;
   findReceivedTransaction(origin: ServerName, transactionId: string): Promise<JsonObject | undefined>;
 }

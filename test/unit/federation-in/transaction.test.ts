@@ -20,6 +20,7 @@ function setUp(results: Promise<[EventId, { error?: string }][]> = Promise.resol
     storage: {
       federation: {
         listServerKeys: async () => [],
+        listPublishedKeys: async () => [],
         findReceivedTransaction: async (server, id) => stored.get(`${server} ${id}`),
       },
       async commit({ rows }: Batch): Promise<CommitResult> {

@@ -41,9 +41,10 @@ function published(server: ServerName, { key = hsKey, validUntilMs = startMs + d
 
 type Answers = Record<string, JsonObject | 'fails' | (() => Promise<JsonObject>)>;
 
-function ring(answers: Answers = {}, stored: ServerKeyRow[] = []) {
+function ring(answers: Answers = {}, stored: ServerKeyRow[] = [], notaries: readonly ServerKeyRow[] = []) {
   const clock = new ManualClock(startMs);
   const asked: ServerName[] = [];
+  const askedNotaries: { server: ServerName; keyIds: string[] }[] = [];
   const written: Row[] = [];
   const storage = {
     federation: { listServerKeys: async (server: ServerName) => stored.filter((row) => row.server === server) },
@@ -61,12 +62,16 @@ function ring(answers: Answers = {}, stored: ServerKeyRow[] = []) {
       if (answer === 'fails') throw new Error('unreachable');
       return typeof answer === 'function' ? answer() : answer;
     },
+    async askNotaries(server, wanted) {
+      askedNotaries.push({ server, keyIds: wanted.map(({ keyId }) => keyId) });
+      return notaries.filter((row) => row.server === server);
+    },
     storage,
     clock,
     random: unjitteredRandom,
     log: silentLog,
   });
-  return { clock, asked, written, answers, keyRing };
+  return { clock, asked, askedNotaries, written, answers, keyRing };
 }
 
 describe('a key', () => {
@@ -84,6 +89,7 @@ describe('a key', () => {
         validUntilMs: startMs + dayMs,
         fetchedAtMs: startMs,
       },
+      { kind: 'published_keys', server: hs, answer: published(hs), fetchedAtMs: startMs },
     ]);
   });
 
@@ -180,6 +186,87 @@ describe('a key', () => {
     answer();
     expect(new Set(await Promise.all(keys))).toEqual(new Set([hsKey.publicKey]));
     expect(asked).toHaveLength(40);
+  });
+});
+
+describe('a notary', () => {
+  const row = (more: Partial<ServerKeyRow> = {}): ServerKeyRow => ({
+    server: hs,
+    keyId: 'ed25519:a',
+    publicKey: hsKey.publicKey,
+    validUntilMs: startMs + dayMs,
+    fetchedAtMs: startMs,
+    ...more,
+  });
+
+  it('is not asked while the server itself tells the key', async () => {
+    const { askedNotaries, keyRing } = ring({ [hs]: published(hs) }, [], [row()]);
+    await keyRing.getKey(hs, 'ed25519:a', startMs);
+    expect(askedNotaries).toEqual([]);
+  });
+
+  it('is asked when the server does not answer, and believed from then on', async () => {
+    const { asked, askedNotaries, written, keyRing } = ring({}, [], [row()]);
+    expect(await keyRing.getKey(hs, 'ed25519:a', startMs)).toBe(hsKey.publicKey);
+    expect(await keyRing.getKey(hs, 'ed25519:a', startMs)).toBe(hsKey.publicKey);
+    expect([asked, askedNotaries]).toEqual([[hs], [{ server: hs, keyIds: ['ed25519:a'] }]]);
+    expect(written).toEqual([{ kind: 'server_key', ...row() }]);
+  });
+
+  it('is asked for the keys that the server no longer lists, and for these only', async () => {
+    const lost = row({ keyId: 'ed25519:lost', publicKey: otherKey.publicKey, validUntilMs: startMs - dayMs });
+    const { askedNotaries, keyRing } = ring({ [hs]: published(hs) }, [], [lost]);
+    expect(await keyRing.getKey(hs, 'ed25519:lost', startMs - 2 * dayMs)).toBe(otherKey.publicKey);
+    expect(await keyRing.getKey(hs, 'ed25519:lost', startMs)).toBeUndefined();
+    expect(askedNotaries).toEqual([{ server: hs, keyIds: ['ed25519:lost'] }]);
+  });
+
+  it('cannot shorten what the server said', async () => {
+    const { keyRing, written } = ring({ [hs]: published(hs) }, [], [row({ validUntilMs: startMs - dayMs })]);
+    await keyRing.getKey(hs, 'ed25519:unknown', startMs);
+    expect(await keyRing.getKey(hs, 'ed25519:a', startMs + dayMs)).toBe(hsKey.publicKey);
+    expect(written.filter(({ kind }) => kind === 'server_key')).toHaveLength(1);
+  });
+
+  it('is left alone as long as the server is', async () => {
+    const { clock, askedNotaries, keyRing } = ring();
+    await keyRing.getKey(hs, 'ed25519:a', startMs);
+    await keyRing.getKey(hs, 'ed25519:b', startMs);
+    expect(askedNotaries).toHaveLength(1);
+    await clock.advance(5_000);
+    await keyRing.getKey(hs, 'ed25519:a', startMs);
+    expect(askedNotaries).toHaveLength(2);
+  });
+
+  it('is asked once for all that must be verified of a server', async () => {
+    const { askedNotaries, keyRing } = ring({}, [], [row()]);
+    const all = Array.from({ length: 3 }, (_, index) => ({
+      object: signJson({ index }, { server: hs, key: keyOf(2, index === 0 ? 'z' : 'a') }),
+      servers: [hs],
+      validAtMs: startMs,
+    }));
+    expect(await keyRing.verifyAll(all)).toEqual([false, true, true]);
+    expect(askedNotaries).toEqual([{ server: hs, keyIds: ['ed25519:z', 'ed25519:a'] }]);
+  });
+
+  it('has no word in its own key, or in any that is asked of the owner', async () => {
+    const { askedNotaries, keyRing, answers, clock } = ring({}, [], [row()]);
+    expect(await keyRing.getOwnersKey(hs, 'ed25519:a', startMs)).toBeUndefined();
+    answers[hs] = published(hs);
+    await clock.advance(5_000);
+    expect(await keyRing.getOwnersKey(hs, 'ed25519:a', startMs)).toBe(hsKey.publicKey);
+    expect(askedNotaries).toEqual([]);
+  });
+
+  it('may have us refresh what we know of a server, once a minute', async () => {
+    const { clock, asked, written, keyRing } = ring({ [hs]: published(hs) });
+    await keyRing.refresh(hs);
+    await keyRing.refresh(hs);
+    expect(asked).toHaveLength(1);
+    expect(written.map(({ kind }) => kind)).toEqual(['server_key', 'published_keys']);
+    await clock.advance(60_000);
+    await keyRing.refresh(hs);
+    expect(asked).toHaveLength(2);
   });
 });
 
