@@ -48,4 +48,24 @@ export function createRandom(bytes: (length: number) => Uint8Array): Random {
   };
 }
 
-export const systemRandom: Random = createRandom(randomBytes);
+const poolBytes = 4_096;
+
+/** A source that asks the system for many bytes at once. What it gave out it forgets. */
+function pooled(source: (length: number) => Uint8Array): (length: number) => Uint8Array {
+  let pool: Uint8Array = new Uint8Array(0);
+  let at = 0;
+  return (length) => {
+    if (length > poolBytes / 16) return source(length);
+    if (at + length > pool.length) {
+      pool = source(poolBytes);
+      at = 0;
+    }
+    const given = pool.slice(at, at + length);
+    pool.fill(0, at, at + length);
+    at += length;
+    return given;
+  };
+}
+
+// A call of the system for each of many small wishes is a measurable part of a long-poll's answer.
+export const systemRandom: Random = createRandom(pooled((length) => new Uint8Array(randomBytes(length))));

@@ -20,6 +20,15 @@ describe('randomness', () => {
     expect(systemRandom.token(20)).not.toBe(systemRandom.token(20));
   });
 
+  it('never gives the same bytes twice, however many it is asked for at a time', () => {
+    const lengths = Array.from({ length: 3_000 }, (_, n) => (n % 100 === 0 ? 5_000 : 16 + (n % 240)));
+    const given = lengths.map((length) => systemRandom.bytes(length));
+    expect(given.map(({ length }) => length)).toEqual(lengths);
+    expect(new Set(given.map((bytes) => Buffer.from(bytes.subarray(0, 16)).toString('hex'))).size).toBe(lengths.length);
+    // Nobody who keeps what was given sees what is given later.
+    expect(given.every((bytes) => bytes.buffer.byteLength === bytes.length || bytes.length > 256)).toBe(true);
+  });
+
   it('throws away the bytes that would make some letters likelier', () => {
     expect(cycling(250, 255, 248, 0, 61, 62).token(3)).toBe('A9A');
   });
