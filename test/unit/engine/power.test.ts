@@ -121,6 +121,17 @@ describe('a redaction', () => {
     expect(may(alice, '!other:a.test')).toBe(false);
   });
 
+  it('that the rules of versions 1 and 2 let through is carried out, whoever sent the event', () => {
+    for (const version of ['1', '2', '3']) {
+      const older = new SketchedRoom(version, alice);
+      const target = older.event({ type: 'm.room.message', sender: bob });
+      const redaction = older.event({ type: 'm.room.redaction', sender: '@eve:e.test' });
+      expect(mayApplyRedaction({ redaction, target }, older.find, older.version)).toBe(version !== '3');
+      const elsewhere = older.event({ type: 'm.room.redaction', sender: alice, roomId: '!other:a.test' });
+      expect(mayApplyRedaction({ redaction: elsewhere, target }, older.find, older.version)).toBe(false);
+    }
+  });
+
   it('names its target where the version has it', () => {
     expect(findRedactionTarget(by(alice).pdu, room.version)).toBe(message.eventId);
     const older = new SketchedRoom('10', alice);
