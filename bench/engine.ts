@@ -1,4 +1,5 @@
 import { resolutionPart } from './engine/resolution.ts';
+import { thousandBranchesPart } from './engine/thousand-branches.ts';
 import { runBench } from './support/run.ts';
 
-await runBench('engine', [resolutionPart]);
+await runBench('engine', [resolutionPart, thousandBranchesPart]);
