@@ -46,4 +46,10 @@ describe('what is not here', () => {
   ])('is not recognised where it is deliberately absent: %s', async (path) => {
     expect(refusal(await alice.call('GET', path))).toEqual([404, 'M_UNRECOGNIZED']);
   });
+
+  it('is an upload: not recognised, and with another method not even possible', async () => {
+    const ask = async (method: string) => refusal(await alice.call(method, '/_matrix/media/v3/upload'));
+    expect(await ask('POST')).toEqual([404, 'M_UNRECOGNIZED']);
+    expect(await ask('PATCH')).toEqual([405, 'M_UNRECOGNIZED']);
+  });
 });
