@@ -12,6 +12,7 @@ import { presenceRoutes } from '../http/client/presence.ts';
 import { profileRoutes } from '../http/client/profile.ts';
 import { publicRoomsRoutes } from '../http/client/public-rooms.ts';
 import { pushRuleRoutes } from '../http/client/push-rules.ts';
+import { pusherRoutes } from '../http/client/pushers.ts';
 import { receiptRoutes } from '../http/client/receipts.ts';
 import { refreshRoutes } from '../http/client/refresh.ts';
 import { registerRoutes } from '../http/client/register.ts';
@@ -37,7 +38,7 @@ import type { Parts } from './wiring-parts.ts';
 
 /** Every route of the client-server API. */
 export function clientRoutes({ config }: Surroundings, parts: Parts, sync: Sync): Route[] {
-  const { accounts, deactivation, pushRules, rooms, aliases, publicRooms, typing, receipts, readMarkers, presence } =
+  const { accounts, deactivation, pushRules, pushers, rooms, aliases, publicRooms, typing, receipts, readMarkers, presence } =
     parts;
   const { creating, sending, membership, state, history } = rooms;
   const baseUrl = config.public_base_url;
@@ -57,6 +58,7 @@ export function clientRoutes({ config }: Surroundings, parts: Parts, sync: Sync)
     ...accountDataRoutes({ accounts }),
     ...tagRoutes({ accounts }),
     ...pushRuleRoutes({ pushRules }),
+    ...pusherRoutes({ pushers }),
     ...filterRoutes({ accounts }),
     ...roomCreationRoutes({ rooms: creating }),
     ...roomMembershipRoutes({ membership, state, aliases }),

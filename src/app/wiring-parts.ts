@@ -8,6 +8,7 @@ import type { FeedOfCommits } from '../feed/change-feed.ts';
 import type { Waiters } from '../feed/feed.ts';
 import type { Deactivation } from '../operations/deactivate.ts';
 import type { Presence } from '../presence/types.ts';
+import type { Pushers } from '../push/pushers.ts';
 import type { PushRules } from '../push/rules.ts';
 import type { Rooms } from '../rooms/rooms.ts';
 import type { MembershipIndex } from '../roster/membership-index.ts';
@@ -28,6 +29,7 @@ export interface Parts {
   readonly accounts: Accounts;
   readonly deactivation: Deactivation;
   readonly pushRules: PushRules;
+  readonly pushers: Pushers;
   readonly typing: Typing;
   readonly receipts: Receipts;
   readonly readMarkers: ReadMarkers;

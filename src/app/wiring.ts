@@ -7,6 +7,7 @@ import { createWaiters } from '../feed/waiters.ts';
 import type { HttpAppDeps } from '../http/app.ts';
 import { createDeactivation } from '../operations/deactivate.ts';
 import type { Presence } from '../presence/types.ts';
+import { createPushers } from '../push/pushers.ts';
 import { createPushRules } from '../push/rules.ts';
 import { MembershipIndex } from '../roster/membership-index.ts';
 import type { Roster } from '../roster/roster.ts';
@@ -129,6 +130,7 @@ async function createParts(surroundings: Surroundings, storage: Storage): Promis
     accounts,
     deactivation,
     pushRules: createPushRules({ storage }),
+    pushers: createPushers({ storage, clock }),
     typing,
     receipts,
     readMarkers,

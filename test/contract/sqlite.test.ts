@@ -14,6 +14,7 @@ import { describeEvents } from './events.contract.ts';
 import { describeFederation } from './federation.contract.ts';
 import { describeOutgoing } from './outgoing.contract.ts';
 import { describePresence } from './presence.contract.ts';
+import { describePush } from './push.contract.ts';
 import { describeReceipts } from './receipts.contract.ts';
 import { describeRestart, type Place } from './restart.contract.ts';
 import { describeRooms } from './rooms.contract.ts';
@@ -49,6 +50,7 @@ describe('SQLite storage', () => {
   describeFederation(openWithClock);
   describeOutgoing(open);
   describePresence(open);
+  describePush(open);
   describeReceipts(open);
   describeRooms(open);
   describeState(open);

@@ -58,7 +58,7 @@ export type AccountTableRow =
    */
   | { kind: 'account_erased'; userId: UserId }
   | ({ kind: 'device' } & DeviceRow)
-  /** Also removes the device's tokens and client transactions. */
+  /** Also removes the device's tokens, pushers and client transactions. */
   | { kind: 'device_removed'; userId: UserId; deviceId: DeviceId }
   | ({ kind: 'access_token' } & AccessTokenRow)
   | ({ kind: 'refresh_token' } & RefreshTokenRow)

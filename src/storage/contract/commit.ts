@@ -8,6 +8,7 @@ import type { FederationTableRow } from './federation.ts';
 import type { Position as PositionNumber } from './numbers.ts';
 import type { OutgoingTableRow } from './outgoing.ts';
 import type { PresenceTableRow } from './presence.ts';
+import type { PushTableRow } from './push.ts';
 import type { ReceiptTableRow } from './receipts.ts';
 import type { RoomTableRow } from './rooms.ts';
 import type { StateTableRow } from './state.ts';
@@ -28,6 +29,7 @@ export type Row =
   | FederationTableRow
   | OutgoingTableRow
   | PresenceTableRow
+  | PushTableRow
   | ReceiptTableRow
   | RoomTableRow
   | StateTableRow

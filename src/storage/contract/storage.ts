@@ -8,6 +8,7 @@ import type { FederationReads } from './federation.ts';
 import type { Position, SnapshotId } from './numbers.ts';
 import type { OutgoingReads } from './outgoing.ts';
 import type { PresenceReads } from './presence.ts';
+import type { PushReads } from './push.ts';
 import type { ReceiptReads } from './receipts.ts';
 import type { RoomReads } from './rooms.ts';
 import type { StateReads } from './state.ts';
@@ -27,6 +28,7 @@ export interface Storage {
   readonly outgoing: OutgoingReads;
   /** Only src/presence and app/wiring.ts may touch this one. */
   readonly presence: PresenceReads;
+  readonly push: PushReads;
   readonly receipts: ReceiptReads;
   readonly rooms: RoomReads;
   readonly state: StateReads;

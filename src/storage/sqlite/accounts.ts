@@ -107,6 +107,9 @@ export function createAccountWrites(connection: Connection, names: DirectoryName
     'INSERT OR REPLACE INTO filters (user_id, filter_id, definition) VALUES (?, ?, ?)',
   );
 
+  const removeDevicePushers = connection.prepare<[UserId, DeviceId]>(
+    'DELETE FROM pushers WHERE user_id = ? AND device_id = ?',
+  );
   const markErased = connection.prepare<[Position, UserId]>(
     'UPDATE accounts SET erased_at_position = ? WHERE user_id = ?',
   );
@@ -135,6 +138,7 @@ export function createAccountWrites(connection: Connection, names: DirectoryName
       removeDevice.run(userId, deviceId);
       tokenRemoval.ofDevice(userId, deviceId);
       removeDeviceTransactions.run(userId, deviceId);
+      removeDevicePushers.run(userId, deviceId);
       step.change({ kind: 'device_removed', userId, deviceId });
     },
     profile(row, step) {

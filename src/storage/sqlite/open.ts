@@ -27,6 +27,7 @@ import { createFederationReads, createFederationWrites } from './federation.ts';
 import { createOutgoingReads } from './outgoing.ts';
 import { createOutgoingWrites } from './outgoing-writes.ts';
 import { createPresenceReads, createPresenceWrites } from './presence.ts';
+import { createPushReads, createPushWrites } from './push.ts';
 import { createReceiptReads, createReceiptWrites } from './receipts.ts';
 import { createRoomListings } from './room-listings.ts';
 import { createRoomWrites } from './room-writes.ts';
@@ -123,6 +124,7 @@ function assemble({ connection, close, clock, log, synchronous }: Parts): Storag
     ...createFederationWrites(connection),
     ...createOutgoingWrites(deps),
     ...createPresenceWrites(connection),
+    ...createPushWrites(connection),
     ...createReceiptWrites(connection, rooms),
     ...createRoomWrites(deps),
     ...createStateWrites(deps),
@@ -155,6 +157,7 @@ function assemble({ connection, close, clock, log, synchronous }: Parts): Storag
     federation: createFederationReads(connection, turn),
     outgoing: createOutgoingReads(connection, turn, destinations),
     presence: createPresenceReads(connection, turn),
+    push: createPushReads(connection, turn),
     receipts: createReceiptReads(connection, turn, rooms),
     rooms: createRoomReads(connection, turn, rooms),
     state: createStateReads(deps),
