@@ -38,6 +38,8 @@ export interface OutgoingRequest {
   /** From the call to the last byte of the answer. */
   timeoutMs: number;
   responseBytesMax: number;
+  /** Takes the body of a 200 while it arrives, so that it is never whole in memory. What it throws ends the request and is thrown on. */
+  takeBody?: (chunks: AsyncIterable<Uint8Array>) => Promise<void>;
   signal?: AbortSignal;
 }
 
@@ -45,6 +47,7 @@ export interface OutgoingResponse {
   status: number;
   /** Names in lower case; of several with one name the first. */
   headers: Readonly<Record<string, string>>;
+  /** Empty where `takeBody` took it. */
   body: Buffer;
 }
 
@@ -153,13 +156,16 @@ class Outgoing implements OutgoingHttp {
         signal: AbortSignal.any(signals),
         ...serverNameOf(request.target),
       });
-      const body = await readBody(response, request.responseBytesMax);
+      const chunks = limitChunks(response, request);
+      const body = await (request.takeBody && response.statusCode === 200
+        ? handOver(response, chunks, request.takeBody)
+        : collect(chunks));
       return { status: response.statusCode, headers: firstOfEach(response.headers), body };
     } catch (error) {
       if (timeout.signal.aborted) {
         throw new OutgoingHttpError('timeout', `${request.target.host} took longer than ${request.timeoutMs} ms`);
       }
-      throw asOutgoingError(error, request.target);
+      throw error instanceof TakerError ? error.cause : asOutgoingError(error, request.target);
     } finally {
       timer.clear();
     }
@@ -237,19 +243,47 @@ function guardedLookup(dns: Dns, mayConnect: (address: string) => boolean): Look
   };
 }
 
-async function readBody(response: Dispatcher.ResponseData, bytesMax: number): Promise<Buffer> {
+/** Leaving the loop over it before its end destroys the body, and its connection with it. */
+async function* limitChunks(response: Dispatcher.ResponseData, request: OutgoingRequest): AsyncGenerator<Buffer> {
+  const { responseBytesMax: bytesMax, target } = request;
   const announced = Number(response.headers['content-length'] ?? 0);
-  const chunks: Buffer[] = [];
   let bytes = 0;
-  // Leaving the loop by a throw destroys the body, and its connection with it.
-  for await (const chunk of response.body) {
-    chunks.push(chunk);
-    bytes += chunk.length;
-    if (bytes > bytesMax || announced > bytesMax) {
-      throw new OutgoingHttpError('too_large', `the answer is larger than ${bytesMax} bytes`);
+  try {
+    for await (const chunk of response.body) {
+      bytes += chunk.length;
+      if (bytes > bytesMax || announced > bytesMax) {
+        throw new OutgoingHttpError('too_large', `the answer is larger than ${bytesMax} bytes`);
+      }
+      yield chunk;
     }
+  } catch (error) {
+    throw asOutgoingError(error, target);
   }
-  return Buffer.concat(chunks, bytes);
+}
+
+async function collect(chunks: AsyncGenerator<Buffer>): Promise<Buffer> {
+  const all: Buffer[] = [];
+  for await (const chunk of chunks) all.push(chunk);
+  return Buffer.concat(all);
+}
+
+/** What whoever takes a body threw, which is no failure of the request. */
+class TakerError extends Error {}
+
+async function handOver(
+  { body }: Dispatcher.ResponseData,
+  chunks: AsyncGenerator<Buffer>,
+  takeBody: NonNullable<OutgoingRequest['takeBody']>,
+): Promise<Buffer> {
+  try {
+    await takeBody(chunks);
+  } catch (error) {
+    throw error instanceof OutgoingHttpError ? error : new TakerError('the body was not taken', { cause: error });
+  } finally {
+    // Whoever takes only the beginning does not keep the connection.
+    if (!body.readableEnded) body.once('error', () => undefined).destroy();
+  }
+  return Buffer.alloc(0);
 }
 
 function firstOfEach(headers: Dispatcher.ResponseData['headers']): Record<string, string> {

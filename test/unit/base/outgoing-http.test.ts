@@ -220,3 +220,94 @@ describe('an outgoing request over TLS', () => {
     await expect(request(wrong.port, wrong.extraCaPem)).rejects.toMatchObject({ reason: 'connection' });
   });
 });
+
+describe('an answer that is taken while it arrives', () => {
+  const take = (port: number, more: Partial<OutgoingRequest> = {}) => {
+    const taken: string[] = [];
+    const takeBody = async (chunks: AsyncIterable<Uint8Array>) => {
+      for await (const chunk of chunks) taken.push(Buffer.from(chunk).toString());
+    };
+    return { taken, answer: outgoing().request(get(port, { takeBody, ...more })) };
+  };
+
+  it('is handed over piece by piece, and is not kept', async () => {
+    let goOn: () => void = () => undefined;
+    const port = await serve((_request, response) => {
+      response.write('first');
+      goOn = () => response.end('last');
+    });
+    const taken: string[] = [];
+    const answer = outgoing().request(
+      get(port, {
+        async takeBody(chunks) {
+          for await (const chunk of chunks) {
+            taken.push(Buffer.from(chunk).toString());
+            goOn();
+          }
+        },
+      }),
+    );
+    expect(await answer).toMatchObject({ status: 200, body: Buffer.alloc(0) });
+    expect(taken).toEqual(['first', 'last']);
+  });
+
+  it('is kept as ever where it is no 200', async () => {
+    const port = await serve((_request, response) => response.writeHead(403).end('no'));
+    const { taken, answer } = take(port);
+    expect(await answer).toMatchObject({ status: 403, body: Buffer.from('no') });
+    expect(taken).toEqual([]);
+  });
+
+  it('ends at its limit of size', async () => {
+    const port = await serve((_request, response) => {
+      response.write('x'.repeat(900));
+      setImmediate(() => response.end('x'.repeat(900)));
+    });
+    await expect(take(port).answer).rejects.toMatchObject({ reason: 'too_large' });
+  });
+
+  it('ends at its limit of time', async () => {
+    const clock = new ManualClock();
+    const port = await serve((_request, response) => void response.write('drip'));
+    const answer = outgoing({ clock }).request(
+      get(port, {
+        async takeBody(chunks) {
+          for await (const _ of chunks) void clock.advance(5_000);
+        },
+      }),
+    );
+    await expect(answer).rejects.toMatchObject({ reason: 'timeout' });
+  });
+
+  it('fails as a connection where it breaks off', async () => {
+    const port = await serve((_request, response) => {
+      response.writeHead(200, { 'content-length': '100' }).write('half');
+      setImmediate(() => response.destroy());
+    });
+    await expect(take(port).answer).rejects.toMatchObject({ reason: 'connection' });
+  });
+
+  it('fails with what whoever takes it throws, and nothing more is sent', async () => {
+    let closed: Promise<unknown> = Promise.resolve();
+    const port = await serve((_request, response) => {
+      closed = once(response, 'close');
+      response.write('start');
+    });
+    const failure = new TypeError('not this');
+    const takeBody = async (chunks: AsyncIterable<Uint8Array>) => {
+      for await (const _ of chunks) throw failure;
+    };
+    await expect(take(port, { takeBody }).answer).rejects.toBe(failure);
+    await closed;
+  });
+
+  it('may be left before its end', async () => {
+    let closed: Promise<unknown> = Promise.resolve();
+    const port = await serve((_request, response) => {
+      closed = once(response, 'close');
+      response.write('start');
+    });
+    expect(await take(port, { takeBody: async () => undefined }).answer).toMatchObject({ status: 200 });
+    await closed;
+  });
+});
