@@ -38,8 +38,19 @@ import type { Parts } from './wiring-parts.ts';
 
 /** Every route of the client-server API. */
 export function clientRoutes({ config }: Surroundings, parts: Parts, sync: Sync): Route[] {
-  const { accounts, deactivation, pushRules, pushers, rooms, aliases, publicRooms, typing, receipts, readMarkers, presence } =
-    parts;
+  const {
+    accounts,
+    deactivation,
+    pushRules,
+    pushers,
+    rooms,
+    aliases,
+    publicRooms,
+    typing,
+    receipts,
+    readMarkers,
+    presence,
+  } = parts;
   const { creating, sending, membership, state, history } = rooms;
   const baseUrl = config.public_base_url;
   const available = Object.fromEntries(supportedRoomVersions.map((version) => [version, 'stable' as const]));
