@@ -1,3 +1,4 @@
+import { LooseNumber } from '../base/loose-number.ts';
 import type { JsonObject } from '../matrix/pdu.ts';
 
 /**
@@ -9,7 +10,7 @@ export function ownMember(object: JsonObject, key: string): unknown {
 }
 
 export function isObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof LooseNumber);
 }
 
 /** The member, if it is an object; else an empty one. */

@@ -1,3 +1,4 @@
+import { LooseNumber } from '../base/loose-number.ts';
 import { eventTypes } from '../matrix/event-types.ts';
 import type { JsonObject, RoomEvent } from '../matrix/pdu.ts';
 import type { RoomVersion } from '../matrix/room-versions.ts';
@@ -35,7 +36,8 @@ export function isPowerLevel(value: unknown): value is number {
  */
 export function readPowerLevel(value: unknown, version: RoomVersion): number | undefined {
   if (version.integerPowerLevels) return isPowerLevel(value) ? value : undefined;
-  const number = typeof value === 'string' && integerText.test(value) ? Number(value) : value;
+  const isNumeric = value instanceof LooseNumber || (typeof value === 'string' && integerText.test(value));
+  const number = isNumeric ? Number(value) : value;
   return typeof number === 'number' && Number.isFinite(number) ? Math.trunc(number) : undefined;
 }
 

@@ -5,13 +5,6 @@ import type { ServerName } from '../matrix/server-name.ts';
 import type { Receiver } from '../rooms/remote/receive.ts';
 import type { ReceivedPdu } from '../rooms/remote/receive-types.ts';
 
-/** One PDU of a transaction as it came. */
-export interface IncomingPdu {
-  readonly json: unknown;
-  /** Its raw text holds numbers such as `1.0` or `1e2`, which room versions from 6 on refuse. */
-  readonly looseNumbers: boolean;
-}
-
 export type PduResults = ReadonlyMap<EventId, { error?: string }>;
 
 export interface TakenPdus {
@@ -22,8 +15,8 @@ export interface TakenPdus {
 }
 
 export interface PduReceiver {
-  /** Takes in the PDUs of one transaction, by room and in order. A bad one costs its own entry. */
-  receive(origin: ServerName, pdus: readonly IncomingPdu[]): TakenPdus;
+  /** Takes in the PDUs of one transaction, JSON as it came and read exactly, by room and in order. A bad one costs its own entry. */
+  receive(origin: ServerName, pdus: readonly unknown[]): TakenPdus;
 }
 
 export interface PduReceiverDeps {
@@ -49,10 +42,10 @@ export function createPduReceiver(deps: PduReceiverDeps): PduReceiver {
 }
 
 /** Without a room id there is nothing to say about a PDU, so it is dropped without an entry. */
-function byRoom(pdus: readonly IncomingPdu[]): Map<RoomId, IncomingPdu[]> {
-  const rooms = new Map<RoomId, IncomingPdu[]>();
+function byRoom(pdus: readonly unknown[]): Map<RoomId, unknown[]> {
+  const rooms = new Map<RoomId, unknown[]>();
   for (const pdu of pdus) {
-    const roomId = findRoomIdOfPdu(pdu.json);
+    const roomId = findRoomIdOfPdu(pdu);
     if (roomId === undefined) continue;
     const others = rooms.get(roomId);
     if (others) others.push(pdu);

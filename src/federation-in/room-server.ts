@@ -2,11 +2,8 @@ import type { EventId, RoomId, UserId } from '../matrix/ids.ts';
 import type { JsonObject } from '../matrix/pdu.ts';
 import type { ServerName } from '../matrix/server-name.ts';
 
-/** An event as it came: unverified, and whether its raw text held numbers that are no strict integers. */
-export interface SentEvent {
-  readonly json: JsonObject;
-  readonly looseNumbers: boolean;
-}
+/** An event as it came: unverified JSON, read exactly. */
+export type SentEvent = JsonObject;
 
 /** JSON texts of PDUs, as they are stored. */
 export type PduTexts = readonly string[];

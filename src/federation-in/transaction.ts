@@ -1,13 +1,12 @@
 import type { Clock } from '../base/clock.ts';
 import { hasLooseNumbers } from '../base/json.ts';
-import { findArraySpans } from '../base/json-spans.ts';
 import { transactionEdusMax, transactionPdusMax } from '../matrix/edu.ts';
 import { badJson } from '../matrix/errors.ts';
 import type { JsonObject } from '../matrix/pdu.ts';
 import type { ServerName } from '../matrix/server-name.ts';
 import type { Storage } from '../storage/contract/storage.ts';
 import type { EduReceiver } from './edus.ts';
-import type { IncomingPdu, PduReceiver } from './pdus.ts';
+import type { PduReceiver } from './pdus.ts';
 
 export interface TransactionDeps {
   readonly storage: Pick<Storage, 'federation' | 'commit'>;
@@ -19,8 +18,9 @@ export interface TransactionDeps {
 export interface Transaction {
   origin: ServerName;
   transactionId: string;
+  /** Read exactly. */
   body: JsonObject;
-  /** The raw body: what JSON.parse cannot tell about numbers. */
+  /** What it was read from. */
   text: string;
 }
 
@@ -68,20 +68,17 @@ async function receiveOnce(deps: TransactionDeps, transaction: Transaction): Pro
   return answer;
 }
 
-function parseTransaction({ body, text }: Transaction): { pdus: IncomingPdu[]; edus: unknown[] } {
+function parseTransaction({ body, text }: Transaction): { pdus: unknown[]; edus: unknown[] } {
   const pdus = body.pdus ?? [];
   const edus = body.edus ?? [];
   if (!Array.isArray(pdus)) throw badJson('pdus must be a list');
   if (!Array.isArray(edus)) throw badJson('edus must be a list');
   if (pdus.length > transactionPdusMax) throw badJson(`A transaction has at most ${transactionPdusMax} PDUs`);
   if (edus.length > transactionEdusMax) throw badJson(`A transaction has at most ${transactionEdusMax} EDUs`);
-  const loose = findLooseElements(text, 'pdus');
-  return { pdus: pdus.map((json: unknown, index) => ({ json, looseNumbers: loose.has(index) })), edus };
+  return { pdus, edus: hasLooseNumbers(text) ? withPlainNumbers(edus) : edus };
 }
 
-/** Indexes of the elements whose raw text holds numbers that are no strict integers, such as `1.0` or `1e2`. */
-export function findLooseElements(text: string, key: string): ReadonlySet<number> {
-  if (!hasLooseNumbers(text)) return new Set();
-  const spans = findArraySpans(text, key) ?? [];
-  return new Set(spans.flatMap(({ start, end }, index) => (hasLooseNumbers(text.slice(start, end)) ? [index] : [])));
+/** Nobody hashes an EDU, and a fraction in one is a number like any other. */
+function withPlainNumbers(edus: unknown[]): unknown[] {
+  return JSON.parse(JSON.stringify(edus));
 }

@@ -1,5 +1,5 @@
 import type { EventId, RoomId } from '../matrix/ids.ts';
-import { prevEventIdsOf } from '../matrix/pdu.ts';
+import { depthOf, prevEventIdsOf } from '../matrix/pdu.ts';
 import type { StoredEvent } from '../storage/contract/events.ts';
 import type { Storage } from '../storage/contract/storage.ts';
 
@@ -25,13 +25,13 @@ export async function walkBack(deps: EventsDeps, walk: WalkBack): Promise<Stored
   while (level.length > 0 && found.size < walk.limit) {
     for (const eventId of level) asked.add(eventId);
     const events = (await deps.storage.events.listByIds(level))
-      .filter(({ event }) => event.roomId === walk.roomId && event.pdu.depth >= (walk.minDepth ?? 0))
-      .sort((a, b) => b.event.pdu.depth - a.event.pdu.depth)
+      .filter(({ event }) => event.roomId === walk.roomId && depthOf(event.pdu) >= (walk.minDepth ?? 0))
+      .sort((a, b) => depthOf(b.event.pdu) - depthOf(a.event.pdu))
       .slice(0, walk.limit - found.size);
     for (const stored of events) found.set(stored.event.eventId, stored);
     level = [...new Set(events.flatMap(({ event }) => prevEventIdsOf(event.pdu)))].filter(
       (eventId) => !asked.has(eventId),
     );
   }
-  return [...found.values()].sort((a, b) => b.event.pdu.depth - a.event.pdu.depth);
+  return [...found.values()].sort((a, b) => depthOf(b.event.pdu) - depthOf(a.event.pdu));
 }

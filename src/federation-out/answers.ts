@@ -1,5 +1,3 @@
-import { hasLooseNumbers } from '../base/json.ts';
-import { findArraySpans } from '../base/json-spans.ts';
 import { isObject } from '../engine/members.ts';
 import { type EventId, isEventId } from '../matrix/ids.ts';
 import type { JsonObject } from '../matrix/pdu.ts';
@@ -26,24 +24,12 @@ export function findString({ body }: Answer, key: string): string | undefined {
   return value;
 }
 
-/**
- * The events under `key`. Entries that are no objects are left out, and so are those with a number that was not written as an integer
- * in ±(2^53 - 1): "Event is valid, otherwise it is dropped", and no room version served here allows such numbers.
- */
-export function listEvents({ body, text }: Answer, key: string): JsonObject[] {
+/** The events under `key`, read exactly. Entries that are no objects are left out: "Event is valid, otherwise it is dropped". */
+export function listEvents({ body }: Answer, key: string): JsonObject[] {
   const entries: unknown = body[key];
   if (!Array.isArray(entries)) throw badAnswer(`has no list "${key}"`);
   if (entries.length > eventsMax) throw badAnswer(`has more than ${eventsMax} entries in "${key}"`);
-  const loose = hasLooseNumbers(text) ? listLoose(text, key) : undefined;
-  return entries.filter((entry, index): entry is JsonObject => isObject(entry) && !loose?.has(index));
-}
-
-function listLoose(text: string, key: string): Set<number> {
-  const loose = new Set<number>();
-  for (const [index, { start, end }] of (findArraySpans(text, key) ?? []).entries()) {
-    if (hasLooseNumbers(text.slice(start, end))) loose.add(index);
-  }
-  return loose;
+  return entries.filter(isObject);
 }
 
 /** The event ids under `key`; others are left out. */

@@ -43,8 +43,7 @@ export interface PublicRoomsAnswer {
 
 /**
  * Every call the specification has us make (server-server API). Answers are checked for their outer shape only: events in
- * them are unverified JSON. Those with numbers that the raw text did not write as strict integers are left out already. All
- * throw FederationError. Each has a time limit and a size limit of its own.
+ * them are unverified JSON, read exactly. All throw FederationError. Each has a time limit and a size limit of its own.
  */
 export interface FederationRequests {
   makeJoin(

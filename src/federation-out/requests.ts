@@ -1,3 +1,4 @@
+import { parseExactJson } from '../base/exact-json.ts';
 import { parseJson } from '../base/json.ts';
 import type { OutgoingHttp } from '../base/outgoing-http.ts';
 import { isObject } from '../engine/members.ts';
@@ -26,7 +27,8 @@ export function createFederationRequests(deps: CallDeps): FederationRequests {
 function createTransactionRequest(send: SendCall): Pick<FederationRequests, 'sendTransaction'> {
   return {
     async sendTransaction(server, transactionId, { text }) {
-      const parsed = parseJson(text);
+      // As it was written: the signature of the request covers the numbers of old events like that.
+      const parsed = parseExactJson(text);
       if (parsed.outcome !== 'parsed' || !isObject(parsed.value)) {
         throw new FederationError('refused', `the transaction for ${server} is not JSON that can be sent`);
       }

@@ -1,7 +1,7 @@
 import { assert } from '../base/assert.ts';
 import { CanonicalJsonError, canonicalJson } from '../base/canonical-json.ts';
 import type { Clock } from '../base/clock.ts';
-import { parseJson } from '../base/json.ts';
+import { parseExactJson } from '../base/exact-json.ts';
 import { type OutgoingHttp, OutgoingHttpError, type OutgoingResponse } from '../base/outgoing-http.ts';
 import { isObject } from '../engine/members.ts';
 import type { JsonObject } from '../matrix/pdu.ts';
@@ -38,7 +38,7 @@ export interface Call {
   only200IsWell?: boolean;
 }
 
-/** A 200 with a JSON object. */
+/** A 200 with a JSON object, read exactly. */
 export interface Answer {
   body: JsonObject;
   /** What `body` was parsed from. */
@@ -153,7 +153,7 @@ function headersOf(signer: Signer, { server, method, content }: Call, uri: strin
 }
 
 function parseObject({ body }: OutgoingResponse): Answer | undefined {
-  const parsed = parseJson(body);
+  const parsed = parseExactJson(body);
   if (parsed.outcome !== 'parsed' || !isObject(parsed.value)) return undefined;
   return { body: parsed.value, text: parsed.text };
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { LooseNumber } from '../base/loose-number.ts';
 import {
   type DeviceId,
   type EventId,
@@ -31,7 +32,7 @@ export const deviceName = z.string().max(256, 'is longer than 256 characters');
 
 /** A JSON object taken as it is, by reference: copying would lose `__proto__` and cost time. */
 export const jsonObject = z.custom<JsonObject>(
-  (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
+  (value) => typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof LooseNumber),
   'is not an object',
 );
 

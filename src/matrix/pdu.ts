@@ -1,3 +1,4 @@
+import type { LooseNumber } from '../base/loose-number.ts';
 import type { EventId, RoomId, UserId } from './ids.ts';
 import type { ServerName } from './server-name.ts';
 
@@ -24,8 +25,10 @@ export interface Pdu {
   room_id?: RoomId;
   state_key?: string;
   content: JsonObject;
-  depth: number;
-  origin_server_ts: number;
+  /** To be read by `depthOf`. */
+  depth: number | LooseNumber;
+  /** Unix milliseconds, to be read by `originServerTsOf`. */
+  origin_server_ts: number | LooseNumber;
   /** To be read by `prevEventIdsOf`. */
   prev_events: readonly EventReference[];
   /** To be read by `authEventIdsOf`. */
@@ -52,6 +55,21 @@ export type StateEvent = RoomEvent & { readonly pdu: Readonly<Pdu> & { readonly 
 
 export function isStateEvent(event: RoomEvent): event is StateEvent {
   return typeof event.pdu.state_key === 'string';
+}
+
+/** At most 2^53 - 1: the early room versions have depths up to 2^63 - 1, and servers have made use of it to stand behind everybody else. */
+export function depthOf(pdu: Readonly<Pdu>): number {
+  return toSafeInteger(pdu.depth);
+}
+
+/** Unix milliseconds, within ±(2^53 - 1). */
+export function originServerTsOf(pdu: Readonly<Pdu>): number {
+  return toSafeInteger(pdu.origin_server_ts);
+}
+
+function toSafeInteger(value: number | LooseNumber): number {
+  if (typeof value === 'number') return value;
+  return Math.max(Number.MIN_SAFE_INTEGER, Math.min(Number(value), Number.MAX_SAFE_INTEGER));
 }
 
 /** The events that stand directly before this one, as it says. */

@@ -3,7 +3,7 @@ import type { UserId } from '../../src/matrix/ids.ts';
 import type { JsonObject } from '../../src/matrix/pdu.ts';
 import { HostileServer } from '../support/hostile-server.ts';
 import { settle, TestServer } from '../support/server.ts';
-import { type SealedEvent, type StubEvent, StubRoom, seal } from '../support/stub-room.ts';
+import { type SealedEvent, type StubEvent, StubRoom, seal, unknownId } from '../support/stub-room.ts';
 import type { TestUser } from '../support/user.ts';
 import { membershipOf, mindOf, path } from './rooms.ts';
 
@@ -90,7 +90,7 @@ describe('a hostile server at the door of our rooms', () => {
     expect(
       await send('send_join', room, guest.build(member(joiner, 'join'), { signers: [third.signer] })),
     ).toMatchObject(no);
-    const lost = guest.build({ ...member(joiner, 'join'), prev_events: ['$gone'] });
+    const lost = guest.build({ ...member(joiner, 'join'), prev_events: [unknownId()] });
     expect((await send('send_join', room, lost)).status).toBeGreaterThanOrEqual(400);
     const noPermission = guest.build({ ...member(joiner, 'join'), auth_events: [] });
     expect(await send('send_join', room, noPermission)).toMatchObject(no);
@@ -109,6 +109,22 @@ describe('a hostile server at the door of our rooms', () => {
     expect(await send('send_join', room, old)).toMatchObject({ status: 403, body: { errcode: 'M_FORBIDDEN' } });
     expect(await membershipOf(alice, room, joiner)).toBe('ban');
     expect((await mindOf(a, room)).joined).not.toContain(joiner);
+  });
+
+  it('gets nobody into a restricted room by naming one of ours who would vouch', async () => {
+    const club = await alice.createRoom({ preset: 'public_chat' });
+    const content = { join_rule: 'restricted', allow: [{ type: 'm.room_membership', room_id: club }] };
+    const initialState = [{ type: 'm.room.join_rules', state_key: '', content }];
+    const closed = await alice.createRoom({ preset: 'private_chat', initial_state: initialState });
+    await StubRoom.join(stub, a, club, mallory);
+    const guest = await StubRoom.join(stub, a, closed, mallory);
+    const joiner = stub.user('outsider');
+    const vouched = guest.build(member(joiner, 'join', { join_authorised_via_users_server: alice.userId }));
+    expect(await send('send_join', closed, vouched)).toMatchObject({ status: 403, body: { errcode: 'M_FORBIDDEN' } });
+    expect(await membershipOf(alice, closed, joiner)).toBeUndefined();
+    await StubRoom.join(stub, a, club, joiner);
+    expect((await send('send_join', closed, vouched)).status).toBe(200);
+    expect(await membershipOf(alice, closed, joiner)).toBe('join');
   });
 
   it('takes nobody out but its own, by a good leave', async () => {

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { JsonObject } from '../../src/matrix/pdu.ts';
 import { HostileReply } from '../support/hostile-server.ts';
 import { settle } from '../support/server.ts';
-import { type SealedEvent, StubRoom } from '../support/stub-room.ts';
+import { type SealedEvent, StubRoom, unknownId } from '../support/stub-room.ts';
 import { mindOf, newTexts, stateOf, textsOf } from './rooms.ts';
 import {
   a,
@@ -53,7 +53,7 @@ describe('an event whose past is missing', () => {
 
   it('that nobody gives is not taken, and costs nothing else', async () => {
     unserve('get_missing_events', 'state_ids', 'state', 'event', 'event_auth', 'backfill');
-    const lost = guest.build(message('lost', { prev_events: ['$gone'], depth: 90 }));
+    const lost = guest.build(message('lost', { prev_events: [unknownId()], depth: 90 }));
     const before = await mindOf(a, room);
     const answer = await stub.send(a, { pdus: [lost.pdu] });
     expect(answer.body.pdus).toHaveProperty([lost.eventId]);
@@ -67,7 +67,7 @@ describe('an event whose past is missing', () => {
 
   it('with auth events that nobody has is not taken', async () => {
     unserve('event', 'event_auth');
-    const lost = guest.build(message('no permission', { auth_events: ['$gone'] }));
+    const lost = guest.build(message('no permission', { auth_events: [unknownId()] }));
     await sendAmongGood(lost);
     expect(await find(lost.eventId)).toBeUndefined();
     await expectUnseen(lost.eventId);
@@ -86,7 +86,7 @@ describe('an event whose past is missing', () => {
     ['the event itself', () => ({ events: [lastLost?.pdu] })],
   ])('costs only itself where the sender answers with %s', async (_what, answer) => {
     unserve('state_ids', 'state', 'event', 'event_auth', 'backfill');
-    const lost = guest.build(message('lost', { prev_events: ['$gone'], depth: 90 }));
+    const lost = guest.build(message('lost', { prev_events: [unknownId()], depth: 90 }));
     lastLost = lost;
     stub.on('get_missing_events', () => {
       const body = answer();
@@ -117,7 +117,7 @@ describe('an event whose past is missing', () => {
       state_key: '',
       content: { users: { [mallory]: 100 } },
     });
-    const edge = guest.build(message('edge', { prev_events: ['$gone'], depth: 50 }));
+    const edge = guest.build(message('edge', { prev_events: [unknownId()], depth: 50 }));
     const last = guest.build(message('pushed', { prev_events: [edge.eventId], depth: 51 }));
     stub.on('get_missing_events', () => ({ events: [edge.pdu] }));
     const told = [...guest.state.values()].filter(({ pdu }) => pdu.type !== 'm.room.power_levels');

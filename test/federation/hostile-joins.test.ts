@@ -3,7 +3,7 @@ import type { UserId } from '../../src/matrix/ids.ts';
 import type { JsonObject } from '../../src/matrix/pdu.ts';
 import { HostileReply, HostileServer } from '../support/hostile-server.ts';
 import { settle, TestServer } from '../support/server.ts';
-import { type StubEvent, StubRoom, seal } from '../support/stub-room.ts';
+import { type StubEvent, StubRoom, seal, unknownId } from '../support/stub-room.ts';
 import type { Answer, TestUser } from '../support/user.ts';
 import { mindOf, stateOf, textsOf } from './rooms.ts';
 
@@ -187,7 +187,7 @@ describe('joining a room of a hostile server', () => {
       content: { forged: true },
     });
     const forbidden = state('org.example.forbidden', { sender: stub.user('nobody') });
-    const orphan = state('org.example.orphan', { auth_events: ['$gone'] });
+    const orphan = state('org.example.orphan', { auth_events: [unknownId()] });
     stub.on('send_join', () => {
       const good = answer();
       const bad = [unsigned.pdu, forbidden.pdu, orphan.pdu, null, 7, {}, { type: 'x' }] as JsonObject[];

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { createServer, request as httpsRequest, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { canonicalJson } from '../../src/base/canonical-json.ts';
+import { parseExactJson } from '../../src/base/exact-json.ts';
 import type { UserId } from '../../src/matrix/ids.ts';
 import type { JsonObject } from '../../src/matrix/pdu.ts';
 import type { ServerName } from '../../src/matrix/server-name.ts';
@@ -155,7 +156,7 @@ export class HostileServer {
     const { method, uri, text, how } = request;
     const signer = how.signer ?? this.signer;
     const origin = (how.origin ?? signer.server) as ServerName;
-    const content = how.signedContent ?? (text === undefined ? undefined : JSON.parse(text));
+    const content = how.signedContent ?? (text === undefined ? undefined : exactly(text));
     if (how.destination === null) {
       const { signatures } = signJson({ method, uri, origin, ...(content === undefined ? {} : { content }) }, signer);
       const signature = signatures[signer.server]?.[signer.key.keyId];
@@ -212,6 +213,12 @@ export class HostileServer {
     const body = { origin: this.name, origin_server_ts: 1, pdus: load.pdus ?? [], edus: load.edus ?? [] };
     return this.call(server, 'PUT', `v1/send/${encodeURIComponent(id)}`, body, how);
   }
+}
+
+/** Numbers are signed as they are written. */
+function exactly(text: string): unknown {
+  const parsed = parseExactJson(text);
+  return parsed.outcome === 'parsed' ? parsed.value : undefined;
 }
 
 function parseRequest(url: string, text: string): HostileRequest {

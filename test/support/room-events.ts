@@ -1,7 +1,7 @@
 import { buildEvent, type EventTemplate } from '../../src/engine/event/build.ts';
 import { referenceTo } from '../../src/engine/event/event-id.ts';
 import type { EventId, RoomId, UserId } from '../../src/matrix/ids.ts';
-import { type JsonObject, type RoomEvent, type StateKey, stateKeyOf } from '../../src/matrix/pdu.ts';
+import { depthOf, type JsonObject, type RoomEvent, type StateKey, stateKeyOf } from '../../src/matrix/pdu.ts';
 import { getRoomVersion, type RoomVersion } from '../../src/matrix/room-versions.ts';
 
 /** What a test says of an event; all else has a harmless value. */
@@ -17,7 +17,7 @@ export interface EventSketch {
   roomId?: string;
 }
 
-const opaqueRoomId = '!room:a.test';
+const roomIds = { opaque: '!room:a.test', create_hash: `!${'room'.padEnd(43, '_')}` };
 
 /** A well-formed event of a room version, with true hashes and no signatures. Throws where the sketch is malformed. */
 export function makeEvent(version: RoomVersion, sketch: EventSketch): RoomEvent {
@@ -26,12 +26,14 @@ export function makeEvent(version: RoomVersion, sketch: EventSketch): RoomEvent 
     type: sketch.type,
     sender: sketch.sender as UserId,
     content: sketch.content ?? {},
-    depth: sketch.depth ?? 1 + Math.max(0, ...(sketch.prev ?? []).map((event) => event.pdu.depth)),
+    depth: sketch.depth ?? 1 + Math.max(0, ...(sketch.prev ?? []).map((event) => depthOf(event.pdu))),
     origin_server_ts: sketch.ts ?? 1_000,
     prev_events: (sketch.prev ?? []).map((event) => referenceTo(event, version)),
     auth_events: (sketch.auth ?? []).map((event) => referenceTo(event, version)),
     ...(sketch.stateKey === undefined ? {} : { state_key: sketch.stateKey }),
-    ...(isHashedCreate && sketch.roomId === undefined ? {} : { room_id: (sketch.roomId ?? opaqueRoomId) as RoomId }),
+    ...(isHashedCreate && sketch.roomId === undefined
+      ? {}
+      : { room_id: (sketch.roomId ?? roomIds[version.roomIdFormat]) as RoomId }),
   };
   const built = buildEvent(template, version, (object) => ({ ...object, signatures: {} }));
   if (built.outcome === 'malformed') throw new Error(built.reason);

@@ -7,6 +7,7 @@ import { redactJson } from '../../src/engine/event/redact.ts';
 import { type EventId, type RoomId, serverOfUser, type UserId } from '../../src/matrix/ids.ts';
 import {
   authEventIdsOf,
+  depthOf,
   type EventReference,
   type JsonObject,
   prevEventIdsOf,
@@ -39,6 +40,11 @@ export interface Sealing {
   readonly signers?: readonly Signer[];
   /** Instead of the true content hash. */
   readonly hash?: string;
+}
+
+/** The id of an event that nobody has, of the form that room versions from 4 on want. */
+export function unknownId(index = 0): EventId {
+  return `$${`unknown${index}`.padEnd(43, '_')}` as EventId;
 }
 
 /** An event as it goes over the wire, with its id. Well-formed only where the test made it so. */
@@ -168,7 +174,7 @@ export class StubRoom {
     this.stateBefore.set(event.eventId, new Map(this.state));
     if (event.pdu.state_key !== undefined) this.state.set(stateKeyOf(event.pdu.type, event.pdu.state_key), event);
     this.latest = [event.eventId];
-    this.depth = Math.max(this.depth, event.pdu.depth);
+    this.depth = Math.max(this.depth, depthOf(event.pdu));
     return event;
   }
 

@@ -1,6 +1,6 @@
 import { encodeBase64, encodeBase64Url } from '../../base/base64.ts';
 import { canonicalJson } from '../../base/canonical-json.ts';
-import type { EventId, RoomId } from '../../matrix/ids.ts';
+import { type EventId, findServerOfEventId, isEventId, type RoomId } from '../../matrix/ids.ts';
 import type { EventReference, JsonObject, RoomEvent } from '../../matrix/pdu.ts';
 import type { RoomVersion } from '../../matrix/room-versions.ts';
 import type { ServerName } from '../../matrix/server-name.ts';
@@ -32,6 +32,16 @@ export function eventIdOf(event: Readonly<JsonObject>, version: RoomVersion): Ev
     case 'url_safe_hash':
       return `$${encodeBase64Url(referenceHash(event, version))}` as EventId;
   }
+}
+
+const hashForms = { hash: /^\$[A-Za-z0-9+/]{43}$/, url_safe_hash: /^\$[A-Za-z0-9_-]{43}$/ };
+
+/** Whether this is what an event's id looks like in the room version. */
+export function isEventIdOf(value: unknown, version: RoomVersion): value is EventId {
+  if (!isEventId(value)) return false;
+  return version.eventIds === 'given'
+    ? findServerOfEventId(value) !== undefined
+    : hashForms[version.eventIds].test(value);
 }
 
 /**

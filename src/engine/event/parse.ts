@@ -1,6 +1,7 @@
 import { CanonicalJsonError, canonicalJson } from '../../base/canonical-json.ts';
+import { LooseNumber } from '../../base/loose-number.ts';
 import { eventTypes } from '../../matrix/event-types.ts';
-import { findServerOfEventId, isEventId, isRoomId, isUserId, type RoomId } from '../../matrix/ids.ts';
+import { findServerOfRoom, isRoomId, isUserId, type RoomId } from '../../matrix/ids.ts';
 import {
   authEventsMax,
   type JsonObject,
@@ -11,7 +12,7 @@ import {
 } from '../../matrix/pdu.ts';
 import type { RoomVersion } from '../../matrix/room-versions.ts';
 import { isObject, ownMember } from '../members.ts';
-import { eventIdOf, roomIdOfCreate } from './event-id.ts';
+import { eventIdOf, isEventIdOf, roomIdOfCreate } from './event-id.ts';
 
 /** Client-server API, "Size limits": `type` and `state_key` MUST NOT exceed 255 bytes; older room versions count otherwise. */
 export const keyLengthMax = 255;
@@ -28,15 +29,12 @@ export type ParsedPdu = { readonly outcome: 'parsed'; readonly event: RoomEvent 
 /**
  * Checks that `json` is an event of this room version (check 1 of "Checks performed on receipt of a PDU"), and works out its id and
  * room. Never throws, keeps unknown fields, changes nothing: the PDU is the object given. Hashes and signatures are checked
- * elsewhere.
- *
- * `looseNumbers` says that the event's raw text had a number that is no strict integer (`hasLooseNumbers`), which the value
- * alone no longer shows: "Servers MUST strictly enforce the JSON format".
+ * elsewhere. What came from elsewhere must have been read exactly (`parseExactJson`): from room version 6 on "servers MUST strictly
+ * enforce the JSON format", and before, the hashes cover numbers as they were written.
  */
-export function parsePdu(json: unknown, version: RoomVersion, looseNumbers = false): ParsedPdu {
+export function parsePdu(json: unknown, version: RoomVersion): ParsedPdu {
   if (!isObject(json)) return malformed('the event is not an object');
-  if (looseNumbers) return malformed('a number is not written as an integer');
-  const fault = findSizeFault(json) ?? findFault(json, version);
+  const fault = findSizeFault(json, version) ?? findFault(json, version);
   if (fault) return fault;
   // Every field of the type was checked above.
   const pdu = json as Pdu;
@@ -59,10 +57,10 @@ function malformed(reason: string, problem: Malformed['problem'] = 'format'): Ma
 }
 
 /** "The complete event MUST NOT be larger than 65536 bytes, including any signatures, and encoded as Canonical JSON." */
-function findSizeFault(json: JsonObject): Malformed | undefined {
+function findSizeFault(json: JsonObject, version: RoomVersion): Malformed | undefined {
   let text: string;
   try {
-    text = canonicalJson(json);
+    text = canonicalJson(json, { strict: version.strictIntegers });
   } catch (error) {
     if (error instanceof CanonicalJsonError) return malformed(error.message);
     throw error;
@@ -110,22 +108,29 @@ function findRoomIdFault(json: JsonObject, version: RoomVersion): Malformed | un
   if (version.roomIdFormat === 'create_hash' && json.type === eventTypes.create && json.state_key === '') {
     return roomId === undefined ? undefined : malformed('the create event has a room_id');
   }
-  return isRoomId(roomId) ? undefined : malformed('room_id is not a room id');
+  if (!isRoomId(roomId)) return malformed('room_id is not a room id');
+  const isWellNamed = version.roomIdFormat === 'opaque' || findServerOfRoom(roomId) === undefined;
+  return isWellNamed ? undefined : malformed('room_id does not name a create event');
 }
 
 function findFieldFault(json: JsonObject): Malformed | undefined {
   if (!isUserId(ownMember(json, 'sender'))) return malformed('sender is not a user id');
   if (!isObject(ownMember(json, 'content'))) return malformed('content is not an object');
-  if (!Number.isSafeInteger(ownMember(json, 'origin_server_ts')))
-    return malformed('origin_server_ts is not an integer');
+  if (!isInteger(ownMember(json, 'origin_server_ts'))) return malformed('origin_server_ts is not an integer');
   const depth = ownMember(json, 'depth');
-  if (!Number.isSafeInteger(depth) || Number(depth) < 0) return malformed('depth is not an integer from 0 on');
+  if (!isInteger(depth) || Number(depth) < 0) return malformed('depth is not an integer from 0 on');
   const hashes = ownMember(json, 'hashes');
   if (!isObject(hashes) || typeof ownMember(hashes, 'sha256') !== 'string') return malformed('hashes has no sha256');
   if (!isSignatures(ownMember(json, 'signatures')))
     return malformed('signatures is not an object of objects of strings');
   const unsigned = ownMember(json, 'unsigned');
   return unsigned === undefined || isObject(unsigned) ? undefined : malformed('unsigned is not an object');
+}
+
+/** Of 64 bits where the room version lets it through: "the maximum value for an integer (2^63 - 1)". */
+function isInteger(value: unknown): value is number | LooseNumber {
+  if (!(value instanceof LooseNumber)) return Number.isSafeInteger(value);
+  return value.isInteger && BigInt.asIntN(64, BigInt(value.text)) === BigInt(value.text);
 }
 
 function isSignatures(value: unknown): boolean {
@@ -138,8 +143,9 @@ function isSignatures(value: unknown): boolean {
 /** Room versions 1 and 2: "Event IDs in this room version have the format `$opaque_id:domain`". */
 function findIdFault(json: JsonObject, version: RoomVersion): Malformed | undefined {
   if (version.eventIds !== 'given') return undefined;
-  const id = ownMember(json, 'event_id');
-  return isEventId(id) && findServerOfEventId(id) ? undefined : malformed('event_id is not the id of an event');
+  return isEventIdOf(ownMember(json, 'event_id'), version)
+    ? undefined
+    : malformed('event_id is not the id of an event');
 }
 
 function findReferencesFault(
@@ -148,12 +154,14 @@ function findReferencesFault(
   { key, max }: { key: 'prev_events' | 'auth_events'; max: number },
 ): Malformed | undefined {
   const references = ownMember(json, key);
-  const isReference = version.eventIds === 'given' ? isPairWithId : isEventId;
-  if (!Array.isArray(references) || !references.every(isReference)) return malformed(`${key} is not a list of events`);
+  if (!Array.isArray(references)) return malformed(`${key} is not a list`);
+  if (!references.every((value) => isReference(value, version))) return malformed(`${key} names what is no event`);
   return references.length > max ? malformed(`${key} names more than ${max} events`) : undefined;
 }
 
-/** What stands beside the id is read by nobody, so nobody refuses a room for it. */
-function isPairWithId(value: unknown): boolean {
-  return Array.isArray(value) && value.length === 2 && isEventId(value[0]);
+/** An event that names what cannot be an event's id could never be placed. */
+function isReference(value: unknown, version: RoomVersion): boolean {
+  if (version.eventIds !== 'given') return isEventIdOf(value, version);
+  // What stands beside the id is read by nobody, so nobody refuses a room for it.
+  return Array.isArray(value) && value.length === 2 && isEventIdOf(value[0], version);
 }

@@ -1,6 +1,6 @@
 import { eventTypes, findMembership } from '../../matrix/event-types.ts';
 import { findServerOfEventId, isUserId, serverOfUser } from '../../matrix/ids.ts';
-import type { JsonObject, Pdu, RoomEvent } from '../../matrix/pdu.ts';
+import { type JsonObject, originServerTsOf, type Pdu, type RoomEvent } from '../../matrix/pdu.ts';
 import type { RoomVersion } from '../../matrix/room-versions.ts';
 import type { ServerName } from '../../matrix/server-name.ts';
 import { ownMember } from '../members.ts';
@@ -71,7 +71,7 @@ export async function findMissingSigner(
 ): Promise<ServerName | undefined> {
   const signed = signedFormOf(event.pdu, version);
   for (const server of listRequiredSigners(event, version)) {
-    if (!(await verify(signed, server, event.pdu.origin_server_ts))) return server;
+    if (!(await verify(signed, server, originServerTsOf(event.pdu)))) return server;
   }
   return undefined;
 }

@@ -1,6 +1,6 @@
 import { breathe } from '../../base/breathe.ts';
 import type { EventId } from '../../matrix/ids.ts';
-import { authEventIdsOf, prevEventIdsOf, type RoomEvent } from '../../matrix/pdu.ts';
+import { authEventIdsOf, depthOf, originServerTsOf, prevEventIdsOf, type RoomEvent } from '../../matrix/pdu.ts';
 import { Heap } from './heap.ts';
 
 /**
@@ -50,7 +50,7 @@ async function sortTopologically(
 }
 
 function compareByDepth(x: RoomEvent, y: RoomEvent): number {
-  if (x.pdu.depth !== y.pdu.depth) return x.pdu.depth - y.pdu.depth;
-  if (x.pdu.origin_server_ts !== y.pdu.origin_server_ts) return x.pdu.origin_server_ts - y.pdu.origin_server_ts;
+  if (depthOf(x.pdu) !== depthOf(y.pdu)) return depthOf(x.pdu) - depthOf(y.pdu);
+  if (originServerTsOf(x.pdu) !== originServerTsOf(y.pdu)) return originServerTsOf(x.pdu) - originServerTsOf(y.pdu);
   return x.eventId < y.eventId ? -1 : x.eventId > y.eventId ? 1 : 0;
 }

@@ -2,7 +2,7 @@ import { breathe } from '../../base/breathe.ts';
 import { compareByCodePoint } from '../../base/canonical-json.ts';
 import { eventTypes, findMembership } from '../../matrix/event-types.ts';
 import type { EventId } from '../../matrix/ids.ts';
-import type { RoomEvent } from '../../matrix/pdu.ts';
+import { originServerTsOf, type RoomEvent } from '../../matrix/pdu.ts';
 import type { RoomVersion } from '../../matrix/room-versions.ts';
 import { authStateOfEvents } from '../auth-state.ts';
 import { Heap } from '../graph/heap.ts';
@@ -131,7 +131,7 @@ function compareRanked(x: Ranked, y: Ranked): number {
 
 /** By `origin_server_ts`, then by event id, smaller first. */
 export function compareByTime(x: RoomEvent, y: RoomEvent): number {
-  const difference = x.pdu.origin_server_ts - y.pdu.origin_server_ts;
+  const difference = originServerTsOf(x.pdu) - originServerTsOf(y.pdu);
   if (difference !== 0) return difference;
   return compareByCodePoint(x.eventId, y.eventId);
 }

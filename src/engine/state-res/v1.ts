@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { breathe } from '../../base/breathe.ts';
 import { eventTypes } from '../../matrix/event-types.ts';
 import type { EventId } from '../../matrix/ids.ts';
-import { type RoomEvent, type StateKey, splitStateKey, stateKeyOf } from '../../matrix/pdu.ts';
+import { depthOf, type RoomEvent, type StateKey, splitStateKey, stateKeyOf } from '../../matrix/pdu.ts';
 import { checkAuth } from '../auth/check.ts';
 import { listNeededKeys } from '../auth/needed-state.ts';
 import type { AuthState } from '../auth-state.ts';
@@ -122,7 +122,11 @@ async function splitPlaces(
 
 function sortByDepth(events: readonly RoomEvent[]): RoomEvent[] {
   return events
-    .map((event) => ({ event, depth: event.pdu.depth, hash: createHash('sha1').update(event.eventId).digest('hex') }))
+    .map((event) => ({
+      event,
+      depth: depthOf(event.pdu),
+      hash: createHash('sha1').update(event.eventId).digest('hex'),
+    }))
     .sort((x, y) => x.depth - y.depth || (x.hash > y.hash ? -1 : x.hash < y.hash ? 1 : 0))
     .map(({ event }) => event);
 }

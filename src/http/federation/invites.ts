@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { hasLooseNumbers } from '../../base/json.ts';
 import type { RoomServer } from '../../federation-in/room-server.ts';
 import { type Route, serverRoute } from '../route.ts';
 import { eventId, jsonObject, roomId, shortText } from '../shapes.ts';
@@ -18,11 +17,11 @@ export function inviteRoutes(deps: { readonly rooms: RoomServer }): Route[] {
         room_version: shortText,
         invite_room_state: z.array(jsonObject).max(strippedEventsMax).default([]),
       }),
-      handle: async ({ params, body, text, origin }) => ({
+      handle: async ({ params, body, origin }) => ({
         event: await deps.rooms.receiveInvite(origin, {
           ...params,
           roomVersion: body.room_version,
-          event: { json: body.event, looseNumbers: hasLooseNumbers(text) },
+          event: body.event,
           strippedState: body.invite_room_state,
         }),
       }),

@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { hasLooseNumbers } from '../../base/json.ts';
 import type { RoomServer } from '../../federation-in/room-server.ts';
 import { Reply, type Route, serverRoute } from '../route.ts';
 import { eventId, jsonObject, queryList, roomId, shortText, userId } from '../shapes.ts';
@@ -15,9 +14,8 @@ export function joinRoutes(deps: { readonly rooms: RoomServer }): Route[] {
       path: `/_matrix/federation/${version}/send_join/:roomId/:eventId`,
       params: z.object({ roomId, eventId }),
       body: jsonObject,
-      handle: async ({ params, body, text, origin }) => {
-        const event = { json: body, looseNumbers: hasLooseNumbers(text) };
-        const answer = await deps.rooms.sendJoin(origin, { ...params, event });
+      handle: async ({ params, body, origin }) => {
+        const answer = await deps.rooms.sendJoin(origin, { ...params, event: body });
         const { state, authChain } = answer;
         return new Reply(
           200,

@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { hasLooseNumbers } from '../../base/json.ts';
 import type { RoomServer } from '../../federation-in/room-server.ts';
 import { type Route, serverRoute } from '../route.ts';
 import { eventId, jsonObject, roomId, userId } from '../shapes.ts';
@@ -12,8 +11,8 @@ export function leaveRoutes(deps: { readonly rooms: RoomServer }): Route[] {
       path: `/_matrix/federation/${version}/send_leave/:roomId/:eventId`,
       params: z.object({ roomId, eventId }),
       body: jsonObject,
-      handle: async ({ params, body, text, origin }) => {
-        await deps.rooms.sendLeave(origin, { ...params, event: { json: body, looseNumbers: hasLooseNumbers(text) } });
+      handle: async ({ params, body, origin }) => {
+        await deps.rooms.sendLeave(origin, { ...params, event: body });
         return answer;
       },
     });

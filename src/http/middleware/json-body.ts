@@ -1,4 +1,6 @@
+import { parseExactJson } from '../../base/exact-json.ts';
 import { hasLooseNumbers, type JsonLimits, parseJson } from '../../base/json.ts';
+import { LooseNumber } from '../../base/loose-number.ts';
 import { badJson, notJson } from '../../matrix/errors.ts';
 import type { JsonObject } from '../../matrix/pdu.ts';
 
@@ -10,11 +12,12 @@ const serverJsonLimits: JsonLimits = { depthMax: 256 };
 /**
  * The object that a body holds; an empty body counts as `{}`. M_NOT_JSON for what is no JSON or no UTF-8, M_BAD_JSON for
  * anything but an object, lone surrogates and too deep nesting. From a client also for numbers outside ±(2^53 - 1)
- * (appendices, "Canonical JSON"); in what a server sends, each event answers for its own numbers.
+ * (appendices, "Canonical JSON"); what a server sends is read exactly, because its signature covers it so, and each event
+ * answers for its own numbers.
  */
 export function parseBody(bytes: Uint8Array, from: 'client' | 'server'): { value: JsonObject; text: string } {
   if (bytes.byteLength === 0) return { value: {}, text: '' };
-  const parsed = parseJson(bytes, from === 'client' ? clientJsonLimits : serverJsonLimits);
+  const parsed = from === 'client' ? parseJson(bytes, clientJsonLimits) : parseExactJson(bytes, serverJsonLimits);
   if (parsed.outcome === 'not_json') throw notJson(parsed.reason);
   if (parsed.outcome === 'bad_json') throw badJson(parsed.reason);
   const { value, text } = parsed;
@@ -26,7 +29,7 @@ export function parseBody(bytes: Uint8Array, from: 'client' | 'server'): { value
 }
 
 function isJsonObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof LooseNumber);
 }
 
 /** Fractions inside the range may stand: the `order` of a tag is one. Recursion is bounded by the depth checked before. */

@@ -5,7 +5,7 @@ import { buildEvent, type EventTemplate, withRedacts } from '../../engine/event/
 import { referenceTo } from '../../engine/event/event-id.ts';
 import { badJson, forbidden, tooLarge } from '../../matrix/errors.ts';
 import type { DeviceId, EventId, RoomId, UserId } from '../../matrix/ids.ts';
-import { isStateEvent, type JsonObject, type RoomEvent, type StateKey, stateKeyOf } from '../../matrix/pdu.ts';
+import { depthOf, isStateEvent, type JsonObject, type RoomEvent, type StateKey, stateKeyOf } from '../../matrix/pdu.ts';
 import type { RoomVersion } from '../../matrix/room-versions.ts';
 import type { Expectation, Row } from '../../storage/contract/commit.ts';
 import type { MembershipStep } from '../../storage/contract/presence.ts';
@@ -141,7 +141,7 @@ export class RoomDraft {
     });
     this.events.push(event);
     this.#prevEvents = [event];
-    this.#depth = event.pdu.depth;
+    this.#depth = depthOf(event.pdu);
   }
 
   async #noteMembership(event: RoomEvent, key: StateKey): Promise<void> {

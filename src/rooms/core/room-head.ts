@@ -1,5 +1,5 @@
 import type { EventId, RoomId } from '../../matrix/ids.ts';
-import { prevEventsMax, type RoomEvent } from '../../matrix/pdu.ts';
+import { depthOf, prevEventsMax, type RoomEvent } from '../../matrix/pdu.ts';
 import { getRoomVersion, type RoomVersion } from '../../matrix/room-versions.ts';
 import type { SnapshotId } from '../../storage/contract/state.ts';
 import type { Storage } from '../../storage/contract/storage.ts';
@@ -26,13 +26,15 @@ export async function findRoomHead(storage: Storage, roomId: RoomId): Promise<Ro
   const snapshotId = await storage.state.findCurrentSnapshot(roomId);
   if (!room || snapshotId === undefined) return undefined;
   const extremities = await storage.rooms.listExtremities(roomId);
-  const events = (await storage.events.listByIds(extremities)).sort((a, b) => b.event.pdu.depth - a.event.pdu.depth);
+  const events = (await storage.events.listByIds(extremities)).sort(
+    (a, b) => depthOf(b.event.pdu) - depthOf(a.event.pdu),
+  );
   return {
     roomId,
     version: getRoomVersion(room.version),
     extremities,
     prevEvents: events.slice(0, prevEventsMax).map((stored) => stored.event),
-    depth: events[0]?.event.pdu.depth ?? 0,
+    depth: events[0] ? depthOf(events[0].event.pdu) : 0,
     snapshotId,
     isNew: false,
   };

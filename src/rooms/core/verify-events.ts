@@ -1,16 +1,12 @@
 import { breathe } from '../../base/breathe.ts';
 import { type ParsedPdu, parsePdu } from '../../engine/event/parse.ts';
 import { listRequiredSigners, signedFormOf, withTrustedContent } from '../../engine/event/verify.ts';
-import type { RoomEvent } from '../../matrix/pdu.ts';
+import { originServerTsOf, type RoomEvent } from '../../matrix/pdu.ts';
 import type { RoomVersion } from '../../matrix/room-versions.ts';
 import type { RoomsCore } from './deps.ts';
 
-/** An event as another server gave it. */
-export interface IncomingEvent {
-  readonly json: unknown;
-  /** Its raw text holds numbers that are no strict integers. */
-  readonly looseNumbers: boolean;
-}
+/** An event as another server gave it: any JSON, read exactly. */
+export type IncomingEvent = unknown;
 
 /**
  * Checks 2 and 3 of "Checks performed on receipt of a PDU" for many events at once: those whose required signatures are all good,
@@ -24,7 +20,7 @@ export async function verifyEvents(
   const checks = events.map((event) => ({
     object: signedFormOf(event.pdu, version),
     servers: listRequiredSigners(event, version),
-    validAtMs: event.pdu.origin_server_ts,
+    validAtMs: originServerTsOf(event.pdu),
   }));
   const results = await deps.verifySignatures(checks);
   const good: RoomEvent[] = [];

@@ -6,7 +6,7 @@ import { FederationError } from '../../federation-out/requests-contract.ts';
 import { badGateway, forbidden, MatrixError, notFound } from '../../matrix/errors.ts';
 import { strippedStateTypes } from '../../matrix/event-types.ts';
 import { type EventId, type RoomId, serverOfUser, type UserId } from '../../matrix/ids.ts';
-import { type JsonObject, type RoomEvent, stateKeyOf } from '../../matrix/pdu.ts';
+import { type JsonObject, originServerTsOf, type RoomEvent, stateKeyOf } from '../../matrix/pdu.ts';
 import { getRoomVersion } from '../../matrix/room-versions.ts';
 import { acceptEvent } from '../core/accept-event.ts';
 import type { RoomsCore } from '../core/deps.ts';
@@ -74,7 +74,7 @@ async function askForSignature(
     throw badGateway(`${server} gave another event back`);
   }
   const [isSigned] = await deps.verifySignatures([
-    { object: signedFormOf(returned.event.pdu, version), servers: [server], validAtMs: event.pdu.origin_server_ts },
+    { object: signedFormOf(returned.event.pdu, version), servers: [server], validAtMs: originServerTsOf(event.pdu) },
   ]);
   if (!isSigned) throw badGateway(`${server} did not sign the invite`);
   return withSignatures(event, returned.event.pdu.signatures);

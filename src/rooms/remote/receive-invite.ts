@@ -32,7 +32,7 @@ export async function receiveInvite(deps: RoomsCore, origin: ServerName, request
   const { roomId, eventId } = request;
   const version = findRoomVersion(request.roomVersion);
   if (!version) throw incompatibleRoomVersion(request.roomVersion);
-  const parsed = parsePdu(request.event.json, version, request.event.looseNumbers);
+  const parsed = parsePdu(request.event, version);
   if (parsed.outcome === 'malformed') throw badJson(`The invite is not an event: ${parsed.reason}`);
   if (parsed.event.eventId !== eventId || parsed.event.roomId !== roomId) {
     throw invalidParam('The invite is another event than the request says');
@@ -98,12 +98,12 @@ export async function takeBackInvite(
   from: { readonly origin: ServerName; readonly roomId: RoomId; readonly version?: RoomVersion },
   incoming: IncomingEvent,
 ): Promise<ReceivedPdu | undefined> {
-  const target = findTarget(incoming.json);
+  const target = findTarget(incoming);
   if (target === undefined || serverOfUser(target) !== deps.serverName) return undefined;
   const invite = await deps.storage.rooms.findMembership(from.roomId, target);
   if (invite?.membership !== 'invite' || invite.outOfBand === null) return undefined;
   const version = from.version ?? findInvitedVersion(invite.outOfBand.strippedState);
-  const parsed = version && parsePdu(incoming.json, version, incoming.looseNumbers);
+  const parsed = version && parsePdu(incoming, version);
   if (!version || parsed?.outcome !== 'parsed') return undefined;
   const { pdu, eventId } = parsed.event;
   const membership = membershipOf(pdu.content);

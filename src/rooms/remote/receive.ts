@@ -72,8 +72,8 @@ async function receive(
   if (!version) return refuseUnknown(deps, request);
   const results = new Map<number, ReceivedPdu>();
   const events = new Map<number, RoomEvent>();
-  for (const [index, { json, looseNumbers }] of pdus.entries()) {
-    const parsed = parsePdu(json, version, looseNumbers);
+  for (const [index, json] of pdus.entries()) {
+    const parsed = parsePdu(json, version);
     if (parsed.outcome === 'malformed') results.set(index, dropped(undefined, parsed.reason));
     else if (parsed.event.roomId !== roomId) results.set(index, dropped(parsed.event.eventId, 'it is of another room'));
     else if (refusal !== undefined) results.set(index, dropped(parsed.event.eventId, refusal));

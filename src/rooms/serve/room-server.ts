@@ -119,11 +119,11 @@ async function takeMember(
 ): Promise<RoomEvent> {
   const { roomId, eventId, event: incoming } = request;
   const head = await getServedRoom(deps, origin, roomId);
-  const parsed = parsePdu(incoming.json, head.version, incoming.looseNumbers);
+  const parsed = parsePdu(incoming, head.version);
   if (parsed.outcome === 'malformed') throw badJson(`This is not an event: ${parsed.reason}`);
   checkIsMember(parsed.event, { ...request, origin });
   if (parsed.event.eventId !== eventId) throw invalidParam('The event is another one than the request says');
-  const vouched = vouchFor(deps, parsed.event);
+  const vouched = await vouchFor(deps, head, parsed.event);
   const [event] = await verifyEvents(deps, [vouched], getRoomVersion(head.version.id));
   if (!event) throw forbidden('The event is not signed by your server');
   const verdict = await deps.lock.run(roomId, () =>
@@ -146,10 +146,19 @@ function checkIsMember(
   if (serverOfUser(pdu.sender) !== wanted.origin) throw forbidden('The user is not of your server');
 }
 
-/** "the resident server … should add its own signature": where one of our users vouches for a restricted join. */
-function vouchFor(deps: RoomsCore, event: RoomEvent): RoomEvent {
-  const authoriser = event.pdu.content[authorisedViaKey];
+/**
+ * "the resident server … should add its own signature": where one of our users vouches for a restricted join, and the joining user is seen to
+ * meet a condition. A template may be old, or made up. Throws as `restrictedJoinContent`.
+ */
+async function vouchFor(deps: RoomsCore, head: RoomHead, event: RoomEvent): Promise<RoomEvent> {
+  const { content, sender } = event.pdu;
+  const authoriser = content[authorisedViaKey];
   const isOurs =
-    membershipOf(event.pdu.content) === 'join' && isUserId(authoriser) && serverOfUser(authoriser) === deps.serverName;
-  return isOurs ? signEvent(event, deps.sign) : event;
+    head.version.restrictedJoins &&
+    membershipOf(content) === 'join' &&
+    isUserId(authoriser) &&
+    serverOfUser(authoriser) === deps.serverName;
+  if (!isOurs) return event;
+  await restrictedJoinContent(deps, new RoomDraft(deps, head), sender);
+  return signEvent(event, deps.sign);
 }

@@ -1,5 +1,12 @@
 import { type DeviceId, type EventId, isUserId, type RoomId, type UserId } from '../../matrix/ids.ts';
-import { authEventIdsOf, isStateEvent, prevEventIdsOf, stateKeyOf } from '../../matrix/pdu.ts';
+import {
+  authEventIdsOf,
+  depthOf,
+  isStateEvent,
+  originServerTsOf,
+  prevEventIdsOf,
+  stateKeyOf,
+} from '../../matrix/pdu.ts';
 import { isListingState } from '../../matrix/room-listing.ts';
 import type { EventTableRow, EventVerdict } from '../contract/events.ts';
 import type { Position, SnapshotId } from '../contract/numbers.ts';
@@ -132,8 +139,8 @@ export function createEventWrites(deps: Deps): Writes<EventTableRow['kind']> {
         type: pdu.type,
         stateKey,
         sender: pdu.sender,
-        depth: pdu.depth,
-        originServerTs: pdu.origin_server_ts,
+        depth: depthOf(pdu),
+        originServerTs: originServerTsOf(pdu),
         ...textsOf(eventId, pdu),
         replacesNo: findReplaced(row.snapshotBefore, pdu.type, stateKey),
         transactionUserId: row.transaction?.userId ?? null,

@@ -13,7 +13,7 @@ async function answerTo(verdict: PduVerdict) {
     },
     log: silentLog,
   });
-  const pdus = [{ json: { room_id: '!room:b.test' }, looseNumbers: false }];
+  const pdus = [{ room_id: '!room:b.test' }];
   return (await receiver.receive('b.test' as ServerName, pdus).results).get(eventId);
 }
 

@@ -1,10 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import type { IncomingPdu, TakenPdus } from '../../../src/federation-in/pdus.ts';
-import {
-  createTransactionReceiver,
-  findLooseElements,
-  type Transaction,
-} from '../../../src/federation-in/transaction.ts';
+import { parseExactJson } from '../../../src/base/exact-json.ts';
+import { LooseNumber } from '../../../src/base/loose-number.ts';
+import type { TakenPdus } from '../../../src/federation-in/pdus.ts';
+import { createTransactionReceiver, type Transaction } from '../../../src/federation-in/transaction.ts';
 import type { EventId } from '../../../src/matrix/ids.ts';
 import type { JsonObject } from '../../../src/matrix/pdu.ts';
 import type { ServerName } from '../../../src/matrix/server-name.ts';
@@ -16,6 +14,7 @@ const origin = 'other.example' as ServerName;
 function setUp(results: Promise<[EventId, { error?: string }][]> = Promise.resolve([])) {
   const seen: string[] = [];
   const stored = new Map<string, JsonObject>();
+  let taken: readonly unknown[] = [];
   const receiver = createTransactionReceiver({
     storage: {
       federation: {
@@ -30,8 +29,9 @@ function setUp(results: Promise<[EventId, { error?: string }][]> = Promise.resol
       },
     },
     pdus: {
-      receive(_origin, pdus: readonly IncomingPdu[]): TakenPdus {
+      receive(_origin, pdus: readonly unknown[]): TakenPdus {
         seen.push(`pdus ${JSON.stringify(pdus)}`);
+        taken = pdus;
         return { judgedLocally: Promise.resolve(), results: results.then((list) => new Map(list)) };
       },
     },
@@ -42,7 +42,7 @@ function setUp(results: Promise<[EventId, { error?: string }][]> = Promise.resol
     },
     clock: new ManualClock(),
   });
-  return { receiver, seen, stored };
+  return { receiver, seen, stored, taken: () => taken };
 }
 
 function transaction(body: JsonObject, transactionId = 't1'): Transaction {
@@ -56,7 +56,17 @@ describe('a transaction', () => {
     expect(await receiver.receive(transaction({ pdus: [{ a: 1 }], edus: [{ b: 2 }] }))).toEqual({
       pdus: { [id]: { error: 'no' } },
     });
-    expect(seen).toEqual(['pdus [{"json":{"a":1},"looseNumbers":false}]', 'edus [{"b":2}]']);
+    expect(seen).toEqual(['pdus [{"a":1}]', 'edus [{"b":2}]']);
+  });
+
+  it('keeps the numbers of its PDUs as they were written; those of EDUs are plain', async () => {
+    const { receiver, seen, taken } = setUp();
+    const text = '{"pdus":[{"depth":1.0}],"edus":[{"ago":2.5}]}';
+    const parsed = parseExactJson(text);
+    if (parsed.outcome !== 'parsed') throw new Error(parsed.reason);
+    await receiver.receive({ origin, transactionId: 't', body: parsed.value as JsonObject, text });
+    expect(seen).toEqual(['pdus [{"depth":1}]', 'edus [{"ago":2.5}]']);
+    expect(taken()).toEqual([{ depth: expect.any(LooseNumber) }]);
   });
 
   it('that arrives again gets the stored answer and does nothing', async () => {
@@ -107,13 +117,5 @@ describe('a transaction', () => {
     const { receiver } = setUp();
     const body = { pdus: Array.from({ length: 50 }, () => ({})), edus: Array.from({ length: 100 }, () => ({})) };
     expect(await receiver.receive(transaction(body))).toEqual({ pdus: {} });
-  });
-});
-
-describe('findLooseElements', () => {
-  it('names just the elements whose raw text holds numbers that are no strict integers', () => {
-    const text = '{"pdus":[{"depth":1},{"depth":1.0},{"content":{"a":[1e2]}},{"a":"1.0"}],"edus":[2.5]}';
-    expect([...findLooseElements(text, 'pdus')]).toEqual([1, 2]);
-    expect([...findLooseElements('{"pdus":[{"depth":1}]}', 'pdus')]).toEqual([]);
   });
 });

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { canonicalJson } from '../../../src/base/canonical-json.ts';
 import { systemClock } from '../../../src/base/clock.ts';
+import { parseExactJson } from '../../../src/base/exact-json.ts';
 import { createOutgoingHttp, type OutgoingHttp } from '../../../src/base/outgoing-http.ts';
 import type { ResolvedServer } from '../../../src/federation-out/discovery.ts';
 import { createFederationRequests, createKeyFetch } from '../../../src/federation-out/requests.ts';
@@ -45,7 +46,8 @@ function json(status: number, value: unknown): void {
 /** Every request is signed by us for them, over exactly what came. */
 function checkSignature(request: IncomingMessage, body: string): void {
   const auth = parseAuthorization(request.headers.authorization);
-  const content = body === '' ? undefined : JSON.parse(body);
+  const parsed = parseExactJson(body);
+  const content = parsed.outcome === 'parsed' ? parsed.value : undefined;
   const signed = { method: request.method ?? '', uri: request.url ?? '', origin: us, destination: hs, content };
   expect(auth?.destination).toBe(hs);
   expect(auth && verifyRequest(signed, auth, key.publicKey)).toBe(true);
@@ -298,9 +300,17 @@ describe('a request to another server', () => {
     await expect(call()).rejects.toMatchObject({ outcome: 'bad_answer' });
   });
 
-  it('leaves out the events whose numbers are not written as integers, and no others', async () => {
-    json(200, '{"pdus":[{"a":1},{"a":1.0},{"a":"1.0"},{"a":1e2},{"a":9007199254740992},{"b":2}],"auth_chain":[]}');
-    expect((await requests.getState(hs, roomId, eventId)).pdus).toEqual([{ a: 1 }, { a: '1.0' }, { b: 2 }]);
+  it('gives the events with their numbers as they were written, and leaves out what is no object', async () => {
+    json(200, '{"pdus":[{"a":1},{"a":1.0},7.5,{"a":9007199254740993}],"auth_chain":[]}');
+    const { pdus } = await requests.getState(hs, roomId, eventId);
+    expect(pdus.map((pdu) => canonicalJson(pdu))).toEqual(['{"a":1}', '{"a":1.0}', '{"a":9007199254740993}']);
+  });
+
+  it('sends and signs the numbers of old events as they were written', async () => {
+    json(200, '{"pdus":{}}');
+    const text = '{"edus":[],"origin":"a","pdus":[{"depth":9007199254740993,"x":1.0}]}';
+    await requests.sendTransaction(hs, 't1', { text });
+    expect(received.at(-1)?.body).toBe(text);
   });
 
   it('is cut off when the answer is too large, which is no sign of a server that is down', async () => {

@@ -129,7 +129,7 @@ describe('what arrives while the room is being joined', () => {
       pushed = hs2.rooms.receiver.receivePdus({
         origin: hs1.name,
         roomId,
-        pdus: [{ json: JSON.parse(text), looseNumbers: false }],
+        pdus: [JSON.parse(text)],
       }).results;
       return answer;
     });

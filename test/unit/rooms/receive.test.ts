@@ -38,7 +38,7 @@ async function receive(pdus: readonly JsonObject[], origin = 'hs2') {
   const { results } = hs1.rooms.receiver.receivePdus({
     origin: origin as ServerName,
     roomId,
-    pdus: pdus.map((json) => ({ json, looseNumbers: false })),
+    pdus,
   });
   return (await results).map(({ verdict }) => verdict.verdict);
 }
@@ -263,7 +263,7 @@ describe('a join of another server', () => {
       hs1.rooms.server.sendJoin(hs2.name, {
         roomId,
         eventId: event.eventId,
-        event: { json: event.pdu, looseNumbers: false },
+        event: event.pdu,
       });
     await expect(send(await forge({ type: 'm.room.message' }))).rejects.toMatchObject({ status: 400 });
     await expect(

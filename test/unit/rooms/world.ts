@@ -85,7 +85,7 @@ async function deliverTo(from: TestHome, to: TestHome): Promise<number> {
     const { results } = to.rooms.receiver.receivePdus({
       origin: from.name,
       roomId,
-      pdus: [{ json: JSON.parse(text), looseNumbers: false }],
+      pdus: [JSON.parse(text)],
     });
     await results;
     ofHome.set(to.name, position);
@@ -197,7 +197,7 @@ function fakeRequests(world: World, caller: Caller): FederationRequests {
   };
   const history = (home: TestHome) =>
     createHistoryServer({ storage: home.storage, roster: home.roster, serverName: home.name });
-  const sent = (json: JsonObject) => ({ json: JSON.parse(JSON.stringify(json)) as JsonObject, looseNumbers: false });
+  const sent = (json: JsonObject) => JSON.parse(JSON.stringify(json)) as JsonObject;
   const parse = (texts: readonly string[]) => texts.map((text) => JSON.parse(text) as JsonObject);
   return {
     makeJoin: (server, roomId, userId, versions) =>
@@ -230,7 +230,7 @@ function fakeRequests(world: World, caller: Caller): FederationRequests {
           eventId,
           roomVersion: body.room_version,
           event: sent(body.event),
-          strippedState: body.invite_room_state.map((event) => sent(event).json),
+          strippedState: body.invite_room_state.map((event) => sent(event)),
         }),
       ),
     getEvent: (server, eventId) =>

@@ -1,6 +1,9 @@
 import { LRUCache } from 'lru-cache';
+import { assert } from '../../../base/assert.ts';
+import { parseExactJson } from '../../../base/exact-json.ts';
 import type { DeviceId, EventId, RoomId, UserId } from '../../../matrix/ids.ts';
 import type { Pdu, RoomEvent } from '../../../matrix/pdu.ts';
+import { getRoomVersion, type RoomVersion } from '../../../matrix/room-versions.ts';
 import type { EventVerdict, StoredEvent, TimelineEvent } from '../../contract/events.ts';
 import type { Position, SnapshotId } from '../../contract/numbers.ts';
 import type { Numbering } from './numbering.ts';
@@ -45,6 +48,15 @@ export interface TimelineEventRecord extends Omit<TimelineEvent, 'roomId' | 'tra
 /** Characters of PDUs whose parsed form is kept: auth events are read again and again. */
 const parsedSizeMax = 8 * 1024 * 1024;
 
+/** Where the room version lets numbers through that JSON.parse changes, a hash made of the event later must still be true. */
+function parsePduText(pduText: string, version: RoomVersion): Pdu {
+  if (version.strictIntegers) return JSON.parse(pduText);
+  const parsed = parseExactJson(pduText);
+  assert(parsed.outcome === 'parsed', 'a stored event is no JSON');
+  // It was a checked PDU when it was stored.
+  return parsed.value as Pdu;
+}
+
 /** Makes events of what the tables hold. */
 export class EventRecords {
   readonly #rooms: Numbering<RoomId>;
@@ -83,7 +95,7 @@ export class EventRecords {
     const { eventId, roomNo, roomVersion, pduText } = record;
     const known = this.#parsed.get(eventId);
     if (known?.pduText === pduText) return known.event;
-    const pdu: Pdu = JSON.parse(pduText);
+    const pdu = parsePduText(pduText, getRoomVersion(roomVersion));
     const event: RoomEvent = { eventId, roomId: this.#rooms.text(roomNo), roomVersion, pdu };
     this.#parsed.set(eventId, { pduText, event });
     return event;

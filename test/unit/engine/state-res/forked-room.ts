@@ -4,6 +4,7 @@ import { type ResolveInput, resolveState } from '../../../../src/engine/state-re
 import type { EventId } from '../../../../src/matrix/ids.ts';
 import {
   authEventIdsOf,
+  depthOf,
   type RoomEvent,
   type StateKey,
   type StateMap,
@@ -41,7 +42,7 @@ export class ForkedRoom {
     const event = this.room.event({
       ts: this.#now,
       prev: fork.size === 1 ? [this.room.create] : [],
-      depth: 1 + Math.max(...[...fork.values()].map(({ pdu }) => pdu.depth)),
+      depth: 1 + Math.max(...[...fork.values()].map(({ pdu }) => depthOf(pdu))),
       ...sketch,
       auth: selectAuthEvents(subject, lookUp, this.room.version),
     });

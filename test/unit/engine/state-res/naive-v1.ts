@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { checkAuth } from '../../../../src/engine/auth/check.ts';
 import type { EventId } from '../../../../src/matrix/ids.ts';
-import { type RoomEvent, type StateKey, type StateMap, stateKeyOf } from '../../../../src/matrix/pdu.ts';
+import { depthOf, type RoomEvent, type StateKey, type StateMap, stateKeyOf } from '../../../../src/matrix/pdu.ts';
 import type { RoomVersion } from '../../../../src/matrix/room-versions.ts';
 
 /** State resolution of room version 1 read off the specification with no thought of cost. The oracle of the property test. */
@@ -26,7 +26,7 @@ export function resolveNaivelyByDepth(
   const listAt = (key: StateKey): RoomEvent[] =>
     idsAt(key)
       .flatMap((id) => events.get(id) ?? [])
-      .sort((x, y) => x.pdu.depth - y.pdu.depth || Buffer.compare(sha1(y.eventId), sha1(x.eventId)));
+      .sort((x, y) => depthOf(x.pdu) - depthOf(y.pdu) || Buffer.compare(sha1(y.eventId), sha1(x.eventId)));
   const isAllowed = (event: RoomEvent, state: StateMap): boolean =>
     checkAuth(
       event,
