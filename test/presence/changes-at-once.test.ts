@@ -56,6 +56,28 @@ describe('two changes of which neither alone hides the subject', () => {
     expect(await bobs.read()).toEqual([offline(alice)]);
   });
 
+  it.each(['the same process', 'a restart', 'a crash'])(
+    'each leaves another one of their two rooms: who was away is told by %s',
+    async (how) => {
+      await world.join(room('b'), alice, bob);
+      await bobs.read();
+      await Promise.all([leave(alice, 'a'), leave(bob, 'b')]);
+      if (how !== 'the same process') await world.host(here).restart({ crash: how === 'a crash' });
+      await world.settle();
+      expect((await bobs.read()).filter(({ sender }) => sender !== bob)).toEqual([offline(alice)]);
+    },
+  );
+
+  it('and only one of them was committed: nothing is lost', async () => {
+    await world.join(room('b'), alice, bob);
+    await bobs.read();
+    const step = { roomId: room('b'), userId: bob, before: 'join', after: 'leave' } as const;
+    await world.host(here).presence.rowsForAudienceChange([step]);
+    await leave(alice, 'a');
+    await world.host(here).restart();
+    expect(await bobs.readStates()).toMatchObject({ [alice]: 'online' });
+  });
+
   it('a denial and its end in one breath leave the viewer where they were', async () => {
     const host = world.host(here);
     const rows = await host.presence.checkAccountData(alice, null, 'm.presence_sharing_config', {

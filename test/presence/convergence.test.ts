@@ -17,7 +17,9 @@ type Step =
   | { kind: 'put'; who: number; state: 'online' | 'unavailable' | 'offline'; status: string | null }
   | { kind: 'move'; who: number; where: number }
   | { kind: 'share'; who: number; allowed: string[]; denied: string[] }
-  | { kind: 'ignore'; who: number; whom: number };
+  | { kind: 'ignore'; who: number; whom: number }
+  /** Both name each other, so that they need no room. */
+  | { kind: 'befriend'; who: number; whom: number };
 
 /** What comes between batches of steps that happen at once. */
 type Pause = 'nothing' | 'read' | 'second' | 'minutes' | 'restart' | 'crash' | 'crash there' | 'outage' | 'back';
@@ -39,6 +41,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     denied: fc.array(entry, { maxLength: 2 }),
   }),
   fc.record({ kind: fc.constant('ignore' as const), who, whom: who }),
+  fc.record({ kind: fc.constant('befriend' as const), who, whom: who }),
 );
 const pause = fc.constantFrom<Pause>(
   'nothing',
@@ -54,15 +57,17 @@ const pause = fc.constantFrom<Pause>(
 );
 const play = fc.array(fc.tuple(fc.array(step, { minLength: 1, maxLength: 4 }), pause), { minLength: 1, maxLength: 8 });
 
-const settings = fc.constantFrom<Partial<PresenceSettings>>({}, { largestRoom: 3 }, { excludedRooms: [rooms[1]] });
+const settings = fc.constantFrom<Partial<PresenceSettings>>(
+  {},
+  { largestRoom: 3 },
+  { excludedRooms: [rooms[1]] },
+  { defaultConfig: { denied_users: [rooms[0]] }, overrideConfig: { denied_users: ['@*:there.test', users[1]] } },
+);
 
 class Play {
   readonly world: World;
   readonly #joined = new Map<RoomId, Set<UserId>>(rooms.map((roomId) => [roomId, new Set()]));
   readonly #viewers = new Map<UserId, { client: Client; shown: Map<UserId, string> }>();
-
-  readonly #wanted = new Map<UserId, ReadonlySet<string>>();
-  readonly #ignored = new Map<UserId, UserId>();
 
   private constructor(world: World) {
     this.world = world;
@@ -91,17 +96,19 @@ class Play {
         .catch(() => 'limited');
       expect(['limited', undefined]).toContain(limited);
     } else if (one.kind === 'move') await this.#move(userId, rooms[one.where] ?? rooms[0]);
-    else if (one.kind === 'share') {
-      await host.putAccountData(userId, 'm.presence_sharing_config', {
-        allowed_users: one.allowed,
-        denied_users: one.denied,
-      });
-      this.#wanted.set(userId, new Set(one.allowed));
+    else if (one.kind === 'share') await this.#share(userId, one.allowed, one.denied);
+    else if (one.kind === 'befriend') {
+      const whom = users[one.whom] ?? users[0];
+      await Promise.all([this.#share(userId, [whom], []), this.#share(whom, [userId], ['@*'])]);
     } else {
       const whom = users[one.whom] ?? users[0];
-      this.#ignored.set(userId, whom);
       await host.putAccountData(userId, 'm.ignored_user_list', { ignored_users: { [whom]: {} } });
     }
+  }
+
+  async #share(userId: UserId, allowed: readonly string[], denied: readonly string[]): Promise<void> {
+    const content = { allowed_users: allowed, denied_users: denied };
+    await this.world.host(userId).putAccountData(userId, 'm.presence_sharing_config', content);
   }
 
   /** Joins whoever is out, and the other way round. */
@@ -139,17 +146,18 @@ class Play {
 
   /** What GET says, to whom it is not only permitted: without a shared room a viewer has to name the subject. */
   async #truth(viewer: UserId, subject: UserId): Promise<string> {
-    if (!this.#shareRoom(viewer, subject) && !this.#names(viewer, subject)) return 'offline ';
+    const isNear = viewer === subject || this.world.host(viewer).roster.shareRoom(viewer, subject);
+    if (!isNear && !(await this.#wants(viewer, subject))) return 'offline ';
     const status = await this.world.get(viewer, subject).catch(() => ({ presence: 'offline' as const }));
     return `${status.presence} ${'status_msg' in status ? status.status_msg : ''}`;
   }
 
-  #shareRoom(viewer: UserId, subject: UserId): boolean {
-    return viewer === subject || [...this.#joined.values()].some((users) => users.has(viewer) && users.has(subject));
-  }
-
-  #names(viewer: UserId, subject: UserId): boolean {
-    return (this.#wanted.get(viewer)?.has(subject) ?? false) && this.#ignored.get(viewer) !== subject;
+  async #wants(viewer: UserId, subject: UserId): Promise<boolean> {
+    const { accountData } = this.world.host(viewer).storage;
+    const config = await accountData.find(viewer, null, 'm.presence_sharing_config');
+    const ignored = await accountData.find(viewer, null, 'm.ignored_user_list');
+    const names = (list: unknown): boolean => JSON.stringify(list ?? null).includes(JSON.stringify(subject));
+    return names(config?.content.allowed_users) && !names(ignored?.content);
   }
 
   async end(): Promise<void> {

@@ -155,6 +155,7 @@ describe('without consent', () => {
       user_id: erin,
       presence: 'online',
       last_active_ago: 0,
+      currently_active: true,
       status_msg: 'buy this',
       allowed_recipients: [entry],
     }));

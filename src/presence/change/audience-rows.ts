@@ -8,7 +8,7 @@ import type { ServerName } from '../../matrix/server-name.ts';
 import type { Roster } from '../../roster/roster.ts';
 import type { Row } from '../../storage/contract/commit.ts';
 import type { MembershipStep } from '../../storage/contract/presence.ts';
-import { compareOnServer, listServers, momentOf } from '../core/audience.ts';
+import { compareOnServer, listServers, type Moment, momentOf } from '../core/audience.ts';
 import { createFacts, type Difference, type Ground, newDifference, setJoined, withDifference } from '../core/facts.ts';
 import type { RoomSizes } from '../core/room-sizes.ts';
 import { isAudienceType, listNamed, readIgnored } from '../core/rules.ts';
@@ -17,6 +17,7 @@ import { listensTo, type PolicyFacts, reaches } from '../policy.ts';
 import { parseSharingConfig, sharingConfigTypes } from '../sharing-config.ts';
 import type { ServerMarks } from './addressees.ts';
 import { ConfigRewrites, type ConfigRewritesDeps, type RewrittenConfig } from './config-rewrites.ts';
+import { PendingChanges } from './pending.ts';
 import { RowSet } from './row-set.ts';
 
 /** Clients resume from tokens this old; who was lost before that is not told any more. */
@@ -36,6 +37,12 @@ export interface AudienceRowsDeps extends ConfigRewritesDeps {
   isLocal(userId: UserId): boolean;
 }
 
+/** What is so now, and what will be: with this change alone, and with all that is decided on but not committed yet. */
+interface Choice {
+  readonly before: Moment;
+  readonly afters: readonly Moment[];
+}
+
 /**
  * What must be durable together with its cause: that an audience shrank, whom a viewer lost with the last shared room, and
  * the sharing config as a join, leave or forget rewrites it. Decides on what is so now and what is about to be; writes nothing.
@@ -43,10 +50,12 @@ export interface AudienceRowsDeps extends ConfigRewritesDeps {
 export class AudienceRows {
   readonly #deps: AudienceRowsDeps;
   readonly #rewrites: ConfigRewrites;
+  readonly #pending: PendingChanges;
 
   constructor(deps: AudienceRowsDeps) {
     this.#deps = deps;
     this.#rewrites = new ConfigRewrites(deps);
+    this.#pending = new PendingChanges(deps);
   }
 
   /** The rows in place of a PUT of account data; M_BAD_JSON names the first bad entry. */
@@ -73,8 +82,9 @@ export class AudienceRows {
     }
     const difference = newDifference();
     difference.rules.set(userId, this.#deps.rules.preview(userId, contents));
-    await this.#narrow(rows, userId, difference);
-    this.#addLostStrangers(rows, userId, difference);
+    const choice = this.#choiceOf(difference);
+    await this.#narrow(rows, userId, choice);
+    this.#addLostStrangers(rows, userId, choice);
     return rows.list();
   }
 
@@ -88,24 +98,25 @@ export class AudienceRows {
     for (const step of steps) {
       if (this.#deps.isLocal(step.userId)) await this.#rewrites.add(rows, step, difference);
     }
-    for (const [roomId, counts] of difference.counts) if (!counts) await this.#narrowRoom(rows, roomId, difference);
+    const choice = this.#choiceOf(difference);
+    for (const [roomId, counts] of difference.counts) if (!counts) await this.#narrowRoom(rows, roomId, choice);
     let count = 0;
     for (const { userId, roomId, after } of changes) {
       count += 1;
       if (count % 100 === 0) await breathe();
-      if (after !== 'join') await this.#addLeave(rows, { userId, roomId }, difference);
-      else if (this.#deps.isLocal(userId)) {
-        await this.#narrow(rows, userId, difference);
-      }
+      if (after !== 'join') await this.#addLeave(rows, { userId, roomId }, choice);
+      else if (this.#deps.isLocal(userId)) await this.#narrow(rows, userId, choice);
     }
     return rows.list();
   }
 
-  /** Everything that other servers hold of this user beyond what the difference leaves them. */
-  async forDifference(userId: UserId, difference: Difference): Promise<readonly Row[]> {
-    const rows = new RowSet();
-    await this.#narrow(rows, userId, difference);
-    return rows.list();
+  /** A commit was seen: what it changed is not pending any more. */
+  sawMembership(userId: UserId, roomId: RoomId): void {
+    this.#pending.sawMembership(userId, roomId);
+  }
+
+  sawRules(userId: UserId): void {
+    this.#pending.sawRules(userId);
   }
 
   /** For a user whose presence ends: whoever shared a room and could see them is told, however late they come. */
@@ -144,20 +155,25 @@ export class AudienceRows {
     return isHeld || servers.isNarrowed(destination, subject) ? presence : undefined;
   }
 
+  #choiceOf(difference: Difference): Choice {
+    const { ground } = this.#deps;
+    this.#pending.note(difference);
+    const together = this.#pending.together(difference);
+    const differences = together ? [difference, together] : [difference];
+    return { before: momentOf(ground), afters: differences.map((each) => momentOf(withDifference(ground, each))) };
+  }
+
   /** A narrowing for each of the servers where somebody loses sight of the subject. */
-  async #narrow(
-    rows: RowSet,
-    subject: UserId,
-    difference: Difference,
-    servers?: ReadonlySet<ServerName>,
-  ): Promise<void> {
-    const before = momentOf(this.#deps.ground);
-    const after = momentOf(withDifference(this.#deps.ground, difference));
-    for (const server of [...(servers ?? listServers(subject, this.#deps.roster, before.facts))]) {
+  async #narrow(rows: RowSet, subject: UserId, choice: Choice, servers?: ReadonlySet<ServerName>): Promise<void> {
+    const { roster } = this.#deps;
+    const { before, afters } = choice;
+    for (const server of [...(servers ?? listServers(subject, roster, before.facts))]) {
       const held = this.findHeld(server, subject);
       if (!held) continue;
-      const { lost } = await compareOnServer(this.#deps.roster, { subject, server }, { before, after });
-      if (lost) rows.add(this.narrowingRow(server, subject, held));
+      for (const after of afters) {
+        const { lost } = await compareOnServer(roster, { subject, server }, { before, after });
+        if (lost) rows.add(this.narrowingRow(server, subject, held));
+      }
       await breathe();
     }
   }
@@ -166,10 +182,10 @@ export class AudienceRows {
    * A room that grows too large takes everybody's sight of everybody that came from it; and of servers that are not in it, that
    * they saw with all their users to come: such a one may join this room.
    */
-  async #narrowRoom(rows: RowSet, roomId: RoomId, difference: Difference): Promise<void> {
+  async #narrowRoom(rows: RowSet, roomId: RoomId, choice: Choice): Promise<void> {
     const { roster } = this.#deps;
     for (const subject of [...roster.localUsersIn(roomId)]) {
-      await this.#narrow(rows, subject, difference);
+      await this.#narrow(rows, subject, choice);
     }
   }
 
@@ -190,47 +206,44 @@ export class AudienceRows {
   async #addLeave(
     rows: RowSet,
     leave: { readonly userId: UserId; readonly roomId: RoomId },
-    difference: Difference,
+    choice: Choice,
   ): Promise<void> {
-    const { roster, isLocal, ground } = this.#deps;
+    const { roster, isLocal } = this.#deps;
     const { userId, roomId } = leave;
-    if (isLocal(userId)) {
-      await this.#narrow(rows, userId, difference, roster.serversIn(roomId));
-    } else {
-      await this.#narrowForViewer(rows, leave, difference);
-    }
-    const after = createFacts(withDifference(ground, difference));
+    if (isLocal(userId)) await this.#narrow(rows, userId, choice, roster.serversIn(roomId));
+    else await this.#narrowForViewer(rows, leave, choice);
     const others = isLocal(userId) ? roster.usersIn(roomId) : roster.localUsersIn(roomId);
     let count = 0;
     for (const other of [...others]) {
       count += 1;
       if (count % 100 === 0) await breathe();
-      if (other === userId || after.shareRoom(userId, other)) continue;
-      for (const [viewer, subject] of [
-        [userId, other],
-        [other, userId],
-      ] as const) {
-        // Also of who denied the viewer just before: since then no client may have come to be told.
-        if (!isLocal(viewer) || !this.#isRemembered(subject) || this.#isGiven(subject, viewer, after)) continue;
-        rows.add({ kind: 'presence_loss', viewer, subject, atMs: this.#deps.clock.now() });
-      }
+      if (other === userId) continue;
+      // Also of who denied the viewer just before: since then no client may have come to be told.
+      this.#addLoss(rows, { viewer: userId, subject: other }, choice);
+      this.#addLoss(rows, { viewer: other, subject: userId }, choice);
     }
   }
 
   /** With a stranger who is not let in any more, or not wanted, nothing remains that would remind of them. */
-  #addLostStrangers(rows: RowSet, userId: UserId, difference: Difference): void {
-    const { ground, rules, roster, clock } = this.#deps;
-    const before = createFacts(ground);
-    const after = createFacts(withDifference(ground, difference));
+  #addLostStrangers(rows: RowSet, userId: UserId, choice: Choice): void {
+    const { before } = choice;
     const pairs = [
-      ...[...rules.namedBy(userId)].map((viewer) => ({ viewer, subject: userId })),
-      ...[...listNamed(before.rulesOf(userId))].map((subject) => ({ viewer: userId, subject })),
+      ...[...this.#deps.rules.namedBy(userId)].map((viewer) => ({ viewer, subject: userId })),
+      ...[...listNamed(before.facts.rulesOf(userId))].map((subject) => ({ viewer: userId, subject })),
     ];
-    for (const { viewer, subject } of pairs) {
-      if (viewer === subject || roster.shareRoom(viewer, subject)) continue;
-      if (!this.#isGiven(subject, viewer, before) || this.#isGiven(subject, viewer, after)) continue;
-      if (this.#isRemembered(subject)) rows.add({ kind: 'presence_loss', viewer, subject, atMs: clock.now() });
-    }
+    for (const pair of pairs)
+      if (this.#isGiven(pair.subject, pair.viewer, before.facts)) this.#addLoss(rows, pair, choice);
+  }
+
+  /** Notes that the viewer loses the subject, unless a shared room remains or they are given them without. */
+  #addLoss(rows: RowSet, pair: { readonly viewer: UserId; readonly subject: UserId }, { afters }: Choice): void {
+    const { viewer, subject } = pair;
+    if (viewer === subject || !this.#deps.isLocal(viewer)) return;
+    const isLost = afters.some(
+      ({ facts }) => !facts.shareRoom(viewer, subject) && !this.#isGiven(subject, viewer, facts),
+    );
+    if (!isLost || !this.#isRemembered(subject)) return;
+    rows.add({ kind: 'presence_loss', viewer, subject, atMs: this.#deps.clock.now() });
   }
 
   /** Whether the viewer, one of ours, may be told of the subject. */
@@ -250,18 +263,17 @@ export class AudienceRows {
   async #narrowForViewer(
     rows: RowSet,
     leave: { readonly userId: UserId; readonly roomId: RoomId },
-    difference: Difference,
+    { before, afters }: Choice,
   ): Promise<void> {
     const server = serverOfUser(leave.userId);
-    const before = createFacts(this.#deps.ground);
-    const after = createFacts(withDifference(this.#deps.ground, difference));
     let count = 0;
     for (const subject of [...this.#deps.roster.localUsersIn(leave.roomId)]) {
       count += 1;
       if (count % 100 === 0) await breathe();
       const held = this.findHeld(server, subject);
-      if (!held || !reaches(subject, leave.userId, before) || reaches(subject, leave.userId, after)) continue;
-      rows.add(this.narrowingRow(server, subject, held));
+      if (!held || !reaches(subject, leave.userId, before.facts)) continue;
+      if (afters.some(({ facts }) => !reaches(subject, leave.userId, facts)))
+        rows.add(this.narrowingRow(server, subject, held));
     }
   }
 }

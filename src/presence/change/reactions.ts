@@ -17,7 +17,7 @@ export interface ReactionsDeps {
   past: Past;
   remote: Pick<RemoteSubjects, 'has' | 'keep'>;
   roster: Pick<Roster, 'isJoined' | 'localUsersIn' | 'roomsOf'>;
-  rows: Pick<AudienceRows, 'repair'>;
+  rows: Pick<AudienceRows, 'repair' | 'sawMembership' | 'sawRules'>;
   dispatcher: Pick<Dispatcher, 'compare'>;
   servers: Pick<ServerMarks, 'narrow'>;
   now(): number;
@@ -50,6 +50,7 @@ export function createReactions(deps: ReactionsDeps): (changes: readonly Change[
 
 function changeMembership(deps: ReactionsDeps, change: Extract<Change, { kind: 'membership' }>): void {
   const { userId, roomId } = change;
+  deps.rows.sawMembership(userId, roomId);
   const joined = change.before === 'join';
   if (joined === (change.after === 'join')) return;
   if (deps.sizes.update(roomId)) noteChange(deps, { kind: 'room_size', roomId, counts: !deps.sizes.counts(roomId) });
@@ -61,6 +62,7 @@ function changeMembership(deps: ReactionsDeps, change: Extract<Change, { kind: '
 }
 
 function changeRules(deps: ReactionsDeps, userId: UserId, contents: ReadonlyMap<string, JsonObject>): void {
+  deps.rows.sawRules(userId);
   const rules = deps.rules.rulesOf(userId);
   const former = deps.rules.configsOf(userId);
   const isSame = [...contents].every(([type, content]) => JSON.stringify(former.get(type)) === JSON.stringify(content));

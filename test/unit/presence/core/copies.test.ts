@@ -36,7 +36,11 @@ describe('copies', () => {
   const entry = fc.constantFrom<string>(...users, '@a*', '@*b:h');
   const step = fc.record({
     shown: fc.constantFrom(online, gone, shownOffline, { ...online, statusMsg: 'x' }),
-    entries: fc.oneof(fc.constant(null), fc.constant(['@*']), fc.uniqueArray(entry, { minLength: 1, maxLength: 3 })),
+    entries: fc.oneof(
+      fc.constant<string[] | null>(null),
+      fc.constant<string[] | null>(['@*']),
+      fc.uniqueArray(entry, { minLength: 1, maxLength: 3 }),
+    ),
     wait: fc.constantFrom(0, 1, 60, 200),
   });
 
