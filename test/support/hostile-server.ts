@@ -51,7 +51,8 @@ export interface HostileCall {
   query?: string;
 }
 
-const keysValidForMs = 7 * 86_400_000;
+const dayMs = 86_400_000;
+const keysValidForMs = 7 * dayMs;
 let seeds = 0;
 
 /**
@@ -61,6 +62,8 @@ let seeds = 0;
 export class HostileServer {
   readonly name: ServerName;
   readonly signer: Signer;
+  /** A key that it published until a day before it started. */
+  readonly retired: Signer;
   /** What our servers asked, in order; keys left out. */
   readonly requests: HostileRequest[] = [];
   readonly #handlers = new Map<string, HostileHandler>();
@@ -75,11 +78,13 @@ export class HostileServer {
     this.name = `127.0.0.1:${port}` as ServerName;
     seeds += 1;
     this.signer = { server: this.name, key: signingKeyOfSeed(new Uint8Array(32).fill(100 + seeds), 'hostile') };
+    this.retired = { server: this.name, key: signingKeyOfSeed(new Uint8Array(32).fill(200 - seeds), 'retired') };
     const { key } = this.signer;
+    const { key: old } = this.retired;
     const keys = {
       server_name: this.name,
       verify_keys: { [key.keyId]: { key: key.publicKey } },
-      old_verify_keys: {},
+      old_verify_keys: { [old.keyId]: { key: old.publicKey, expired_ts: nowMs - dayMs } },
       valid_until_ts: nowMs + keysValidForMs,
     };
     this.on('keys', () => signJson(keys, this.signer));

@@ -57,6 +57,15 @@ export function signedFormOf(pdu: Readonly<Pdu>, version: RoomVersion): JsonObje
   return redact(pdu, version);
 }
 
+/**
+ * When the keys that signed an event must have been valid, Unix milliseconds. Room version 5 and later: "servers MUST enforce the
+ * `valid_until_ts` property from a key request is at least as large as the `origin_server_ts` for the event being validated." Before,
+ * every key counts that its server ever published, which is what time 0 asks for.
+ */
+export function keysValidAt(pdu: Readonly<Pdu>, version: RoomVersion): number {
+  return version.enforcesKeyValidity ? originServerTsOf(pdu) : 0;
+}
+
 /** Asks whether `object` carries a good signature of `server` by a key that was valid at `validAtMs` (Unix milliseconds). */
 export type VerifyServerSignature = (object: JsonObject, server: ServerName, validAtMs: number) => Promise<boolean>;
 
@@ -71,7 +80,7 @@ export async function findMissingSigner(
 ): Promise<ServerName | undefined> {
   const signed = signedFormOf(event.pdu, version);
   for (const server of listRequiredSigners(event, version)) {
-    if (!(await verify(signed, server, originServerTsOf(event.pdu)))) return server;
+    if (!(await verify(signed, server, keysValidAt(event.pdu, version)))) return server;
   }
   return undefined;
 }

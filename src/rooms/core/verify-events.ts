@@ -1,7 +1,7 @@
 import { breathe } from '../../base/breathe.ts';
 import { type ParsedPdu, parsePdu } from '../../engine/event/parse.ts';
-import { listRequiredSigners, signedFormOf, withTrustedContent } from '../../engine/event/verify.ts';
-import { originServerTsOf, type RoomEvent } from '../../matrix/pdu.ts';
+import { keysValidAt, listRequiredSigners, signedFormOf, withTrustedContent } from '../../engine/event/verify.ts';
+import type { RoomEvent } from '../../matrix/pdu.ts';
 import type { RoomVersion } from '../../matrix/room-versions.ts';
 import type { RoomsCore } from './deps.ts';
 
@@ -20,7 +20,7 @@ export async function verifyEvents(
   const checks = events.map((event) => ({
     object: signedFormOf(event.pdu, version),
     servers: listRequiredSigners(event, version),
-    validAtMs: originServerTsOf(event.pdu),
+    validAtMs: keysValidAt(event.pdu, version),
   }));
   const results = await deps.verifySignatures(checks);
   const good: RoomEvent[] = [];

@@ -1,12 +1,12 @@
 import { checkAuth } from '../../engine/auth/check.ts';
 import { withSignatures } from '../../engine/event/build.ts';
 import { parsePdu } from '../../engine/event/parse.ts';
-import { signedFormOf } from '../../engine/event/verify.ts';
+import { keysValidAt, signedFormOf } from '../../engine/event/verify.ts';
 import { FederationError } from '../../federation-out/requests-contract.ts';
 import { badGateway, forbidden, MatrixError, notFound } from '../../matrix/errors.ts';
 import { strippedStateTypes } from '../../matrix/event-types.ts';
 import { type EventId, type RoomId, serverOfUser, type UserId } from '../../matrix/ids.ts';
-import { type JsonObject, originServerTsOf, type RoomEvent, stateKeyOf } from '../../matrix/pdu.ts';
+import { type JsonObject, type RoomEvent, stateKeyOf } from '../../matrix/pdu.ts';
 import { getRoomVersion } from '../../matrix/room-versions.ts';
 import { acceptEvent } from '../core/accept-event.ts';
 import type { RoomsCore } from '../core/deps.ts';
@@ -74,7 +74,11 @@ async function askForSignature(
     throw badGateway(`${server} gave another event back`);
   }
   const [isSigned] = await deps.verifySignatures([
-    { object: signedFormOf(returned.event.pdu, version), servers: [server], validAtMs: originServerTsOf(event.pdu) },
+    {
+      object: signedFormOf(returned.event.pdu, version),
+      servers: [server],
+      validAtMs: keysValidAt(event.pdu, version),
+    },
   ]);
   if (!isSigned) throw badGateway(`${server} did not sign the invite`);
   return withSignatures(event, returned.event.pdu.signatures);

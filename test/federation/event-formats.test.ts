@@ -1,0 +1,278 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { canonicalJson } from '../../src/base/canonical-json.ts';
+import { LooseNumber } from '../../src/base/loose-number.ts';
+import type { EventId } from '../../src/matrix/ids.ts';
+import type { JsonObject } from '../../src/matrix/pdu.ts';
+import { supportedRoomVersions } from '../../src/matrix/room-versions.ts';
+import { HostileServer } from '../support/hostile-server.ts';
+import { settle, startPair, type TestServer } from '../support/server.ts';
+import { type SealedEvent, StubRoom } from '../support/stub-room.ts';
+import type { TestUser } from '../support/user.ts';
+import { historyOf, mindOf, path, stateOf, textsOf } from './rooms.ts';
+
+const given = ['1', '2'];
+const all = [...supportedRoomVersions];
+const dayMs = 86_400_000;
+
+let a: TestServer;
+let b: TestServer;
+let alice: TestUser;
+let bob: TestUser;
+let stub: HostileServer;
+let third: HostileServer;
+
+beforeAll(async () => {
+  [a, b] = await startPair();
+  alice = await a.register('alice');
+  bob = await b.register('bob');
+  stub = await HostileServer.start(a.clock.now());
+  third = await HostileServer.start(a.clock.now());
+});
+
+afterAll(async () => {
+  for (const server of [stub, third, a, b]) await server.stop();
+});
+
+/** A room of alice's with a guest of a hostile server. */
+async function visit(version: string, server = stub): Promise<StubRoom> {
+  const room = await alice.createRoom({ preset: 'public_chat', room_version: version });
+  const guest = await StubRoom.join(server, a, room, server.user('mallory'));
+  await settle(a);
+  guest.serve();
+  return guest;
+}
+
+function message(guest: StubRoom, body: string, more: Partial<Parameters<StubRoom['build']>[0]> = {}) {
+  return { type: 'm.room.message', sender: guest.server.user('mallory'), content: { body }, ...more };
+}
+
+/** What was said of each event of one transaction. */
+async function send(from: HostileServer, ...events: SealedEvent[]): Promise<({ error?: string } | undefined)[]> {
+  const answer = await from.send(a, { pdus: events.map(({ pdu }) => pdu) });
+  expect(answer.status).toBe(200);
+  await settle(a);
+  return events.map(({ eventId }) => answer.body.pdus[eventId]);
+}
+
+const pduText = async (server: TestServer, eventId: EventId): Promise<string | undefined> =>
+  (await server.running.lantern.storage.events.listPduTexts([eventId]))[0];
+
+describe('an event signed by a key that its server had published before', () => {
+  it.each(all)(
+    'counts before room version 5, and after only if it was made in the time of the key: %s',
+    async (version) => {
+      const guest = await visit(version);
+      const signers = { signers: [stub.retired] };
+      const now = a.clock.now();
+      const inTime = guest.build(message(guest, 'in time', { origin_server_ts: now - 2 * dayMs }), signers);
+      const late = guest.build(message(guest, 'too late', { origin_server_ts: now }), signers);
+      const [first, second] = await send(stub, inTime, late);
+      expect(first).toEqual({});
+      const counts = Number(version) < 5;
+      if (counts) expect(second).toEqual({});
+      else expect(second?.error).toEqual(expect.any(String));
+      expect((await textsOf(alice, guest.roomId)).sort()).toEqual(counts ? ['in time', 'too late'] : ['in time']);
+    },
+  );
+});
+
+describe('ids that servers give', () => {
+  let guest: StubRoom;
+  beforeEach(async () => {
+    guest = await visit('1');
+  });
+
+  it.each(given)('may be anything of their own, in version %s', async (version) => {
+    const own = await visit(version);
+    const eventId = `$some/thing+else & more-${version}:${stub.name}` as EventId;
+    const said = own.add({ ...message(own, 'hello'), more: { event_id: eventId } });
+    expect(said.eventId).toBe(eventId);
+    expect(await send(stub, said)).toEqual([{}]);
+    expect((await alice.ok('GET', path(own.roomId, 'event', eventId))).content).toEqual({ body: 'hello' });
+    await alice.ok('PUT', path(own.roomId, 'redact', eventId, 't'), {});
+    expect(await textsOf(alice, own.roomId)).toEqual(['(redacted)']);
+    await settle(a);
+    expect(stub.receivedPdus().at(-1)).toMatchObject({
+      redacts: eventId,
+      prev_events: [[eventId, { sha256: expect.any(String) }]],
+    });
+  });
+
+  it('of the domain of another server need its signature', async () => {
+    const eventId = `$x:${third.name}` as EventId;
+    const forged = guest.build({ ...message(guest, 'forged'), more: { event_id: eventId } });
+    expect((await send(stub, forged))[0]?.error).toEqual(expect.any(String));
+    expect(await textsOf(alice, guest.roomId)).toEqual([]);
+    const both = { signers: [stub.signer, third.signer] };
+    expect(await send(stub, guest.build({ ...message(guest, 'agreed'), more: { event_id: eventId } }, both))).toEqual([
+      {},
+    ]);
+    expect(await textsOf(alice, guest.roomId)).toEqual(['agreed']);
+  });
+
+  it('stand for the first event that had them', async () => {
+    const more = { event_id: `$twice:${stub.name}` };
+    const first = guest.build({ ...message(guest, 'first'), more });
+    const second = guest.build({ ...message(guest, 'second'), more });
+    expect(await send(stub, first)).toEqual([{}]);
+    expect((await send(stub, second))[0]?.error).toEqual(expect.any(String));
+    expect(await send(stub, first)).toEqual([{}]);
+    expect(await textsOf(alice, guest.roomId)).toEqual(['first']);
+    expect(await pduText(a, first.eventId)).toBe(canonicalJson(first.pdu));
+  });
+
+  it('stand for the first event that had them in any room', async () => {
+    const other = await visit('2');
+    const more = { event_id: `$both-rooms:${stub.name}` };
+    const here = guest.build({ ...message(guest, 'here'), more });
+    const there = other.build({ ...message(other, 'there'), more });
+    expect(await send(stub, here)).toEqual([{}]);
+    expect((await send(stub, there))[0]?.error).toEqual(expect.any(String));
+    expect([await textsOf(alice, guest.roomId), await textsOf(alice, other.roomId)]).toEqual([['here'], []]);
+  });
+
+  it('do not change hands where the first event is known by its role in the state only', async () => {
+    const more = { event_id: `$outlier:${stub.name}` };
+    const named = guest.build({
+      type: 'm.room.topic',
+      state_key: '',
+      sender: stub.user('mallory'),
+      content: { topic: 'x' },
+      more,
+    });
+    // Alice's server asks for the auth event of another, so this becomes an outlier there.
+    const other = guest.build({ ...message(guest, 'of the same id'), more });
+    stub.on('event', ({ rest: [eventId = ''] }) => ({ pdus: [eventId === named.eventId ? named.pdu : {}] }));
+    const citing = guest.build({ ...message(guest, 'citing'), auth_events: [named.eventId] });
+    await send(stub, citing);
+    expect(await a.running.lantern.storage.events.find(named.eventId)).toMatchObject({ placement: 'outlier' });
+    expect((await send(stub, other))[0]?.error).toEqual(expect.any(String));
+    expect(await textsOf(alice, guest.roomId)).toEqual([]);
+    expect(await pduText(a, named.eventId)).toBe(canonicalJson(named.pdu));
+  });
+
+  it('mean nothing in a room of another version', async () => {
+    const later = await visit('4');
+    const said = later.build({ ...message(later, 'hello'), more: { event_id: `$x:${third.name}` } });
+    expect(said.eventId).toMatch(/^\$[A-Za-z0-9_-]{43}$/);
+    expect(await send(stub, said)).toEqual([{}]);
+    const [event] = (await historyOf(alice, later.roomId)).filter(({ type }) => type === 'm.room.message');
+    expect(event?.event_id).toBe(said.eventId);
+  });
+
+  it('name each other in circles, and nothing comes of it', async () => {
+    const [left, right] = [`$left:${stub.name}`, `$right:${stub.name}`];
+    const first = guest.build({ ...message(guest, 'left'), prev_events: [right], more: { event_id: left } });
+    const second = guest.build({ ...message(guest, 'right'), prev_events: [left], more: { event_id: right } });
+    stub.on('get_missing_events', () => ({ events: [first.pdu, second.pdu] }));
+    stub.on('event', ({ rest: [eventId = ''] }) => ({ pdus: [eventId === left ? first.pdu : second.pdu] }));
+    await send(stub, first, second);
+    expect(await textsOf(alice, guest.roomId)).toEqual([]);
+    expect(await send(stub, guest.build(message(guest, 'still there')))).toEqual([{}]);
+    expect(await textsOf(alice, guest.roomId)).toEqual(['still there']);
+  });
+});
+
+describe('numbers that are no strict integers', () => {
+  const content = {
+    body: 'loose',
+    fraction: new LooseNumber('1.50'),
+    power: new LooseNumber('1e2'),
+    large: new LooseNumber('9223372036854775807'),
+  };
+
+  it.each(all)('pass with the event as it was signed before room version 6, and never after: %s', async (version) => {
+    const guest = await visit(version);
+    const said = guest.build(message(guest, 'loose', { content }));
+    const topic = guest.build({ type: 'org.example.x', state_key: '', sender: stub.user('mallory'), content });
+    const results = await send(stub, said, topic);
+    if (Number(version) >= 6) {
+      expect(results).toEqual([undefined, undefined]);
+      expect(await a.running.lantern.storage.events.find(said.eventId)).toBeUndefined();
+      return;
+    }
+    expect(results[0]).toEqual({});
+    const plain = { body: 'loose', fraction: 1.5, power: 100, large: 2 ** 63 };
+    const seen = await alice.ok('GET', path(guest.roomId, 'event', said.eventId));
+    expect(seen.content).toEqual(plain);
+    expect(await pduText(a, said.eventId)).toContain(
+      '{"body":"loose","fraction":1.5,"large":9223372036854775807,"power":100.0}',
+    );
+    // Who comes later gets and believes the very same.
+    await alice.say(guest.roomId, 'on');
+    await bob.join(guest.roomId, a.name);
+    await settle(a, b);
+    expect(await textsOf(bob, guest.roomId)).toEqual(['loose', 'on']);
+    expect(await pduText(b, said.eventId)).toBe(await pduText(a, said.eventId));
+    expect((await bob.ok('GET', path(guest.roomId, 'event', said.eventId))).content).toEqual(plain);
+    // And what is built on it names it by the right hash, also after a restart.
+    a = await a.restart();
+    alice.url = a.url;
+    await alice.say(guest.roomId, 'after a restart');
+    await settle(a, b);
+    expect(await mindOf(b, guest.roomId)).toEqual(await mindOf(a, guest.roomId));
+  });
+
+  it('count as power levels, cut off at the point', async () => {
+    const room = await alice.createRoom({ preset: 'public_chat', room_version: '5' });
+    const levels = await stateOf(alice, room, 'm.room.power_levels');
+    const mallory = stub.user('mallory');
+    await alice.setState(room, 'm.room.power_levels', { ...levels, users: { ...levels.users, [mallory]: 100 } });
+    const guest = await StubRoom.join(stub, a, room, mallory);
+    const users = { ...levels.users, [mallory]: 100, [bob.userId]: new LooseNumber('50.57') };
+    const change = { type: 'm.room.power_levels', state_key: '', sender: mallory, content: { ...levels, users } };
+    expect(await send(stub, guest.add(change))).toEqual([{}]);
+    await bob.join(room, a.name);
+    await settle(a, b);
+    await bob.setState(room, 'm.room.topic', { topic: 'of a moderator' });
+    expect((await bob.call('POST', path(room, 'kick'), { user_id: alice.userId })).status).toBe(403);
+    await settle(a, b);
+    expect(await stateOf(alice, room, 'm.room.topic')).toEqual({ topic: 'of a moderator' });
+    expect(await mindOf(b, room)).toEqual(await mindOf(a, room));
+  });
+});
+
+describe('depth', () => {
+  it.each<[string, string, JsonObject[string]]>([
+    ['2^63 - 1', '1', new LooseNumber('9223372036854775807')],
+    ['2^53 - 1', '11', Number.MAX_SAFE_INTEGER],
+    ['2^53 - 1', '12', Number.MAX_SAFE_INTEGER],
+  ])('of %s in version %s ends nothing: what follows has the greatest depth too', async (_name, version, depth) => {
+    const guest = await visit(version);
+    await bob.join(guest.roomId, a.name);
+    await settle(a, b);
+    guest.take(stub.receivedPdus().at(-1) ?? {});
+    const bomb = guest.build({ ...message(guest, 'bomb'), more: { depth } });
+    expect(await send(stub, bomb)).toEqual([{}]);
+    await settle(a, b);
+    const next = await alice.say(guest.roomId, 'on');
+    await settle(a, b);
+    const last = await bob.say(guest.roomId, 'and on');
+    await settle(a, b);
+    for (const eventId of [next, last]) {
+      expect(await pduText(a, eventId as EventId)).toContain(`"depth":${Number.MAX_SAFE_INTEGER},`);
+    }
+    expect(await textsOf(alice, guest.roomId)).toEqual(['bomb', 'on', 'and on']);
+    expect(await mindOf(b, guest.roomId)).toEqual(await mindOf(a, guest.roomId));
+  });
+});
+
+describe('previous events of another room', () => {
+  it.each(['1', '10', '12'])('bring nothing from there, whoever may see them, in version %s', async (version) => {
+    const guest = await visit(version);
+    // A room in which the guest may do everything.
+    const own = await visit(version);
+    const levels = await stateOf(alice, own.roomId, 'm.room.power_levels');
+    const users = { ...levels.users, [stub.user('mallory')]: 90 };
+    const promotion = await alice.setState(own.roomId, 'm.room.power_levels', { ...levels, users });
+    await settle(a);
+    const before = await mindOf(a, guest.roomId);
+    guest.events.set(promotion as EventId, own.take(stub.receivedPdus().at(-1) ?? {}));
+    const crossed = guest.build(message(guest, 'crossed', { prev_events: [promotion] }));
+    expect((await send(stub, crossed))[0]?.error).toEqual(expect.any(String));
+    const both = guest.build(message(guest, 'both', { prev_events: [promotion, ...guest.latest] }));
+    expect((await send(stub, both))[0]?.error).toEqual(expect.any(String));
+    expect(await mindOf(a, guest.roomId)).toEqual(before);
+    expect(await textsOf(alice, guest.roomId)).toEqual([]);
+  });
+});
