@@ -12,5 +12,7 @@ export default defineConfig({
     // Files of one worker share their modules: importing the server a hundred times would take longer than the tests.
     isolate: false,
     restoreMocks: true,
+    // A part of matrix-js-sdk takes its logger while it is loaded, before anybody could silence it.
+    onConsoleLog: (text) => !text.startsWith('MatrixRTCSessionManager'),
   },
 });
