@@ -55,7 +55,7 @@ export function clientRoutes({ config }: Surroundings, parts: Parts, sync: Sync)
   const baseUrl = config.public_base_url;
   const available = Object.fromEntries(supportedRoomVersions.map((version) => [version, 'stable' as const]));
   return [
-    ...versionsRoutes({ unstableFeatures: { 'org.matrix.msc4222': true } }),
+    ...versionsRoutes(),
     ...wellKnownClientRoutes({ baseUrl }),
     ...capabilitiesRoutes({ listRoomVersions: () => ({ default: config.rooms.default_version, available }) }),
     ...registerRoutes({ accounts }),

@@ -12,7 +12,7 @@ export interface QueryServerDeps {
 /** What other servers may ask about our users and aliases. */
 export interface QueryServer {
   /** One field or the whole profile of a local user; fields that are not set are left out. Throws 404 M_NOT_FOUND. */
-  queryProfile(userId: UserId, field?: 'displayname' | 'avatar_url'): Promise<JsonObject>;
+  queryProfile(userId: UserId, field?: string): Promise<JsonObject>;
   /** Where a local alias leads and through which servers to join. Throws 404 M_NOT_FOUND. */
   queryDirectory(alias: RoomAlias): Promise<{ room_id: RoomId; servers: ServerName[] }>;
   /**
@@ -35,7 +35,8 @@ export function createQueryServer(deps: QueryServerDeps): QueryServer {
     async queryProfile(userId, field) {
       await requireAccount(userId);
       const profile = await storage.accounts.findProfile(userId);
-      const whole = { displayname: profile?.displayname ?? null, avatar_url: profile?.avatarUrl ?? null };
+      const fields = await storage.accounts.listProfileFields(userId);
+      const whole = { displayname: profile?.displayname ?? null, avatar_url: profile?.avatarUrl ?? null, ...fields };
       const asked = Object.entries(whole).filter(
         ([name, value]) => value !== null && (field === undefined || field === name),
       );

@@ -86,7 +86,7 @@ export async function startAccountServer(options: AccountServerOptions = {}): Pr
   const baseUrl = options.baseUrl ?? null;
   const app = createHttpApp({
     routes: [
-      ...versionsRoutes({ unstableFeatures: { 'test.feature': true } }),
+      ...versionsRoutes(),
       ...wellKnownClientRoutes({ baseUrl }),
       ...capabilitiesRoutes({ listRoomVersions: () => ({ default: '11', available: { '11': 'stable' } }) }),
       ...registerRoutes({ accounts }),

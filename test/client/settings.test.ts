@@ -111,9 +111,62 @@ describe('a profile', () => {
     expect((await get('/profile/alice')).body.errcode).toBe('M_INVALID_PARAM');
   });
 
-  it('of a user elsewhere is asked of their server, and only its known fields are believed', async () => {
-    remote = async () => ({ displayname: 'Bob', avatar_url: 7, other: 'x' });
-    expect((await get('/profile/@bob:b.test')).body).toEqual({ displayname: 'Bob' });
+  it('has any further field that is named like one, of any type, until it is removed', async () => {
+    const values = ['text', 7, 0.5, true, null, [1, { a: 'é' }], { deep: { er: [] } }];
+    for (const value of values) {
+      expect((await put(`${mine()}/org.example.own`, { 'org.example.own': value })).body).toEqual({});
+      expect((await server.call('GET', `${mine()}/org.example.own`)).body).toEqual({ 'org.example.own': value });
+    }
+    await put(`${mine()}/m.tz`, { 'm.tz': 'Europe/Berlin' });
+    await put(`${mine()}/displayname`, { displayname: 'Alice' });
+    expect((await get(mine())).body).toEqual({
+      displayname: 'Alice',
+      'm.tz': 'Europe/Berlin',
+      'org.example.own': { deep: { er: [] } },
+    });
+    for (const field of ['org.example.own', 'displayname', 'org.example.never']) {
+      expect(await server.call('DELETE', `${mine()}/${field}`, { token })).toEqual({ status: 200, body: {} });
+    }
+    expect((await get(mine())).body).toEqual({ 'm.tz': 'Europe/Berlin' });
+    expect((await get(`${mine()}/org.example.own`)).body.errcode).toBe('M_NOT_FOUND');
+  });
+
+  it('refuses fields that are none, and fields of others', async () => {
+    const cases: [string, unknown, number, string][] = [
+      ['own', 'x', 400, 'M_INVALID_PARAM'],
+      ['Org.example', 'x', 400, 'M_INVALID_PARAM'],
+      ['.example', 'x', 400, 'M_INVALID_PARAM'],
+      ['org.', 'x', 400, 'M_INVALID_PARAM'],
+      ['__proto__', 'x', 400, 'M_INVALID_PARAM'],
+      [`org.${'x'.repeat(252)}`, 'x', 400, 'M_KEY_TOO_LARGE'],
+      [`org.${'x'.repeat(251)}`, 'x', 200, ''],
+      ['m.tz', 7, 400, 'M_BAD_JSON'],
+    ];
+    for (const [field, value, status, errcode] of cases) {
+      const answer = await put(`${mine()}/${field}`, JSON.stringify({ [field]: value }));
+      expect([field, answer.status, answer.body.errcode ?? '']).toEqual([field, status, errcode]);
+      if (status === 200) continue;
+      const removal = await server.call('DELETE', `${mine()}/${field}`, { token });
+      expect([field, removal.status]).toEqual([field, field === 'm.tz' ? 200 : 400]);
+    }
+    expect((await put(`${mine()}/org.example.own`, { 'org.example.other': 1 })).body.errcode).toBe('M_MISSING_PARAM');
+    const bob = (await newUser()).userId;
+    expect((await put(`/profile/${bob}/org.example.own`, { 'org.example.own': 1 })).body.errcode).toBe('M_FORBIDDEN');
+    const removal = await server.call('DELETE', `/profile/${bob}/displayname`, { token });
+    expect([removal.status, removal.body.errcode]).toEqual([403, 'M_FORBIDDEN']);
+  });
+
+  it('has 64 KiB, and what does not fit leaves it as it was', async () => {
+    await put(`${mine()}/org.example.a`, { 'org.example.a': 'x'.repeat(40_000) });
+    const refused = await put(`${mine()}/org.example.b`, { 'org.example.b': 'x'.repeat(30_000) });
+    expect([refused.status, refused.body.errcode]).toEqual([400, 'M_PROFILE_TOO_LARGE']);
+    expect((await put(`${mine()}/org.example.a`, { 'org.example.a': 'x'.repeat(60_000) })).status).toBe(200);
+    expect(Object.keys((await get(mine())).body)).toEqual(['org.example.a']);
+  });
+
+  it('of a user elsewhere is asked of their server, and only what is a field is believed', async () => {
+    remote = async () => ({ displayname: 'Bob', avatar_url: 7, other: 'x', 'm.tz': [], 'org.example.own': { a: 1 } });
+    expect((await get('/profile/@bob:b.test')).body).toEqual({ displayname: 'Bob', 'org.example.own': { a: 1 } });
     expect((await get('/profile/@bob:b.test/displayname')).body).toEqual({ displayname: 'Bob' });
     expect((await get('/profile/@bob:b.test/avatar_url')).status).toBe(404);
     expect(asked).toEqual([
@@ -309,17 +362,25 @@ describe('filters', () => {
 });
 
 describe('what the server says of itself', () => {
-  it('has versions in the form of the specification, and the features it was told', async () => {
+  it('has versions in the form of the specification, and features of later ones', async () => {
     const { body } = await server.call('GET', '/_matrix/client/versions');
     expect(body.versions).toContain('v1.1');
     for (const version of body.versions) expect(version).toMatch(/^(r0\.\d+\.\d+|v[1-9]\d*\.\d+)$/);
-    expect(body.unstable_features).toEqual({ 'test.feature': true });
+    expect(body.unstable_features['org.matrix.msc4222']).toBe(true);
   });
 
   it('has capabilities, for users only', async () => {
     const { body } = await get('/capabilities');
-    expect(body.capabilities['m.room_versions']).toEqual({ default: '11', available: { '11': 'stable' } });
-    expect(body.capabilities['m.change_password']).toEqual({ enabled: true });
+    expect(body.capabilities).toEqual({
+      'm.room_versions': { default: '11', available: { '11': 'stable' } },
+      'm.change_password': { enabled: true },
+      'm.profile_fields': { enabled: true },
+      'm.set_displayname': { enabled: true },
+      'm.set_avatar_url': { enabled: true },
+      'm.3pid_changes': { enabled: false },
+      'm.get_login_token': { enabled: true },
+      'm.forget_forced_upon_leave': { enabled: false },
+    });
     expect((await server.call('GET', '/capabilities')).status).toBe(401);
   });
 

@@ -92,11 +92,14 @@ export function describeAccounts(open: OpenStorage): void {
         { kind: 'account' as const, ...account, userId },
         { kind: 'account_data' as const, userId, roomId: null, type: 't', content: {} },
         { kind: 'filter' as const, userId, filterId: '1', definition: {} },
+        { kind: 'profile_field' as const, userId, field: 'm.tz', value: 'UTC' },
       ];
       await commit(storage, [...owned(alice), ...owned(bob)]);
       const erased = await commit(storage, [{ kind: 'account_erased', userId: alice }]);
       expect(await storage.accountData.find(alice, null, 't')).toBeUndefined();
       expect(await storage.accounts.findFilter(alice, '1')).toBeUndefined();
+      expect(await storage.accounts.listProfileFields(alice)).toEqual({});
+      expect(await storage.accounts.listProfileFields(bob)).toEqual({ 'm.tz': 'UTC' });
       expect(await storage.accountData.find(bob, null, 't')).toBeDefined();
       expect(await storage.accounts.findFilter(bob, '1')).toBeDefined();
       await commit(storage, [{ kind: 'account', ...account, deactivatedAtMs: 9 }]);
@@ -245,6 +248,19 @@ export function describeAccounts(open: OpenStorage): void {
           after: { displayname: null, avatarUrl: 'mxc://a/b' },
         },
       ]);
+    });
+
+    it('keeps further fields of profiles, any JSON, until they are removed', async () => {
+      const put = (field: string, value: unknown, userId = alice) =>
+        commit(storage, [{ kind: 'profile_field', userId, field, value }]);
+      await put('b.c', [1, null, { é: true }]);
+      await put('a.b', null);
+      await put('a.b', 'x', bob);
+      await put('b.c', 0.5);
+      expect(await storage.accounts.listProfileFields(alice)).toEqual({ 'a.b': null, 'b.c': 0.5 });
+      await commit(storage, [{ kind: 'profile_field_removed', userId: alice, field: 'a.b' }]);
+      expect(await storage.accounts.listProfileFields(alice)).toEqual({ 'b.c': 0.5 });
+      expect(await storage.accounts.listProfileFields(bob)).toEqual({ 'a.b': 'x' });
     });
 
     it('keeps filters by user and id', async () => {

@@ -16,10 +16,12 @@ export function capabilitiesRoutes(deps: { listRoomVersions: ListRoomVersions })
         capabilities: {
           'm.room_versions': deps.listRoomVersions(),
           'm.change_password': { enabled: true },
+          'm.profile_fields': { enabled: true },
           'm.set_displayname': { enabled: true },
           'm.set_avatar_url': { enabled: true },
           'm.3pid_changes': { enabled: false },
           'm.get_login_token': { enabled: true },
+          'm.forget_forced_upon_leave': { enabled: false },
         },
       }),
     }),

@@ -6,13 +6,27 @@ import { openRoute, type Route } from '../route.ts';
  */
 const versions = ['r0.6.1', 'v1.1', 'v1.2'] as const;
 
-/** Client-server API, "Specification Versions". `unstableFeatures`: feature flag → whether it holds. */
-export function versionsRoutes(deps: { unstableFeatures: Readonly<Record<string, boolean>> }): Route[] {
+/** What holds of later versions, by the flags that clients ask for where the version itself is not listed. */
+const unstableFeatures = {
+  // Private read receipts (v1.4).
+  'org.matrix.msc2285.stable': true,
+  // Kinds of rooms in the public list (v1.4).
+  'org.matrix.msc3827.stable': true,
+  // Messages that say whom they mention, and push rules that heed it (v1.7).
+  'org.matrix.msc3952_intentional_mentions': true,
+  // Profile fields beyond name and picture (v1.16).
+  'uk.tcpip.msc4133.stable': true,
+  // `use_state_after` (v1.16).
+  'org.matrix.msc4222': true,
+} as const;
+
+/** Client-server API, "Specification Versions". */
+export function versionsRoutes(): Route[] {
   return [
     openRoute({
       method: 'GET',
       path: '/_matrix/client/versions',
-      handle: async () => ({ versions, unstable_features: deps.unstableFeatures }),
+      handle: async () => ({ versions, unstable_features: unstableFeatures }),
     }),
   ];
 }

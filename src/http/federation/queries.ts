@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { QueryServer } from '../../federation-in/serve-queries.ts';
 import { type Route, serverRoute } from '../route.ts';
-import { roomAlias, userId } from '../shapes.ts';
+import { roomAlias, shortText, userId } from '../shapes.ts';
 
 /** Server-server API, "Querying for information", and "Device Management" as far as devices without keys go. */
 export function queryRoutes(deps: { readonly queries: QueryServer }): Route[] {
@@ -9,7 +9,7 @@ export function queryRoutes(deps: { readonly queries: QueryServer }): Route[] {
     serverRoute({
       method: 'GET',
       path: '/_matrix/federation/v1/query/profile',
-      query: z.object({ user_id: userId, field: z.enum(['displayname', 'avatar_url']).optional() }),
+      query: z.object({ user_id: userId, field: shortText.optional() }),
       handle: ({ query }) => deps.queries.queryProfile(query.user_id, query.field),
     }),
     serverRoute({

@@ -54,7 +54,7 @@ export interface FilterRow {
 export type AccountTableRow =
   | ({ kind: 'account' } & AccountRow)
   /**
-   * Removes account data and filters. Takes a position: who comes to a room behind it is to see the user's events redacted.
+   * Removes account data, filters and the fields of the profile beyond name and picture. Takes a position: who comes to a room behind it is to see the user's events redacted.
    */
   | { kind: 'account_erased'; userId: UserId }
   | ({ kind: 'device' } & DeviceRow)
@@ -67,6 +67,9 @@ export type AccountTableRow =
   /** All tokens of the device but those of this generation. */
   | { kind: 'tokens_superseded'; userId: UserId; deviceId: DeviceId; generation: number }
   | ({ kind: 'profile' } & ProfileRow)
+  /** A field of the profile beyond name and picture: any JSON. */
+  | { kind: 'profile_field'; userId: UserId; field: string; value: unknown }
+  | { kind: 'profile_field_removed'; userId: UserId; field: string }
   | ({ kind: 'filter' } & FilterRow);
 
 export interface AccountReads {
@@ -76,6 +79,8 @@ export interface AccountReads {
   findDevice(userId: UserId, deviceId: DeviceId): Promise<DeviceRow | undefined>;
   listDevices(userId: UserId): Promise<DeviceRow[]>;
   findProfile(userId: UserId): Promise<ProfileRow | undefined>;
+  /** The fields beyond name and picture. */
+  listProfileFields(userId: UserId): Promise<JsonObject>;
   findFilter(userId: UserId, filterId: string): Promise<FilterRow | undefined>;
   /** For presence and the command line: accounts that were not deactivated, in order of user id. */
   listAccounts(after: UserId | null, limit: number): Promise<AccountRow[]>;

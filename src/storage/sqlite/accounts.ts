@@ -31,6 +31,9 @@ export function createAccountReads(connection: Connection, turn: Turn): AccountR
   const profile = connection.prepare<[UserId], ProfileRow>(
     'SELECT user_id AS userId, displayname, avatar_url AS avatarUrl FROM profiles WHERE user_id = ?',
   );
+  const profileFields = connection.prepare<[UserId], { field: string; value: string }>(
+    'SELECT field, value FROM profile_fields WHERE user_id = ? ORDER BY field',
+  );
   const filter = connection
     .prepare<[UserId, string], string>('SELECT definition FROM filters WHERE user_id = ? AND filter_id = ?')
     .pluck();
@@ -57,6 +60,13 @@ export function createAccountReads(connection: Connection, turn: Turn): AccountR
     findDevice: (userId, deviceId) => turn.read(() => device.get(userId, deviceId)),
     listDevices: (userId) => turn.read(() => devices.all(userId)),
     findProfile: (userId) => turn.read(() => profile.get(userId)),
+    listProfileFields: (userId) =>
+      turn.read(() => {
+        const fields = profileFields
+          .all(userId)
+          .map(({ field, value }): [string, unknown] => [field, JSON.parse(value)]);
+        return Object.fromEntries(fields);
+      }),
     findFilter: (userId, filterId) =>
       turn.read((): FilterRow | undefined => {
         const text = filter.get(userId, filterId);
@@ -103,6 +113,12 @@ export function createAccountWrites(connection: Connection, names: DirectoryName
     `INSERT INTO profiles (user_id, displayname, avatar_url) VALUES (@userId, @displayname, @avatarUrl)
      ON CONFLICT DO UPDATE SET displayname = excluded.displayname, avatar_url = excluded.avatar_url`,
   );
+  const putProfileField = connection.prepare<[UserId, string, string]>(
+    'INSERT OR REPLACE INTO profile_fields (user_id, field, value) VALUES (?, ?, ?)',
+  );
+  const removeProfileField = connection.prepare<[UserId, string]>(
+    'DELETE FROM profile_fields WHERE user_id = ? AND field = ?',
+  );
   const putFilter = connection.prepare<[UserId, string, string]>(
     'INSERT OR REPLACE INTO filters (user_id, filter_id, definition) VALUES (?, ?, ?)',
   );
@@ -113,7 +129,7 @@ export function createAccountWrites(connection: Connection, names: DirectoryName
   const markErased = connection.prepare<[Position, UserId]>(
     'UPDATE accounts SET erased_at_position = ? WHERE user_id = ?',
   );
-  const removeOwned = ['account_data', 'filters'].map((table) =>
+  const removeOwned = ['account_data', 'filters', 'profile_fields'].map((table) =>
     connection.prepare<[UserId]>(`DELETE FROM ${table} WHERE user_id = ?`),
   );
   const tokenRemoval = createTokenRemoval(connection);
@@ -147,6 +163,12 @@ export function createAccountWrites(connection: Connection, names: DirectoryName
       const { userId, displayname, avatarUrl } = row;
       if (isActive.get(userId) !== undefined) names.putLocal(userId, displayname);
       step.change({ kind: 'profile', position: positionOf(step), userId, before, after: { displayname, avatarUrl } });
+    },
+    profile_field({ userId, field, value }) {
+      putProfileField.run(userId, field, JSON.stringify(value));
+    },
+    profile_field_removed({ userId, field }) {
+      removeProfileField.run(userId, field);
     },
     filter({ userId, filterId, definition }) {
       putFilter.run(userId, filterId, JSON.stringify(definition));

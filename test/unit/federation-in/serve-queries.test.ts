@@ -34,6 +34,10 @@ describe('a profile', () => {
     expect(await queries.queryProfile(alice)).toEqual({ displayname: 'Alice' });
     expect(await queries.queryProfile(alice, 'displayname')).toEqual({ displayname: 'Alice' });
     expect(await queries.queryProfile(alice, 'avatar_url')).toEqual({});
+    await storage.commit({ rows: [{ kind: 'profile_field', userId: alice, field: 'm.tz', value: 'Europe/Berlin' }] });
+    expect(await queries.queryProfile(alice)).toEqual({ displayname: 'Alice', 'm.tz': 'Europe/Berlin' });
+    expect(await queries.queryProfile(alice, 'm.tz')).toEqual({ 'm.tz': 'Europe/Berlin' });
+    expect(await queries.queryProfile(alice, 'constructor')).toEqual({});
   });
 
   it.each(['@nobody:a', '@gone:a', '@alice:b'])('of %s is not found', async (userId) => {
