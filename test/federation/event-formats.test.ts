@@ -131,21 +131,16 @@ describe('ids that servers give', () => {
     expect([await textsOf(alice, guest.roomId), await textsOf(alice, other.roomId)]).toEqual([['here'], []]);
   });
 
-  it('do not change hands where the first event is known by its role in the state only', async () => {
+  it('do not change hands where the first event is known only because another names it', async () => {
     const more = { event_id: `$outlier:${stub.name}` };
-    const named = guest.build({
-      type: 'm.room.topic',
-      state_key: '',
-      sender: stub.user('mallory'),
-      content: { topic: 'x' },
-      more,
-    });
+    const named = guest.build({ ...message(guest, 'named'), more });
     // Alice's server asks for the auth event of another, so this becomes an outlier there.
     const other = guest.build({ ...message(guest, 'of the same id'), more });
     stub.on('event', ({ rest: [eventId = ''] }) => ({ pdus: [eventId === named.eventId ? named.pdu : {}] }));
     const citing = guest.build({ ...message(guest, 'citing'), auth_events: [named.eventId] });
     await send(stub, citing);
-    expect(await a.running.lantern.storage.events.find(named.eventId)).toMatchObject({ placement: 'outlier' });
+    const known = { placement: 'outlier', verdict: 'accepted' };
+    expect(await a.running.lantern.storage.events.find(named.eventId)).toMatchObject(known);
     expect((await send(stub, other))[0]?.error).toEqual(expect.any(String));
     expect(await textsOf(alice, guest.roomId)).toEqual([]);
     expect(await pduText(a, named.eventId)).toBe(canonicalJson(named.pdu));
