@@ -12,6 +12,7 @@ import { describeCommit } from './commit.contract.ts';
 import { describeDirectory } from './directory.contract.ts';
 import { describeEvents } from './events.contract.ts';
 import { describeFederation } from './federation.contract.ts';
+import { describeImports } from './imports.contract.ts';
 import { describeOutgoing } from './outgoing.contract.ts';
 import { describePresence } from './presence.contract.ts';
 import { describePush } from './push.contract.ts';
@@ -48,6 +49,7 @@ describe('SQLite storage', () => {
   describeDirectory(open);
   describeEvents(openWithClock);
   describeFederation(openWithClock);
+  describeImports(open);
   describeOutgoing(open);
   describePresence(open);
   describePush(open);

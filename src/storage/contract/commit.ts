@@ -5,6 +5,7 @@ import type { Change } from './changes.ts';
 import type { DirectoryTableRow } from './directory.ts';
 import type { EventTableRow } from './events.ts';
 import type { FederationTableRow } from './federation.ts';
+import type { ImportTableRow } from './imports.ts';
 import type { Position as PositionNumber } from './numbers.ts';
 import type { OutgoingTableRow } from './outgoing.ts';
 import type { PresenceTableRow } from './presence.ts';
@@ -27,6 +28,7 @@ export type Row =
   | DirectoryTableRow
   | EventTableRow
   | FederationTableRow
+  | ImportTableRow
   | OutgoingTableRow
   | PresenceTableRow
   | PushTableRow

@@ -5,6 +5,7 @@ import type { Batch, CommitListener, CommitResult } from './commit.ts';
 import type { DirectoryReads } from './directory.ts';
 import type { EventReads } from './events.ts';
 import type { FederationReads } from './federation.ts';
+import type { ImportReads } from './imports.ts';
 import type { Position, SnapshotId } from './numbers.ts';
 import type { OutgoingReads } from './outgoing.ts';
 import type { PresenceReads } from './presence.ts';
@@ -25,6 +26,7 @@ export interface Storage {
   readonly directory: DirectoryReads;
   readonly events: EventReads;
   readonly federation: FederationReads;
+  readonly imports: ImportReads;
   readonly outgoing: OutgoingReads;
   /** Only src/presence and app/wiring.ts may touch this one. */
   readonly presence: PresenceReads;
@@ -43,7 +45,7 @@ export interface Storage {
   /** The highest position below which everything is visible. */
   position(): Position;
 
-  /** A number for a `snapshot` row, never given twice. Numbers that end unused are no loss. */
+  /** A number for a `snapshot` row, or for an import, never given twice. Numbers that end unused are no loss. */
   newSnapshotId(): SnapshotId;
 
   /** The one listener, given once, before the first commit. */

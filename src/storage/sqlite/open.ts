@@ -11,6 +11,7 @@ import { createAccountDataReads, createAccountDataWrites } from './account-data.
 import { createAccountReads, createAccountWrites } from './accounts.ts';
 import { createChangeReads, createChangeWrites } from './changes.ts';
 import { Committer } from './core/committer.ts';
+import { createCurrentStates } from './core/current-states.ts';
 import { type Connection, openDatabase, type Synchronous } from './core/database.ts';
 import { EventRecords } from './core/event-records.ts';
 import { defaultMigrationsDir, migrate } from './core/migrations.ts';
@@ -24,6 +25,7 @@ import { createEventWrites } from './event-writes.ts';
 import { createEventReads } from './events.ts';
 import { createExpectations } from './expectations.ts';
 import { createFederationReads, createFederationWrites } from './federation.ts';
+import { createImportReads, createImportWrites } from './imports.ts';
 import { createOutgoingReads } from './outgoing.ts';
 import { createOutgoingWrites } from './outgoing-writes.ts';
 import { createPresenceReads, createPresenceWrites } from './presence.ts';
@@ -111,9 +113,11 @@ function assemble({ connection, close, clock, log, synchronous }: Parts): Storag
   const snapshots = new SnapshotLayers(connection, keys);
   const listings = createRoomListings(connection);
   const names = createDirectoryNames(connection);
+  const states = createCurrentStates(connection);
   const waiting = createWaitingEventWrites(connection);
   const records = new EventRecords(rooms);
-  const deps = { connection, turn, ...numberings, snapshots, listings, names, waiting, records };
+  const deps = { connection, turn, ...numberings, snapshots, states, listings, names, waiting, records };
+  const imports = createImportWrites(deps);
   const changeWrites = createChangeWrites(connection);
   const writes: Writes<RowKind> = {
     ...createAccountWrites(connection, names),
@@ -122,6 +126,7 @@ function assemble({ connection, close, clock, log, synchronous }: Parts): Storag
     ...createDirectoryWrites(deps),
     ...createEventWrites(deps),
     ...createFederationWrites(connection),
+    ...imports.rows,
     ...createOutgoingWrites(deps),
     ...createPresenceWrites(connection),
     ...createPushWrites(connection),
@@ -143,6 +148,7 @@ function assemble({ connection, close, clock, log, synchronous }: Parts): Storag
       for (const numbering of Object.values(numberings)) numbering.forget();
       snapshots.forget();
       waiting.forget();
+      imports.forget();
     },
   });
   let snapshotId = findLastSnapshot(connection);
@@ -155,6 +161,7 @@ function assemble({ connection, close, clock, log, synchronous }: Parts): Storag
     directory: createDirectoryReads(connection, turn),
     events: createEventReads(deps),
     federation: createFederationReads(connection, turn),
+    imports: createImportReads(connection, turn),
     outgoing: createOutgoingReads(connection, turn, destinations),
     presence: createPresenceReads(connection, turn),
     push: createPushReads(connection, turn),
@@ -186,6 +193,11 @@ function writeRow<Kind extends RowKind>(writes: Writes<RowKind>, kind: Kind, row
   writes[kind](row, step);
 }
 
+/** The last number that snapshots, imports and what these put together bear. */
 function findLastSnapshot(connection: Connection): number {
-  return connection.prepare<[], number>('SELECT coalesce(max(snapshot_no), 0) FROM snapshots').pluck().get() ?? 0;
+  const last = connection.prepare<[], number>(
+    `SELECT max(coalesce((SELECT max(snapshot_no) FROM snapshots), 0), coalesce((SELECT max(import_no) FROM imports), 0),
+       coalesce((SELECT max(state_no) FROM rooms WHERE state_no IS NOT NULL), 0))`,
+  );
+  return last.pluck().get() ?? 0;
 }

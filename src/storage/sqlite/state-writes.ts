@@ -3,6 +3,7 @@ import { type StateKey, splitStateKey } from '../../matrix/pdu.ts';
 import { isListingState } from '../../matrix/room-listing.ts';
 import type { Position, SnapshotId } from '../contract/numbers.ts';
 import type { StateTableRow } from '../contract/state.ts';
+import type { CurrentStates } from './core/current-states.ts';
 import type { Connection } from './core/database.ts';
 import type { Numbering } from './core/numbering.ts';
 import type { SnapshotLayers } from './core/snapshot-layers.ts';
@@ -15,6 +16,7 @@ interface Deps {
   events: Numbering<EventId>;
   keys: Numbering<StateKey>;
   snapshots: SnapshotLayers;
+  states: CurrentStates;
   listings: RoomListings;
 }
 
@@ -29,14 +31,8 @@ function numberEntries({ events, keys }: Deps, row: RowOf<'snapshot' | 'current_
 }
 
 export function createStateWrites(deps: Deps): Writes<StateTableRow['kind']> {
-  const { connection, rooms, snapshots, listings } = deps;
+  const { connection, rooms, snapshots, states, listings } = deps;
   const setSnapshot = connection.prepare<[SnapshotId, number]>('UPDATE rooms SET snapshot_no = ? WHERE room_no = ?');
-  const put = connection.prepare<[number, string, string, number]>(
-    'INSERT OR REPLACE INTO current_state (room_no, type, state_key, event_no) VALUES (?, ?, ?, ?)',
-  );
-  const remove = connection.prepare<[number, string, string]>(
-    'DELETE FROM current_state WHERE room_no = ? AND type = ? AND state_key = ?',
-  );
   const log = connection.prepare<[Position, number, number, number | null]>(
     'INSERT INTO current_state_log (position, key_no, room_no, event_no) VALUES (?, ?, ?, ?)',
   );
@@ -47,6 +43,7 @@ export function createStateWrites(deps: Deps): Writes<StateTableRow['kind']> {
     const entries = numberEntries(deps, row);
     if (entries.size === 0) return;
     const position = positionOf(step);
+    const stateNo = states.ofRoom(roomNo);
     const keyTexts = deps.keys.texts(entries.keys());
     const types = new Set<string>();
     let changesListing = false;
@@ -56,8 +53,8 @@ export function createStateWrites(deps: Deps): Writes<StateTableRow['kind']> {
       const { type, stateKey } = splitStateKey(key);
       types.add(type);
       changesListing ||= isListingState(type, stateKey);
-      if (eventNo === 0) remove.run(roomNo, type, stateKey);
-      else put.run(roomNo, type, stateKey, eventNo);
+      if (eventNo === 0) states.remove(stateNo, type, stateKey);
+      else states.put(stateNo, type, stateKey, eventNo);
       log.run(position, keyNo, roomNo, eventNo === 0 ? null : eventNo);
     }
     if (changesListing) listings.refresh(roomNo);

@@ -3,7 +3,14 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import { openTestStorage } from '../../../support/storage.ts';
 
 /** Small by nature. */
-const mayBeScanned = new Set(['reaction_cursors', 'narrowings', 'presence_facts', 'migrations', 'waiting_events']);
+const mayBeScanned = new Set([
+  'reaction_cursors',
+  'narrowings',
+  'presence_facts',
+  'migrations',
+  'waiting_events',
+  'imports',
+]);
 /** Statements, by how they begin, and parts of a plan that walk on purpose. */
 const walksOnPurpose = [
   // Asked for once, at the start.
