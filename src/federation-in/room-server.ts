@@ -33,7 +33,8 @@ export interface RoomServer {
     request: {
       roomId: RoomId;
       eventId: EventId;
-      roomVersion: string;
+      /** Undefined by the first version of the endpoint, which knows the versions only in which servers give the ids. */
+      roomVersion: string | undefined;
       event: SentEvent;
       strippedState: readonly JsonObject[];
     },

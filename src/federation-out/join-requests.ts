@@ -1,4 +1,8 @@
-import { isObject } from '../engine/members.ts';
+import { isObject, objectMember, withMembers } from '../engine/members.ts';
+import type { EventId, RoomId } from '../matrix/ids.ts';
+import type { JsonObject } from '../matrix/pdu.ts';
+import { findRoomVersion } from '../matrix/room-versions.ts';
+import type { ServerName } from '../matrix/server-name.ts';
 import { findString, getObject, listEvents } from './answers.ts';
 import { FederationError, type FederationRequests } from './requests-contract.ts';
 import type { Answer, SendCall } from './signed-call.ts';
@@ -55,9 +59,33 @@ export function createJoinRequests(
 
     async invite(server, roomId, eventId, body) {
       const path = ['v2', 'invite', roomId, eventId];
-      return signedInvite(await send({ ...waitedFor, server, method: 'PUT', path, content: { ...body } }));
+      try {
+        return signedInvite(await send({ ...waitedFor, server, method: 'PUT', path, content: { ...body } }));
+      } catch (error) {
+        if (!mayBeOlder(error) || findRoomVersion(body.room_version)?.eventIds !== 'given') throw error;
+        return inviteAsBefore(send, { server, roomId, eventId }, body).catch(() => {
+          throw error;
+        });
+      }
     },
   };
+}
+
+/** "Senders which receive a 400 or 404 response … should retry using the v1 API as the server may be older, if the room version is 1 or 2." */
+function mayBeOlder(error: unknown): boolean {
+  return error instanceof FederationError && (error.status === 400 || error.status === 404);
+}
+
+/** The first version of the endpoint: the event alone, which carries what the room looks like. */
+async function inviteAsBefore(
+  send: SendCall,
+  to: { readonly server: ServerName; readonly roomId: RoomId; readonly eventId: EventId },
+  { event, invite_room_state }: { readonly event: JsonObject; readonly invite_room_state: readonly JsonObject[] },
+): Promise<JsonObject> {
+  const unsigned = { ...objectMember(event, 'unsigned'), invite_room_state };
+  const path = ['v1', 'invite', to.roomId, to.eventId];
+  const call = { ...waitedFor, server: to.server, method: 'PUT', path, answersInList: true } as const;
+  return signedInvite(await send({ ...call, content: withMembers(event, { unsigned }) }));
 }
 
 function signedInvite(answer: Answer) {

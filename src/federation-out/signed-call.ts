@@ -34,6 +34,8 @@ export interface Call {
    * yes: fails at once while the server is in back-off. no: somebody waits for just this, so it is tried all the same.
    */
   heedBackoff: 'yes' | 'no';
+  /** The answer is a list of the status and the object, as the first versions of some endpoints have it. */
+  answersInList?: boolean;
   /** Whether only a 200 says that the server is well; else any answer does that does not come from a proxy before it. */
   only200IsWell?: boolean;
 }
@@ -63,7 +65,7 @@ export function createSignedCall(deps: CallDeps): SendCall {
       throw new FederationError('unreachable', `${call.server} did not answer lately and is left alone for a while`);
     }
     const response = await reach(deps, call);
-    const answer = response.status === 200 ? parseObject(response) : undefined;
+    const answer = response.status === 200 ? parseObject(response, call.answersInList) : undefined;
     if (call.only200IsWell ? !answer : proxyStatuses.has(response.status)) health.markFailed(call.server);
     else health.markReachable(call.server);
     if (answer) return answer;
@@ -152,10 +154,11 @@ function headersOf(signer: Signer, { server, method, content }: Call, uri: strin
   }
 }
 
-function parseObject({ body }: OutgoingResponse): Answer | undefined {
+function parseObject({ body }: OutgoingResponse, isInList = false): Answer | undefined {
   const parsed = parseExactJson(body);
-  if (parsed.outcome !== 'parsed' || !isObject(parsed.value)) return undefined;
-  return { body: parsed.value, text: parsed.text };
+  if (parsed.outcome !== 'parsed') return undefined;
+  const value: unknown = isInList && Array.isArray(parsed.value) ? parsed.value[1] : parsed.value;
+  return isObject(value) ? { body: value, text: parsed.text } : undefined;
 }
 
 function refusal(server: ServerName, response: OutgoingResponse): FederationError {

@@ -16,6 +16,8 @@ import type { Answer } from './user.ts';
 export interface HostileRequest {
   /** What is asked, as the path names it: `make_join`, `send`, `backfill`, `query/profile`, … */
   readonly what: string;
+  /** `v1` or `v2`. */
+  readonly version: string;
   /** What stands behind it in the path, percent-decoded. */
   readonly rest: readonly string[];
   readonly query: URLSearchParams;
@@ -229,7 +231,13 @@ function exactly(text: string): unknown {
 function parseRequest(url: string, text: string): HostileRequest {
   const [path = '', query = ''] = url.split('?', 2);
   const parts = path.split('/').slice(2).map(decodeURIComponent);
-  const [area, , what = '', ...rest] = parts;
+  const [area, version = '', what = '', ...rest] = parts;
   const named = area === 'key' ? 'keys' : what === 'query' ? `query/${rest[0]}` : what;
-  return { what: named, rest, query: new URLSearchParams(query), body: text === '' ? undefined : JSON.parse(text) };
+  return {
+    what: named,
+    version,
+    rest,
+    query: new URLSearchParams(query),
+    body: text === '' ? undefined : JSON.parse(text),
+  };
 }

@@ -3,7 +3,7 @@ import { parsePdu } from '../../engine/event/parse.ts';
 import { badJson, forbidden, incompatibleRoomVersion, invalidParam, notFound } from '../../matrix/errors.ts';
 import { type EventId, isUserId, type RoomId, serverOfUser, type UserId } from '../../matrix/ids.ts';
 import type { JsonObject, RoomEvent } from '../../matrix/pdu.ts';
-import { findRoomVersion, type RoomVersion } from '../../matrix/room-versions.ts';
+import { findRoomVersion, getRoomVersion, type RoomVersion } from '../../matrix/room-versions.ts';
 import type { ServerName } from '../../matrix/server-name.ts';
 import { acceptEvent } from '../core/accept-event.ts';
 import { clientForm } from '../core/client-form.ts';
@@ -17,7 +17,8 @@ import type { ReceivedPdu } from './receive-types.ts';
 export interface InviteRequest {
   readonly roomId: RoomId;
   readonly eventId: EventId;
-  readonly roomVersion: string;
+  /** Undefined by the first version of the endpoint. */
+  readonly roomVersion: string | undefined;
   readonly event: IncomingEvent;
   readonly strippedState: readonly JsonObject[];
 }
@@ -30,8 +31,7 @@ const strippedStateMax = 100;
  */
 export async function receiveInvite(deps: RoomsCore, origin: ServerName, request: InviteRequest): Promise<JsonObject> {
   const { roomId, eventId } = request;
-  const version = findRoomVersion(request.roomVersion);
-  if (!version) throw incompatibleRoomVersion(request.roomVersion);
+  const version = getInviteVersion(request);
   const parsed = parsePdu(request.event, version);
   if (parsed.outcome === 'malformed') throw badJson(`The invite is not an event: ${parsed.reason}`);
   if (parsed.event.eventId !== eventId || parsed.event.roomId !== roomId) {
@@ -47,6 +47,18 @@ export async function receiveInvite(deps: RoomsCore, origin: ServerName, request
   const strippedState = request.strippedState.filter(isStateLike).slice(0, strippedStateMax);
   await deps.lock.run(roomId, () => keepInvite(deps, signed, strippedState));
   return signed.pdu;
+}
+
+/** "Servers which receive a v1 invite request must assume that the room version is either 1 or 2": their events have the same form. */
+function getInviteVersion({ roomVersion, strippedState }: InviteRequest): RoomVersion {
+  if (roomVersion === undefined) {
+    const named = findInvitedVersion(strippedState) ?? getRoomVersion('1');
+    if (named.eventIds !== 'given') throw incompatibleRoomVersion(named.id);
+    return named;
+  }
+  const version = findRoomVersion(roomVersion);
+  if (!version) throw incompatibleRoomVersion(roomVersion);
+  return version;
 }
 
 function checkIsInvite(deps: RoomsCore, { pdu }: RoomEvent, origin: ServerName): UserId {
