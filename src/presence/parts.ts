@@ -28,6 +28,8 @@ import type { ReceiverDeps } from './receiving/receiver.ts';
 import { Servers } from './sending/servers.ts';
 import { defaultPresenceSettings, type PresenceSettings } from './settings.ts';
 
+const rowsPerCommit = 500;
+
 export interface PresenceDeps {
   serverName: ServerName;
   storage: Pick<Storage, 'presence' | 'accountData' | 'state' | 'commit'>;
@@ -48,7 +50,7 @@ export function createParts(deps: PresenceDeps) {
   const { background } = common;
   const tracker = new Tracker({
     ...common,
-    onChange: (userId, before) => dispatcher.tell(userId, isComing(before, tracker.find(userId)?.shown)),
+    onChange: (userId, before) => dispatcher.tell(userId, howToTell(before, tracker.find(userId)?.shown)),
   });
   const remote = new CopyStore({
     ...common,
@@ -61,7 +63,15 @@ export function createParts(deps: PresenceDeps) {
   });
   const inboxes = new Inboxes(common);
   const subjects = { ...common, tracker, remote, inboxes };
-  const servers = new Servers(subjects);
+  const servers = new Servers({
+    ...subjects,
+    narrowAll: (destination, held) =>
+      commitNarrowings(
+        deps.storage,
+        rows,
+        held.map((subject) => ({ destination, subject })),
+      ),
+  });
   const rows = new AudienceRows({
     ...subjects,
     servers,
@@ -71,10 +81,7 @@ export function createParts(deps: PresenceDeps) {
   const dispatcher = new Dispatcher({
     ...subjects,
     servers,
-    async narrow(destination, subject) {
-      const held = rows.findHeld(destination, subject);
-      if (held) await commitRows(deps.storage, [rows.narrowingRow(destination, subject, held)]);
-    },
+    narrow: (destination, subject) => commitNarrowings(deps.storage, rows, [{ destination, subject }]),
   });
   const sights = new Sights(subjects);
   const tokens = new PresenceTokens(common);
@@ -118,9 +125,25 @@ function createCommon(deps: PresenceDeps) {
   };
 }
 
-/** Online after offline is worth hurrying for. */
-function isComing(before: Shown, after: Shown | undefined): boolean {
-  return before.state === 'offline' && after?.state === 'online';
+function howToTell(before: Shown, after: Shown | undefined) {
+  return {
+    // Online after offline is worth hurrying for.
+    urgent: before.state === 'offline' && after?.state === 'online',
+    lasting: before.statusMsg !== null || (after !== undefined && after.statusMsg !== null),
+  };
+}
+
+async function commitNarrowings(
+  storage: Pick<Storage, 'commit'>,
+  rows: AudienceRows,
+  pairs: readonly { readonly destination: ServerName; readonly subject: UserId }[],
+): Promise<void> {
+  const wanted = pairs.flatMap(({ destination, subject }) => {
+    const held = rows.findHeld(destination, subject);
+    return held ? [rows.narrowingRow(destination, subject, held)] : [];
+  });
+  for (let start = 0; start < wanted.length; start += rowsPerCommit)
+    await commitRows(storage, wanted.slice(start, start + rowsPerCommit));
 }
 
 /** Writes rows that nothing can be in conflict with. */

@@ -16,9 +16,13 @@ const pruneEveryMs = 86_400_000;
 /** Presence whole. */
 export function createPresence(deps: PresenceDeps): Presence {
   const parts = createParts(deps);
-  const { tracker, dispatcher, rows, background, settings, clock, storage } = parts;
+  const { tracker, inboxes, dispatcher, rows, background, settings, clock, storage } = parts;
   const puts = new RateLimit({ clock, points: settings.putsPerMinute, windowMs: 60_000 });
-  const userDeactivated = (userId: UserId): void => forgetUser(parts, userId);
+  /** What must be written was asked for by `rowsForDeactivation`. */
+  const userDeactivated = (userId: UserId): void => {
+    tracker.remove(userId);
+    inboxes.close(userId);
+  };
   const deviceGone: Presence['deviceGone'] = (userId, deviceId) => tracker.deviceGone(userId, deviceId);
 
   return {
@@ -54,6 +58,11 @@ export function createPresence(deps: PresenceDeps): Presence {
       return rows.forAccountData(userId, roomId, { type, content });
     },
 
+    async rowsForDeactivation(userId) {
+      await dispatcher.room();
+      return rows.forDeactivation(userId);
+    },
+
     async rowsForAudienceChange(steps) {
       await dispatcher.room();
       return rows.forMembership(steps);
@@ -82,15 +91,6 @@ async function getPresence({ sights, roster }: Parts, viewer: UserId, subject: U
   return presenceStatus(undefined);
 }
 
-function forgetUser({ background, rows, tracker, inboxes, storage }: Parts, userId: UserId): void {
-  background.run('forget the presence of a user', async () => {
-    const gone = await rows.forDeactivation(userId);
-    tracker.remove(userId);
-    inboxes.close(userId);
-    await storage.commit({ rows: gone });
-  });
-}
-
 /** Start, rest and end. */
 function createLife(parts: Parts): Pick<Presence, 'start' | 'stop' | 'idle'> {
   const { storage, clock, background, dispatcher, servers, inboxes, tracker, remote } = parts;
@@ -117,6 +117,7 @@ function createLife(parts: Parts): Pick<Presence, 'start' | 'stop' | 'idle'> {
     async stop() {
       pruneTimer?.clear();
       await dispatcher.idle();
+      await servers.keepLasting();
       servers.stop();
       inboxes.stop();
       await background.stop();

@@ -79,6 +79,8 @@ export interface Presence extends PresencePart {
   onChanges(changes: readonly Change[]): void;
   /** The rows to write in place of a PUT of account data. Throws M_BAD_JSON for an invalid sharing config. */
   checkAccountData(userId: UserId, roomId: RoomId | null, type: string, content: JsonObject): Promise<readonly Row[]>;
+  /** The rows that must be durable together with the end of an account: whoever saw the user is told, however late they come. */
+  rowsForDeactivation(userId: UserId): Promise<readonly Row[]>;
   /** The rows that must be durable together with these changes of membership; asked before they are committed. */
   rowsForAudienceChange(steps: readonly MembershipStep[]): Promise<readonly Row[]>;
 }

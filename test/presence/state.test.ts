@@ -288,8 +288,7 @@ describe('a device that ends', () => {
   it('by deactivation takes status and record with it', async () => {
     await world.put(alice, 'online', 'secret');
     await viewer.read();
-    world.presence.userDeactivated(alice);
-    await world.settle();
+    await world.deactivate(alice);
     expect(await viewer.read()).toMatchObject([{ sender: alice, presence: 'offline' }]);
     expect(await world.get(bob, alice)).toEqual({ presence: 'offline' });
     await world.advance(61_000);

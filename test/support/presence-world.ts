@@ -227,6 +227,14 @@ export class World {
     await this.settle();
   }
 
+  /** As accounts and their feed do it. */
+  async deactivate(userId: UserId): Promise<void> {
+    const { presence } = this.host(userId);
+    await this.host(userId).commit(await presence.rowsForDeactivation(userId));
+    presence.userDeactivated(userId);
+    await this.settle();
+  }
+
   get(viewer: UserId, subject: UserId) {
     return this.host(viewer).presence.getPresence(viewer, subject);
   }

@@ -1,6 +1,7 @@
 import type { UserId } from '../../matrix/ids.ts';
 import type { ServerName } from '../../matrix/server-name.ts';
 import type { Narrowing } from '../../storage/contract/presence.ts';
+import type { Marking } from '../core/marking.ts';
 import type { Shown } from '../core/shown.ts';
 
 /** The inbox of a connected viewer, as those write to it who tell of changes. */
@@ -19,7 +20,7 @@ export interface ViewerInboxes {
 
 /** What other servers are to be told, as those mark it who tell of changes. */
 export interface ServerMarks {
-  mark(destination: ServerName, subject: UserId, how: { readonly urgent: boolean; readonly resend: boolean }): void;
+  mark(destination: ServerName, subject: UserId, how: Marking): void;
   isMarked(destination: ServerName, subject: UserId): boolean;
   /** The durable bit is set: whatever the destination holds of the subject is taken back first. */
   narrow(narrowing: Narrowing): void;

@@ -119,7 +119,7 @@ export class AudienceRows {
     this.#pending.sawRules(userId);
   }
 
-  /** For a user whose presence ends: whoever shared a room and could see them is told, however late they come. */
+  /** For a user whose presence ends: everybody who could see them is told, here and there, however late they come. */
   async forDeactivation(userId: UserId): Promise<readonly Row[]> {
     const rows = new RowSet();
     rows.add({ kind: 'presence_removed', userId });
@@ -133,6 +133,10 @@ export class AudienceRows {
       if (viewer !== userId && this.#deps.isLocal(viewer) && reaches(userId, viewer, facts)) {
         rows.add({ kind: 'presence_loss', viewer, subject: userId, atMs });
       }
+    }
+    for (const server of listServers(userId, roster, facts)) {
+      const held = this.findHeld(server, userId);
+      if (held) rows.add(this.narrowingRow(server, userId, held));
     }
     return rows.list();
   }

@@ -4,6 +4,7 @@ import type { UserId } from '../../matrix/ids.ts';
 import { listServers } from '../core/audience.ts';
 import { type Copy, findVisible } from '../core/copies.ts';
 import { createFacts } from '../core/facts.ts';
+import type { Marking } from '../core/marking.ts';
 import type { PastChange } from '../core/past.ts';
 import type { RulesOfUsers } from '../core/rules.ts';
 import { isBlank, isSameShown, shownOffline } from '../core/shown.ts';
@@ -18,6 +19,9 @@ export interface DispatcherDeps extends Omit<AudienceChangesDeps, 'listConnected
   rules: Pick<RulesOfUsers, 'namedBy'>;
 }
 
+/** See `Marking`. */
+type Telling = Required<Omit<Marking, 'resend'>>;
+
 type Job = { readonly at: number } & ({ kind: 'told'; subject: UserId } | ({ kind: 'audience' } & AudienceJob));
 
 /**
@@ -29,8 +33,8 @@ export class Dispatcher {
   readonly #now: PolicyFacts;
   readonly #audienceChanges: AudienceChanges;
   #jobs: Job[] = [];
-  /** Subjects who wait to be told about, with whether it is urgent elsewhere. */
-  readonly #told = new Map<UserId, boolean>();
+  /** Subjects who wait to be told about, with how other servers are to be told. */
+  readonly #told = new Map<UserId, Telling>();
   /** Numbers of the changes of audience that are not handed out, oldest first. */
   #unfinished: number[] = [];
   /** Who changed since there was last nothing to hand out. */
@@ -49,9 +53,12 @@ export class Dispatcher {
   }
 
   /** The subject's own state changed. Several changes before their turn are one. */
-  tell(subject: UserId, urgent: boolean): void {
+  tell(subject: UserId, { urgent, lasting }: Telling): void {
     const waiting = this.#told.get(subject);
-    this.#told.set(subject, urgent || (waiting ?? false));
+    this.#told.set(subject, {
+      urgent: urgent || waiting?.urgent === true,
+      lasting: lasting || waiting?.lasting === true,
+    });
     this.#changed.add(subject);
     if (waiting === undefined) this.#add({ kind: 'told', subject, at: this.#deps.now() });
   }
@@ -135,9 +142,9 @@ export class Dispatcher {
 
   async #do(job: Job): Promise<void> {
     if (job.kind === 'told') {
-      const urgent = this.#told.get(job.subject) ?? false;
+      const how = this.#told.get(job.subject) ?? { urgent: false, lasting: false };
       this.#told.delete(job.subject);
-      await this.#tellNow(job.subject, urgent);
+      await this.#tellNow(job.subject, how);
       return;
     }
     try {
@@ -147,14 +154,14 @@ export class Dispatcher {
     }
   }
 
-  async #tellNow(subject: UserId, urgent: boolean): Promise<void> {
+  async #tellNow(subject: UserId, how: Telling): Promise<void> {
     const { inboxes, waiters, roster, servers } = this.#deps;
     for (const viewer of await this.#listConnected(subject)) {
       if (!reaches(subject, viewer, this.#now)) continue;
       if (inboxes.find(viewer)?.putUpdate(subject)) waiters.wake(viewer);
     }
     for (const server of listServers(subject, roster, this.#now))
-      servers.mark(server, subject, { urgent, resend: false });
+      servers.mark(server, subject, { ...how, resend: false });
   }
 
   /** Everybody connected who shares a room with the subject or names them, and the subject. */

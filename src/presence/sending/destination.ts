@@ -1,13 +1,14 @@
 import type { UserId } from '../../matrix/ids.ts';
 import type { Narrowing } from '../../storage/contract/presence.ts';
+import type { Marking } from '../core/marking.ts';
 import type { Shown } from '../core/shown.ts';
 
 /** That a destination is to be told of a subject. What it is told is decided when the transaction is built. */
 export interface Mark {
   /** Grows with each marking: a mark that was set again meanwhile outlives the 200. */
   readonly version: number;
-  /** To be sent even if the destination already has this state: somebody gained sight, or the copies there grow old. */
   readonly resend: boolean;
+  readonly lasting: boolean;
 }
 
 /** What a destination holds of a subject, as of its last 200. */
@@ -44,10 +45,14 @@ export class Destination {
   lastSentAt = Number.NEGATIVE_INFINITY;
   #version = 0;
 
-  mark(subject: UserId, how: { readonly urgent: boolean; readonly resend: boolean }): void {
+  mark(subject: UserId, how: Marking): void {
     this.#version += 1;
-    const resend = how.resend || (this.marks.get(subject)?.resend ?? false);
-    this.marks.set(subject, { version: this.#version, resend });
+    const former = this.marks.get(subject);
+    this.marks.set(subject, {
+      version: this.#version,
+      resend: how.resend || (former?.resend ?? false),
+      lasting: how.lasting || (former?.lasting ?? false),
+    });
     this.urgent ||= how.urgent;
   }
 

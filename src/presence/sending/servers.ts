@@ -9,6 +9,7 @@ import type { ServerName } from '../../matrix/server-name.ts';
 import type { Roster } from '../../roster/roster.ts';
 import type { Narrowing } from '../../storage/contract/presence.ts';
 import type { Storage } from '../../storage/contract/storage.ts';
+import type { Marking } from '../core/marking.ts';
 import type { Shown } from '../core/shown.ts';
 import type { LocalSubjects } from '../core/subjects.ts';
 import { type PolicyFacts, sharesWithWholeServer } from '../policy.ts';
@@ -36,6 +37,8 @@ export interface ServersDeps {
   random: Random;
   background: Background;
   settings: PresenceSettings;
+  /** Writes down that the destination has something of these subjects that it must not keep. */
+  narrowAll(destination: ServerName, subjects: readonly UserId[]): Promise<void>;
 }
 
 const nothing: EduParcel = { edus: [], more: false, accepted() {}, refused() {} };
@@ -59,12 +62,14 @@ export class Servers implements EduSource {
       clock: deps.clock,
       isWaiting: (destination) => this.#isWaiting(destination),
       poke: (destination) => deps.sender.poke(destination),
+      onOverdue: (destination) =>
+        deps.background.run('write down what a server must not keep', () => this.#keepLasting(destination)),
     });
     this.#builder = new ParcelBuilder({ ...deps, isOpen: () => this.#isOpen() });
   }
 
   /** The subject's state or audience at this destination changed. */
-  mark(destination: ServerName, subject: UserId, how: { readonly urgent: boolean; readonly resend: boolean }): void {
+  mark(destination: ServerName, subject: UserId, how: Marking): void {
     if (destination === this.#deps.serverName || !this.#isOpen()) return;
     const entry = this.#destinationOf(destination);
     entry.mark(subject, how);
@@ -138,10 +143,25 @@ export class Servers implements EduSource {
     }
   }
 
+  /** Marks end with the process. What one of them was to take back, and does not expire by itself, is written down first. */
+  async keepLasting(): Promise<void> {
+    for (const destination of [...this.#destinations.keys()]) await this.#keepLasting(destination);
+  }
+
   stop(): void {
     this.#stopped = true;
     this.#wakeUps.stop();
     this.#renewTimer?.clear();
+  }
+
+  /** Of subjects who are offline now: of all others a later process sends what is so, as it renews them. */
+  async #keepLasting(name: ServerName): Promise<void> {
+    const entry = this.#destinations.get(name);
+    const subjects = [...(entry?.marks ?? [])].flatMap(([subject, { lasting }]) => {
+      const isOffline = this.#deps.tracker.find(subject)?.shown.state === 'offline';
+      return lasting && isOffline && !entry?.narrowings.has(subject) ? [subject] : [];
+    });
+    if (subjects.length > 0) await this.#deps.narrowAll(name, subjects);
   }
 
   #isOpen(): boolean {

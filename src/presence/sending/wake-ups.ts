@@ -15,6 +15,8 @@ export interface WakeUpsDeps {
   isWaiting(destination: ServerName): boolean;
   /** Has the destination come and take what waits for it. */
   poke(destination: ServerName): void;
+  /** It was woken a while ago and did not come. */
+  onOverdue(destination: ServerName): void;
 }
 
 /** When each destination is to come for its presence. Many that are due at once are woken one slice after the other. */
@@ -46,6 +48,7 @@ export class WakeUps {
 
   #wake(destination: ServerName): void {
     if (!this.#deps.isWaiting(destination)) return;
+    if (this.#reminders.has(destination)) this.#deps.onOverdue(destination);
     this.#toWake.add(destination);
     if (!this.#timer) this.#wakeSome();
   }
