@@ -6,6 +6,7 @@ import type { FederationRequests } from '../federation-out/requests-contract.ts'
 import type { Feed } from '../feed/feed.ts';
 import type { UserId } from '../matrix/ids.ts';
 import type { ServerName } from '../matrix/server-name.ts';
+import type { Row } from '../storage/contract/commit.ts';
 import type { Storage } from '../storage/contract/storage.ts';
 import { type AccountData, type CheckAccountData, createAccountData, type PresentAccountData } from './account-data.ts';
 import { type Credentials, createCredentials } from './credentials.ts';
@@ -33,6 +34,8 @@ export interface AccountsDeps {
   readonly isExclusive?: (userId: UserId) => boolean;
   readonly queryRemoteProfile: FederationRequests['queryProfile'];
   readonly checkAccountData: CheckAccountData;
+  /** What must be durable together with the end of an account; nothing when not given. */
+  readonly rowsForDeactivation?: (userId: UserId) => Promise<readonly Row[]>;
   /** As it is stored when not given. */
   readonly presentAccountData?: PresentAccountData;
   readonly clock: Clock;
@@ -115,7 +118,13 @@ export function createAccounts(deps: AccountsDeps): Accounts {
       clock,
       random,
     }),
-    credentials: createCredentials({ storage, passwords, inOrder, clock }),
+    credentials: createCredentials({
+      storage,
+      passwords,
+      inOrder,
+      clock,
+      rowsForDeactivation: deps.rowsForDeactivation ?? (async () => []),
+    }),
     devices: createDevices({ storage, inOrder, background, clock }),
     profiles: createProfiles({ storage, serverName, queryRemoteProfile: deps.queryRemoteProfile, inOrder }),
     tags: createTags({ storage, accountData }),

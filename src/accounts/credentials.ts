@@ -31,6 +31,8 @@ export function createCredentials(deps: {
   passwords: Passwords;
   inOrder: InOrder;
   clock: Clock;
+  /** What others must be told, and still know after a crash, because the account ended. */
+  rowsForDeactivation: (userId: UserId) => Promise<readonly Row[]>;
 }): Credentials {
   const { accounts } = deps.storage;
 
@@ -62,6 +64,7 @@ export function createCredentials(deps: {
             { kind: 'account', ...account, passwordHash: null, deactivatedAtMs },
             { kind: 'access_tokens_removed', userId, deviceId: null },
             ...(await rowsToRemoveDevices(accounts, userId, null)),
+            ...(await deps.rowsForDeactivation(userId)),
             ...(erase ? rowsToErase(userId) : []),
           ],
           durable: true,

@@ -12,7 +12,7 @@ interface AccountNeighbours {
   readonly storage: Storage;
   readonly feed: FeedOfCommits;
   readonly outgoing: Outgoing;
-  readonly presence: Pick<Presence, 'checkAccountData'>;
+  readonly presence: Pick<Presence, 'checkAccountData' | 'rowsForDeactivation'>;
 }
 
 /** Accounts with the settings of the configuration. */
@@ -26,6 +26,7 @@ export function createAccountsOf(surroundings: Surroundings, neighbours: Account
     registrationOpen: () => isRegistrationOpen(config),
     queryRemoteProfile: outgoing.requests.queryProfile,
     checkAccountData: presence.checkAccountData,
+    rowsForDeactivation: presence.rowsForDeactivation,
     presentAccountData: (userId, type, stored) => (type === pushRulesType ? presentPushRules(userId, stored) : stored),
     clock,
     random,
