@@ -208,6 +208,32 @@ describe('room version 12', () => {
   });
 });
 
+describe('room version 3', () => {
+  it('has ids with / and +, which stand percent-encoded in every path', async () => {
+    const roomId = await alice.createRoom({ room_version: '3', preset: 'public_chat' });
+    await bob.join(roomId);
+    const ids: string[] = [];
+    while (!ids.some((id) => id.includes('/')) || !ids.some((id) => /^[^/]*\+[^/]*$/.test(id))) {
+      ids.push(await bob.say(roomId, `number ${ids.length}`));
+    }
+    const awkward = ids.filter((id) => /[/+]/.test(id));
+    for (const eventId of awkward) {
+      expect(eventId).toMatch(/^\$[A-Za-z0-9+/]{43}$/);
+      expect((await alice.ok('GET', inRoom(roomId, 'event', eventId))).event_id).toBe(eventId);
+      expect((await alice.ok('GET', inRoom(roomId, 'context', eventId))).event.event_id).toBe(eventId);
+      await alice.ok('POST', inRoom(roomId, 'receipt', 'm.read', eventId), {});
+      await alice.ok('POST', inRoom(roomId, 'read_markers'), { 'm.fully_read': eventId });
+      await alice.ok('PUT', inRoom(roomId, 'redact', eventId, `redact ${eventId}`), {});
+      const redacted = await alice.ok('GET', inRoom(roomId, 'event', eventId));
+      expect(redacted.unsigned.redacted_because).toMatchObject({ redacts: eventId, content: { redacts: eventId } });
+    }
+    // A "+" means itself in a path, encoded or not.
+    const plus = ids.find((id) => /^[^/]*\+[^/]*$/.test(id)) ?? '';
+    const path = `/rooms/${encodeURIComponent(roomId)}/event/${plus.replace('$', '%24')}`;
+    expect((await alice.ok('GET', path)).event_id).toBe(plus);
+  });
+});
+
 describe('a server', () => {
   it('names the room versions it knows, and makes rooms of its default', async () => {
     const { capabilities } = await alice.ok('GET', '/capabilities');
