@@ -49,6 +49,7 @@ export class ServerProcess {
       data_dir: 'data',
       signing_key: 'signing.key',
       registration: 'open',
+      rate_limits: { enabled: false },
       log: { level: 'warn' },
       federation: { allow_private_addresses: true },
       listeners: [

@@ -2,6 +2,7 @@ import { Background } from '../base/background.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
+import { RateLimit } from '../base/rate-limit.ts';
 import type { FederationRequests } from '../federation-out/requests-contract.ts';
 import type { Feed } from '../feed/feed.ts';
 import type { UserId } from '../matrix/ids.ts';
@@ -43,6 +44,8 @@ export interface AccountsDeps {
   readonly log: Log;
   readonly passwordCost?: PasswordCost;
   readonly tokenLifetimes: TokenLifetimes;
+  /** Wrong passwords of one user in a minute, at logins and elsewhere; null: any number. */
+  readonly failedLoginsPerMinute: number | null;
 }
 
 /** All that local users have: their accounts, devices, profiles, settings. */
@@ -87,7 +90,21 @@ export function createAccounts(deps: AccountsDeps): Accounts {
   deps.feed.onChanges(loginTokens.onChanges);
   const openIdTokens = createShortTokens({ clock, random, lifetimeMs: openIdTokenMs });
   deps.feed.onChanges(openIdTokens.onChanges);
-  const login = createLogin({ storage, serverName, passwords, tokens, loginTokens, inOrder, clock, random });
+  const failedLogins =
+    deps.failedLoginsPerMinute === null
+      ? null
+      : new RateLimit({ clock, points: deps.failedLoginsPerMinute, windowMs: 60_000 });
+  const login = createLogin({
+    storage,
+    serverName,
+    passwords,
+    tokens,
+    loginTokens,
+    failedLogins,
+    inOrder,
+    clock,
+    random,
+  });
   const interactiveAuth = createInteractiveAuth({
     clock,
     random,

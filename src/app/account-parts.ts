@@ -4,6 +4,7 @@ import { pushRulesType } from '../matrix/push-rules.ts';
 import type { Presence } from '../presence/types.ts';
 import { presentPushRules } from '../push/rules.ts';
 import type { Storage } from '../storage/contract/storage.ts';
+import { rateLimitsOf } from './config/rate-limits.ts';
 import { isRegistrationOpen } from './config/shape.ts';
 import type { Outgoing } from './outgoing.ts';
 import type { Surroundings } from './surroundings.ts';
@@ -32,6 +33,7 @@ export function createAccountsOf(surroundings: Surroundings, neighbours: Account
     random,
     log,
     ...(passwordCost ? { passwordCost } : {}),
+    failedLoginsPerMinute: rateLimitsOf(config).failedLogins,
     tokenLifetimes: {
       refreshableMs: config.tokens.refreshable_ms,
       nonRefreshableMs: config.tokens.non_refreshable_ms,

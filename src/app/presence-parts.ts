@@ -4,6 +4,7 @@ import type { PresenceSettings } from '../presence/settings.ts';
 import type { Presence } from '../presence/types.ts';
 import type { Roster } from '../roster/roster.ts';
 import type { Storage } from '../storage/contract/storage.ts';
+import { rateLimitsOf } from './config/rate-limits.ts';
 import type { Config } from './config/shape.ts';
 import type { Outgoing } from './outgoing.ts';
 import type { Surroundings } from './surroundings.ts';
@@ -32,7 +33,8 @@ export function createPresenceOf(surroundings: Surroundings, neighbours: Presenc
   });
 }
 
-function presenceSettings({ presence, federation }: Config): PresenceSettings {
+function presenceSettings(config: Config): PresenceSettings {
+  const { presence, federation } = config;
   const crosses = federation.enabled && !presence.local_only;
   return {
     enabled: presence.enabled,
@@ -51,6 +53,6 @@ function presenceSettings({ presence, federation }: Config): PresenceSettings {
     keepAliveMinMs: presence.keep_alive_min_ms,
     keepAliveMaxMs: presence.keep_alive_max_ms,
     copyExpiresMs: presence.copy_expires_ms,
-    putsPerMinute: presence.puts_per_minute === 0 ? Number.MAX_SAFE_INTEGER : presence.puts_per_minute,
+    putsPerMinute: rateLimitsOf(config).presence ?? Number.MAX_SAFE_INTEGER,
   };
 }

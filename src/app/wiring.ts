@@ -5,6 +5,7 @@ import { createFeed } from '../feed/change-feed.ts';
 import { createRecentReads } from '../feed/recent-reads.ts';
 import { createWaiters } from '../feed/waiters.ts';
 import type { HttpAppDeps } from '../http/app.ts';
+import { createRateLimits } from '../http/rate-limits.ts';
 import { createDeactivation } from '../operations/deactivate.ts';
 import type { Presence } from '../presence/types.ts';
 import { createPushers } from '../push/pushers.ts';
@@ -18,6 +19,7 @@ import { AnswerWindows, type WindowLengths } from '../sync/answer-windows.ts';
 import { createSyncWakes } from '../sync/wakes.ts';
 import { createAccountsOf } from './account-parts.ts';
 import { clientRoutes } from './client-routes.ts';
+import { rateLimitsOf } from './config/rate-limits.ts';
 import { createIncoming } from './incoming.ts';
 import { createOutgoing, type Outgoing } from './outgoing.ts';
 import { createPresenceOf } from './presence-parts.ts';
@@ -76,6 +78,7 @@ export async function createLantern(surroundings: Surroundings, storage: Storage
       authenticate: (token) => accounts.authenticate(token),
       watchSignOut: accounts.watchSignOut,
       verifyServer: incoming.verifyServer,
+      rateLimits: createRateLimits({ clock, perMinute: rateLimitsOf(surroundings.config) }),
       onActivity: (requester) => presence.activity(requester),
       onSeen: ({ userId, deviceId }, ip) => accounts.devices.touch(userId, deviceId, ip),
       clock,

@@ -51,4 +51,9 @@ export class RateLimit {
       return { outcome: 'limited', retryAfterMs: Math.max(1, endsAt - now) };
     }
   }
+
+  /** Takes back one use, or `cost` of them, that turned out to count for nothing. */
+  async giveBack(key: string, cost = 1): Promise<void> {
+    if (this.#windows.has(key)) await this.#counters.reward(key, cost);
+  }
 }

@@ -12,6 +12,7 @@ import { errorFunnel } from './middleware/errors.ts';
 import { percentEncoding } from './middleware/percent-encoding.ts';
 import { requestId } from './middleware/request-id.ts';
 import { createRunning } from './middleware/running.ts';
+import { noRateLimits, type RateLimits } from './rate-limits.ts';
 import type { Middleware, RequestState } from './request-state.ts';
 import type { Requester, Route } from './route.ts';
 import { createRouter } from './router.ts';
@@ -35,6 +36,8 @@ export interface HttpAppDeps {
   readonly random: Random;
   readonly log: Log;
   readonly limits?: Partial<HttpLimits>;
+  /** Without them, callers may call as often as they like. */
+  readonly rateLimits?: RateLimits;
   /** The address of the caller is the last one of `X-Forwarded-For`; only behind a proxy that writes it. */
   readonly trustProxy?: boolean;
 }
@@ -59,6 +62,7 @@ export function createHttpApp(deps: HttpAppDeps): HttpApp {
     onActivity: deps.onActivity ?? (() => {}),
     onSeen: deps.onSeen ?? (() => {}),
     watchSignOut: deps.watchSignOut ?? (() => () => {}),
+    rateLimits: deps.rateLimits ?? noRateLimits,
     callerLimit: new CallerLimit(limits.concurrentPerCallerMax),
     limits,
     clock,

@@ -1,6 +1,7 @@
 import type { ZodType } from 'zod';
 import type { DeviceId, UserId } from '../matrix/ids.ts';
 import type { ServerName } from '../matrix/server-name.ts';
+import type { LimitName } from './rate-limits.ts';
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
 
@@ -34,6 +35,8 @@ interface RouteBase<P, Q, B> {
   readonly body?: ZodType<B>;
   /** Where the limit of the route's kind does not fit; more answers 413 M_TOO_LARGE. */
   readonly bodyBytesMax?: number;
+  /** How the request is counted. Past the limit it answers 429 M_LIMIT_EXCEEDED, and nothing of it is done. */
+  readonly counts?: LimitName;
 }
 
 export interface RequestParts<P, Q, B> {

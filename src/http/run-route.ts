@@ -1,3 +1,4 @@
+import { addressGroup } from '../base/address-group.ts';
 import type { Clock } from '../base/clock.ts';
 import { unknownToken } from '../matrix/errors.ts';
 import type { JsonObject } from '../matrix/pdu.ts';
@@ -7,6 +8,7 @@ import type { CallerLimit } from './middleware/caller-limit.ts';
 import { checkShape } from './middleware/check-shape.ts';
 import { parseBody } from './middleware/json-body.ts';
 import { readBody } from './middleware/read-body.ts';
+import type { RateLimits } from './rate-limits.ts';
 import type { RequestContext } from './request-state.ts';
 import {
   type OpenRoute,
@@ -28,6 +30,7 @@ export interface RunRouteDeps {
   /** Calls `onEnd` once, when the device is signed out. Returns the end of the watch. */
   readonly watchSignOut: (requester: Requester, onEnd: () => void) => () => void;
   readonly callerLimit: CallerLimit;
+  readonly rateLimits: RateLimits;
   readonly limits: HttpLimits;
   readonly clock: Clock;
 }
@@ -57,6 +60,7 @@ async function runOpen(
   context: RequestContext,
   pathParams: PathParams,
 ): Promise<unknown> {
+  if (route.counts !== undefined) await deps.rateLimits.count(route.counts, addressGroup(context.ip));
   const body = await readJson(deps, route, context, deps.limits.openBodyBytesMax);
   const authenticate = () => authenticateUser(deps.authenticate, context);
   return route.handle({ ...parts(route, context, pathParams, body?.value), authenticate });
@@ -70,6 +74,7 @@ async function runUser(
 ): Promise<unknown> {
   const requester = await authenticateUser(deps.authenticate, context);
   deps.onSeen(requester, context.ip);
+  if (route.counts !== undefined) await deps.rateLimits.count(route.counts, requester.userId);
   const handle = (): Promise<unknown> =>
     deps.callerLimit.run(requester.userId, async () => {
       const body = await readJson(deps, route, context, deps.limits.userBodyBytesMax);

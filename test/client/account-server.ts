@@ -22,6 +22,7 @@ import { versionsRoutes } from '../../src/http/client/versions.ts';
 import { wellKnownClientRoutes } from '../../src/http/client/well-known.ts';
 import { openIdUserinfoRoutes } from '../../src/http/federation/openid.ts';
 import { listen } from '../../src/http/listen.ts';
+import { createRateLimits, type RateLimitSettings } from '../../src/http/rate-limits.ts';
 import { unauthorized } from '../../src/matrix/errors.ts';
 import type { ServerName } from '../../src/matrix/server-name.ts';
 import type { CommitListener } from '../../src/storage/contract/commit.ts';
@@ -54,6 +55,8 @@ export interface AccountServerOptions {
   checkAccountData?: CheckAccountData;
   queryRemoteProfile?: FederationRequests['queryProfile'];
   tokenLifetimes?: Partial<TokenLifetimes>;
+  failedLoginsPerMinute?: number;
+  rateLimits?: Partial<RateLimitSettings>;
 }
 
 /** The account routes over HTTP with real storage in memory. */
@@ -76,6 +79,7 @@ export async function startAccountServer(options: AccountServerOptions = {}): Pr
     random: systemRandom,
     log: silentLog,
     passwordCost: { memoryKib: 8, passes: 1 },
+    failedLoginsPerMinute: options.failedLoginsPerMinute ?? null,
     tokenLifetimes: {
       refreshableMs: 60_000,
       nonRefreshableMs: null,
@@ -103,6 +107,17 @@ export async function startAccountServer(options: AccountServerOptions = {}): Pr
       ...filterRoutes({ accounts }),
     ],
     listener: 'both',
+    rateLimits: createRateLimits({
+      clock,
+      perMinute: {
+        registrations: null,
+        logins: null,
+        messages: null,
+        joins: null,
+        invites: null,
+        ...options.rateLimits,
+      },
+    }),
     authenticate: accounts.authenticate,
     verifyServer: async () => {
       throw unauthorized('no server expected');

@@ -76,6 +76,7 @@ export class TestServer {
         signing_key: join(folder, 'signing.key'),
         database: { file: join(folder, 'lantern.db') },
         log: { level: 'silent' },
+        rate_limits: { enabled: false },
         federation: { ca_file: files.ca, allow_private_addresses: true },
         // Time stands still here, so that windows between two answers would never end by themselves.
         sync: { window_ms: 0 },

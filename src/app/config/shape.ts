@@ -81,6 +81,18 @@ const sync = z.strictObject({
   window_busy_ms: milliseconds.default(100),
 });
 
+const perMinute = z.int().min(0).max(1_000_000);
+
+const rateLimits = z.strictObject({
+  enabled: z.boolean().default(true),
+  registrations_per_minute: perMinute.default(20),
+  logins_per_minute: perMinute.default(60),
+  failed_logins_per_minute: perMinute.default(10),
+  messages_per_minute: perMinute.default(600),
+  joins_per_minute: perMinute.default(60),
+  invites_per_minute: perMinute.default(60),
+});
+
 const presence = z.strictObject({
   enabled: z.boolean().default(true),
   local_only: z.boolean().default(false),
@@ -127,6 +139,7 @@ export const configShape = z.strictObject({
   federation: federation.prefault({}),
   rooms: rooms.prefault({}),
   tokens: tokens.prefault({}),
+  rate_limits: rateLimits.prefault({}),
   sync: sync.prefault({}),
   presence: presence.prefault({}),
 });

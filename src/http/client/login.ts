@@ -37,6 +37,7 @@ export function loginRoutes({ accounts, baseUrl }: LoginRoutesDeps): Route[] {
     openRoute({
       method: 'POST',
       path: clientPath('/login'),
+      counts: 'logins',
       body: loginBody,
       handle: async ({ body }) => {
         const signedIn = await signIn(accounts, body);
@@ -52,6 +53,7 @@ export function loginRoutes({ accounts, baseUrl }: LoginRoutesDeps): Route[] {
     userRoute({
       method: 'POST',
       path: clientPath('/login/get_token', 'v1'),
+      counts: 'logins',
       body: z.object({ auth: optional(jsonObject) }),
       handle: async ({ requester, body }) => {
         const { userId } = requester;

@@ -9,6 +9,7 @@ export function refreshRoutes({ accounts }: { accounts: Pick<Accounts, 'refresh'
     openRoute({
       method: 'POST',
       path: clientPath('/refresh'),
+      counts: 'logins',
       body: z.object({ refresh_token: z.string() }),
       handle: async ({ body }) => presentGrant(await accounts.refresh(body.refresh_token)),
     }),

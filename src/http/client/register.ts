@@ -12,6 +12,7 @@ export function registerRoutes({ accounts }: { accounts: Pick<Accounts, 'registr
     openRoute({
       method: 'POST',
       path: clientPath('/register'),
+      counts: 'registrations',
       query: z.object({ kind: z.enum(['user', 'guest']).default('user') }),
       body: z.object({
         username: optional(z.string()),
@@ -45,6 +46,7 @@ export function registerRoutes({ accounts }: { accounts: Pick<Accounts, 'registr
     openRoute({
       method: 'GET',
       path: clientPath('/register/available'),
+      counts: 'registrations',
       query: z.object({ username: z.string() }),
       handle: async ({ query }) => {
         await accounts.registration.checkAvailable(query.username);

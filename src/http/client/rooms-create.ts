@@ -29,6 +29,7 @@ export function roomCreationRoutes({ rooms }: { rooms: Creating }): Route[] {
     userRoute({
       method: 'POST',
       path: clientPath('/createRoom'),
+      counts: 'joins',
       body: createRoomBody,
       handle: async ({ requester, body }) => ({ room_id: await rooms.createRoom(requester.userId, body) }),
     }),

@@ -54,6 +54,7 @@ function joinRoutes({ membership, aliases }: RoomMembershipRoutesDeps): Route[] 
     userRoute({
       method: 'POST',
       path: clientPath('/join/:roomIdOrAlias'),
+      counts: 'joins',
       params: z.object({ roomIdOrAlias: z.string() }),
       query: servers,
       body: jsonObject,
@@ -69,6 +70,7 @@ function joinRoutes({ membership, aliases }: RoomMembershipRoutesDeps): Route[] 
     userRoute({
       method: 'POST',
       path: clientPath('/rooms/:roomId/join'),
+      counts: 'joins',
       params: roomParams,
       query: servers,
       body: jsonObject,
@@ -109,6 +111,7 @@ function moderationRoutes({ membership }: RoomMembershipRoutesDeps): Route[] {
     userRoute({
       method: 'POST',
       path: clientPath(`/rooms/:roomId/${name}`),
+      counts: name === 'invite' ? 'invites' : 'messages',
       params: roomParams,
       body: moderationBody,
       handle: async ({ requester, params, body }) => {

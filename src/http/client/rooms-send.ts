@@ -12,6 +12,7 @@ export function roomSendRoutes({ rooms }: { rooms: Sending }): Route[] {
       params: z.object({ roomId, eventType: shortText, transactionId: shortText }),
       body: jsonObject,
       activity: true,
+      counts: 'messages',
       handle: async ({ requester, params, body }) => {
         const { eventType, transactionId } = params;
         const scope = `send ${params.roomId} ${eventType}`;
@@ -26,6 +27,7 @@ export function roomSendRoutes({ rooms }: { rooms: Sending }): Route[] {
       params: z.object({ roomId, eventId, transactionId: shortText }),
       body: z.object({ reason: optional(z.string()) }),
       activity: true,
+      counts: 'messages',
       handle: async ({ requester, params, body }) => {
         const content = body.reason === undefined ? {} : { reason: body.reason };
         const event = { roomId: params.roomId, type: 'm.room.redaction', sender: requester.userId, content };

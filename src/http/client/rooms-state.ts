@@ -79,6 +79,7 @@ function keyRoutes({ rooms, state }: RoomStateRoutesDeps): Route[] {
       params,
       body: jsonObject,
       activity: true,
+      counts: 'messages',
       handle: async ({ requester, params: { roomId: room, eventType, stateKey }, body }) => {
         const event = { roomId: room, type: eventType, sender: requester.userId, stateKey, content: body };
         return { event_id: await rooms.sendEvent(event) };

@@ -35,6 +35,19 @@ describe('a rate limit', () => {
     expect(await uses.use('a', 1)).toMatchObject({ outcome: 'limited' });
   });
 
+  it('takes back what counts for nothing, and never more than was used', async () => {
+    const { clock, limit: uses } = limit();
+    for (let use = 0; use < 3; use += 1) await uses.use('a');
+    await uses.giveBack('a');
+    expect(await uses.use('a')).toEqual(allowed);
+    expect(await uses.use('a')).toMatchObject({ outcome: 'limited' });
+    await uses.giveBack('never used');
+    await clock.advance(1_000);
+    await uses.use('late');
+    for (let use = 0; use < 2; use += 1) expect(await uses.use('late')).toEqual(allowed);
+    expect(await uses.use('late')).toMatchObject({ outcome: 'limited' });
+  });
+
   it('leaves no timers and forgets the key longest unused when there are too many', async () => {
     const { clock, limit: uses } = limit({ keysMax: 2 });
     for (let use = 0; use < 4; use += 1) await uses.use('a');
