@@ -51,7 +51,7 @@ export function clientRoutes({ config }: Surroundings, parts: Parts, sync: Sync)
     readMarkers,
     presence,
   } = parts;
-  const { creating, sending, membership, state, history } = rooms;
+  const { creating, upgrading, sending, membership, state, history } = rooms;
   const baseUrl = config.public_base_url;
   const available = Object.fromEntries(supportedRoomVersions.map((version) => [version, 'stable' as const]));
   return [
@@ -71,7 +71,7 @@ export function clientRoutes({ config }: Surroundings, parts: Parts, sync: Sync)
     ...pushRuleRoutes({ pushRules }),
     ...pusherRoutes({ pushers }),
     ...filterRoutes({ accounts }),
-    ...roomCreationRoutes({ rooms: creating }),
+    ...roomCreationRoutes({ rooms: creating, upgrading }),
     ...roomMembershipRoutes({ membership, state, aliases }),
     ...roomSendRoutes({ rooms: sending }),
     ...roomStateRoutes({ rooms: sending, state }),

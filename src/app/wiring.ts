@@ -2,11 +2,13 @@ import { createReadMarkers } from '../ephemeral/read-markers.ts';
 import { createReceipts } from '../ephemeral/receipts.ts';
 import { createTyping } from '../ephemeral/typing.ts';
 import { createFeed } from '../feed/change-feed.ts';
+import type { Reaction } from '../feed/feed.ts';
 import { createRecentReads } from '../feed/recent-reads.ts';
 import { createWaiters } from '../feed/waiters.ts';
 import type { HttpAppDeps } from '../http/app.ts';
 import { createRateLimits } from '../http/rate-limits.ts';
 import { createDeactivation } from '../operations/deactivate.ts';
+import { createRoomUpgradeReaction } from '../operations/room-upgrades.ts';
 import type { Presence } from '../presence/types.ts';
 import { createPushers } from '../push/pushers.ts';
 import { createPushRules } from '../push/rules.ts';
@@ -14,8 +16,8 @@ import { MembershipIndex } from '../roster/membership-index.ts';
 import type { Roster } from '../roster/roster.ts';
 import type { Change } from '../storage/contract/changes.ts';
 import type { Storage } from '../storage/contract/storage.ts';
-import { createSync } from '../sync/sync.ts';
 import { AnswerWindows, type WindowLengths } from '../sync/answer-windows.ts';
+import { createSync } from '../sync/sync.ts';
 import { createSyncWakes } from '../sync/wakes.ts';
 import { createAccountsOf } from './account-parts.ts';
 import { clientRoutes } from './client-routes.ts';
@@ -55,6 +57,7 @@ export async function createLantern(surroundings: Surroundings, storage: Storage
   // Before all that wakes a reader.
   feed.onChanges((changes) => recent.apply(changes));
   feed.addReaction(parts.rooms.profileReaction);
+  feed.addReaction(createUpgradeReactionOf(surroundings, parts));
   outgoing.sender.addSource(typing.source);
   outgoing.sender.addSource(presence.source);
   const sync = createSync({
@@ -201,4 +204,10 @@ async function stop({
 
 function windowLengths({ sync }: Surroundings['config']): WindowLengths {
   return { quietMs: sync.window_ms, busyMs: Math.max(sync.window_ms, sync.window_ms === 0 ? 0 : sync.window_busy_ms) };
+}
+
+function createUpgradeReactionOf({ config, log }: Surroundings, parts: Parts): Reaction {
+  const { storage, roster, accounts, pushRules } = parts;
+  const { accountData } = accounts;
+  return createRoomUpgradeReaction({ storage, roster, accountData, pushRules, serverName: config.server_name, log });
 }

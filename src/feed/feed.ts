@@ -21,6 +21,8 @@ export interface Reaction {
   /** Stable: the cursor is stored under it. */
   readonly name: string;
   readonly kinds: readonly LoggedChange['kind'][];
+  /** Which changes of these kinds set it going; all where it is not given. Others cost it nothing. Cheap, and never throws. */
+  concerns?(change: LoggedChange): boolean;
   /**
    * Called once for each change, in order; again after a crash, so idempotent, and it checks that its fact still holds.
    * The rows it returns are committed together with the cursor. What it throws is logged and the change is tried again

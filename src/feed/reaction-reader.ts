@@ -64,8 +64,9 @@ export class ReactionReader {
   notice(changes: readonly Change[]): void {
     let wanted = false;
     for (const change of changes) {
-      if (this.#kinds.has(change.kind)) wanted = true;
-      else if (loggedKinds.has(change.kind)) this.#passed += 1;
+      if (!isLogged(change)) continue;
+      if (this.#isWanted(change)) wanted = true;
+      else this.#passed += 1;
     }
     if (wanted || this.#passed >= passedUnstoredMax) this.#run();
   }
@@ -131,7 +132,7 @@ export class ReactionReader {
   async #reactTo(group: readonly LoggedChange[]): Promise<boolean> {
     const position = group[0]?.position;
     assert(position !== undefined, 'a group of changes has at least one');
-    const wanted = group.filter((change) => this.#kinds.has(change.kind));
+    const wanted = group.filter((change) => this.#isWanted(change));
     let failures = 0;
     while (wanted.length > 0 && failures < triesMax) {
       if (this.#stopped) return false;
@@ -152,6 +153,10 @@ export class ReactionReader {
     }
     this.#cursor = position;
     return true;
+  }
+
+  #isWanted(change: LoggedChange): boolean {
+    return this.#kinds.has(change.kind) && (this.#reaction.concerns?.(change) ?? true);
   }
 
   async #rowsFor(changes: readonly LoggedChange[]): Promise<Row[]> {
@@ -178,6 +183,10 @@ export class ReactionReader {
     timer?.clear();
     this.#endPause = undefined;
   }
+}
+
+function isLogged(change: Change): change is LoggedChange {
+  return loggedKinds.has(change.kind);
 }
 
 function groupByPosition(changes: readonly LoggedChange[]): LoggedChange[][] {

@@ -5,9 +5,11 @@ import type { RoomsCore } from './core/deps.ts';
 import { createRoomLock } from './core/room-lock.ts';
 import { type AliasPorts, createAliasPorts } from './local/alias-ports.ts';
 import { type Creating, createCreating } from './local/create.ts';
+import { CreateEvents } from './local/create-event.ts';
 import { createMembershipChanges, type MembershipChanges } from './local/membership.ts';
 import { createProfileReaction } from './local/profile-reaction.ts';
 import { createSending, type InviteRemote, type Sending } from './local/send.ts';
+import { createUpgrading, type Upgrading } from './local/upgrade.ts';
 import { createRoomHistory, type RoomHistory } from './reading/room-history.ts';
 import { createRoomState, type RoomState } from './reading/room-state.ts';
 import { createBackfill } from './remote/backfill.ts';
@@ -28,6 +30,7 @@ export type RoomsDeps = Omit<RoomsCore, 'lock'> & {
 /** Everything that happens in rooms. Each member is a part of its own; callers take those they need. */
 export interface Rooms {
   readonly creating: Creating;
+  readonly upgrading: Upgrading;
   readonly sending: Sending;
   readonly membership: MembershipChanges;
   readonly state: RoomState;
@@ -58,10 +61,12 @@ export function createRooms(deps: RoomsDeps): Rooms {
     leaveRemote: (invite, content) => leaveRemote(core, invite, content),
     inviteRemote: inviteOther,
   });
+  const createEvents = new CreateEvents(core);
   const creation = { defaultRoomVersion: deps.defaultRoomVersion, publishing: deps.publishing };
   const reading = { ...core, positionOfSyncToken: deps.ports.positionOfSyncToken };
   return {
-    creating: createCreating({ ...core, ...creation, inviteRemote: inviteOther }),
+    creating: createCreating({ ...core, ...creation, createEvents, inviteRemote: inviteOther }),
+    upgrading: createUpgrading({ ...core, createEvents }),
     sending,
     membership,
     state: createRoomState(reading),

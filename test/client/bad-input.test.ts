@@ -198,6 +198,7 @@ const goodBodies: Record<string, (place: Place) => unknown> = {
   'PUT /directory/room/:roomAlias': ({ roomId }) => ({ room_id: roomId }),
   'PUT /directory/list/room/:roomId': () => ({ visibility: 'public' }),
   'POST /publicRooms': () => ({ limit: 5 }),
+  'POST /rooms/:roomId/upgrade': () => ({ new_version: '11' }),
   'POST /user_directory/search': () => ({ search_term: 'x' }),
   'PUT /rooms/:roomId/typing/:userId': () => ({ typing: true, timeout: 1_000 }),
   'POST /rooms/:roomId/receipt/:receiptType/:eventId': () => ({}),
@@ -208,6 +209,7 @@ const goodBodies: Record<string, (place: Place) => unknown> = {
 /** What must have happened before a good request can succeed. */
 const preparations: Record<string, (place: Place) => Promise<void>> = {
   'POST /rooms/:roomId/kick': ({ roomId }) => bob.join(roomId),
+  'POST /rooms/:roomId/upgrade': async () => {},
   'POST /rooms/:roomId/unban': async ({ roomId }) => {
     await alice.ok('POST', `/rooms/${encode(roomId)}/ban`, { user_id: bob.userId });
   },

@@ -23,8 +23,7 @@ describe('a preset', () => {
   it.each([
     ['private_chat', 'invite', 'can_join'],
     ['trusted_private_chat', 'invite', 'can_join'],
-    // A room without the event forbids guests.
-    ['public_chat', 'public', undefined],
+    ['public_chat', 'public', 'forbidden'],
   ])('%s sets join rule, history visibility and guest access', async (preset, joinRule, guestAccess) => {
     const roomId = await alice.createRoom({ preset });
     expect(await stateOf(roomId, 'm.room.join_rules')).toEqual({ join_rule: joinRule });
@@ -93,6 +92,7 @@ describe('the events of a new room', () => {
       'm.room.canonical_alias|',
       'm.room.join_rules|',
       'm.room.history_visibility|',
+      'm.room.guest_access|',
       'test.first|key',
       'm.room.name|',
       'm.room.topic|',

@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import type { Creating } from '../../rooms/local/create.ts';
+import type { Upgrading } from '../../rooms/local/upgrade.ts';
 import { clientPath, type Route, userRoute } from '../route.ts';
-import { jsonObject, optional, shortText, userId } from '../shapes.ts';
+import { jsonObject, optional, roomId, shortText, userId } from '../shapes.ts';
 
 const stateEventsMax = 500;
 const invitesMax = 1_000;
@@ -23,9 +24,27 @@ const createRoomBody = z.object({
   power_level_content_override: optional(jsonObject),
 });
 
-/** Client-server API, "Creation". */
-export function roomCreationRoutes({ rooms }: { rooms: Creating }): Route[] {
+const creatorsMax = 1_000;
+const upgradeBody = z.object({
+  new_version: z.string(),
+  additional_creators: optional(z.array(z.string()).max(creatorsMax)),
+});
+
+/** Client-server API, "Creation" and "Room Upgrades". */
+export function roomCreationRoutes({ rooms, upgrading }: { rooms: Creating; upgrading: Upgrading }): Route[] {
   return [
+    userRoute({
+      method: 'POST',
+      path: clientPath('/rooms/:roomId/upgrade'),
+      params: z.object({ roomId }),
+      body: upgradeBody,
+      handle: async ({ requester, params, body }) => ({
+        replacement_room: await upgrading.upgradeRoom(requester.userId, params.roomId, {
+          newVersion: body.new_version,
+          additionalCreators: body.additional_creators ?? [],
+        }),
+      }),
+    }),
     userRoute({
       method: 'POST',
       path: clientPath('/createRoom'),

@@ -10,7 +10,12 @@ import type { RoomDraft } from './room-draft.ts';
 export async function commitDraft(
   deps: Pick<RoomsCore, 'storage' | 'roster' | 'serverName' | 'ports'>,
   draft: RoomDraft,
-  also: { readonly rows?: readonly Row[]; readonly expect?: readonly Expectation[] } = {},
+  also: {
+    readonly rows?: readonly Row[];
+    readonly expect?: readonly Expectation[];
+    /** none: nobody else is in the room, and nobody is to hear of it by what happens to them in it. */
+    readonly outgoing?: 'none';
+  } = {},
 ): Promise<CommitResult> {
   const audience = draft.steps.length > 0 ? await deps.ports.rowsForAudienceChange(draft.steps) : [];
   return deps.storage.commit({
@@ -18,7 +23,7 @@ export async function commitDraft(
       ...draft.openingRows(),
       ...draft.rows,
       ...draft.closingRows(),
-      ...outgoingRows(deps, draft.events),
+      ...(also.outgoing === 'none' ? [] : outgoingRows(deps, draft.events)),
       ...audience,
       ...(also.rows ?? []),
     ],

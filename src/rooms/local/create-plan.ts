@@ -1,10 +1,11 @@
+import { isObject } from '../../engine/members.ts';
 import { badJson, invalidParam, MatrixError } from '../../matrix/errors.ts';
 import { isRoomAlias, isUserId, type RoomAlias, type UserId } from '../../matrix/ids.ts';
 import type { JsonObject } from '../../matrix/pdu.ts';
 import type { RoomVersion } from '../../matrix/room-versions.ts';
 import type { ServerName } from '../../matrix/server-name.ts';
 import { checkLevelShapes } from './level-shapes.ts';
-import { defaultPowerLevels, type Preset, presetState, presets } from './presets.ts';
+import { defaultPowerLevels, type Preset, presetState, presets, tombstonePower } from './presets.ts';
 
 /** The body of `POST /createRoom`, its fields of the right types; absent ones may be undefined. */
 export interface CreateRoomRequest {
@@ -63,14 +64,13 @@ export function planRoom(
   if (invites.length > invitesMax) throw badJson(`A room is created with at most ${invitesMax} invites`);
   const alias = planAlias(request.room_alias_name, facts.serverName);
   const sharePower = rules.inviteesShareCreatorPower ? invites : [];
-  const powerLevels = {
-    ...defaultPowerLevels({
-      admins: [creator, ...sharePower],
-      rules,
-      privilegedCreators: version.privilegedCreators,
-    }),
-    ...request.power_level_content_override,
-  };
+  const defaults = defaultPowerLevels({
+    admins: [creator, ...sharePower],
+    rules,
+    privilegedCreators: version.privilegedCreators,
+  });
+  const overridden = { ...defaults, ...request.power_level_content_override };
+  const powerLevels = version.privilegedCreators ? withTombstoneLevel(overridden) : overridden;
   const createContent = planCreateContent(request, { creator, version, sharePower });
   refuseListedCreators(powerLevels, createContent, { creator, version });
   const state: PlannedState[] = [{ type: 'm.room.power_levels', stateKey: '', content: powerLevels }];
@@ -87,6 +87,18 @@ export function planRoom(
     state.push({ type: 'm.room.topic', stateKey: '', content: topicContent(request.topic) });
   }
   return { createContent, alias, visibility, state, invites, isDirect: request.is_direct === true };
+}
+
+/**
+ * "If the room's version is 12 or higher, the power level for sending `m.room.tombstone` events MUST explicitly be higher than
+ * `state_default`": who upgrades such a room becomes the creator of the next.
+ */
+function withTombstoneLevel(levels: JsonObject): JsonObject {
+  const { events, state_default: stateDefault = 50 } = levels;
+  if (typeof stateDefault !== 'number' || (events !== undefined && !isObject(events))) return levels;
+  const level: unknown = events?.['m.room.tombstone'];
+  if (level !== undefined && !(typeof level === 'number' && level <= stateDefault)) return levels;
+  return { ...levels, events: { ...events, 'm.room.tombstone': Math.max(tombstonePower, stateDefault + 1) } };
 }
 
 /** "An m.room.topic event with a text/plain mimetype": the plain field and the rich one say the same. */

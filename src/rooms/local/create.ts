@@ -1,30 +1,21 @@
-import { checkAuth } from '../../engine/auth/check.ts';
-import { authStateOfEvents } from '../../engine/auth-state.ts';
-import { buildEvent } from '../../engine/event/build.ts';
-import {
-  badJson,
-  forbidden,
-  invalidRoomState,
-  MatrixError,
-  roomInUse,
-  unsupportedRoomVersion,
-} from '../../matrix/errors.ts';
+import { forbidden, invalidRoomState, MatrixError, roomInUse, unsupportedRoomVersion } from '../../matrix/errors.ts';
 import { type RoomId, serverOfUser, type UserId } from '../../matrix/ids.ts';
-import type { RoomEvent } from '../../matrix/pdu.ts';
 import { findRoomVersion, type RoomVersion } from '../../matrix/room-versions.ts';
 import type { Row } from '../../storage/contract/commit.ts';
 import { commitDraft } from '../core/commit-draft.ts';
 import type { RoomsCore } from '../core/deps.ts';
 import { RoomDraft } from '../core/room-draft.ts';
 import { newRoomHead } from '../core/room-head.ts';
+import type { CreateEvents } from './create-event.ts';
 import { type CreateRoomRequest, planRoom, type RoomPlan } from './create-plan.ts';
 import { memberContent } from './member-content.ts';
 import type { InviteRemote } from './send.ts';
 
 export type CreateDeps = Pick<
   RoomsCore,
-  'storage' | 'clock' | 'sign' | 'lock' | 'roster' | 'serverName' | 'ports' | 'random' | 'log'
+  'storage' | 'clock' | 'sign' | 'lock' | 'roster' | 'serverName' | 'ports' | 'log'
 > & {
+  readonly createEvents: CreateEvents;
   readonly defaultRoomVersion: string;
   readonly publishing: boolean;
   /** Invites a user of another server. */
@@ -40,16 +31,9 @@ export interface Creating {
   createRoom(creator: UserId, request: CreateRoomRequest): Promise<RoomId>;
 }
 
-const roomIdLength = 18;
 const attemptsMax = 3;
 
 export function createCreating(deps: CreateDeps): Creating {
-  let lastMs = 0;
-  /** A room id that is a hash is the same for equal create events, so each gets a millisecond of its own. */
-  const nextMs = (): number => {
-    lastMs = Math.max(deps.clock.now(), lastMs + 1);
-    return lastMs;
-  };
   return {
     async createRoom(creator, request) {
       const versionId = request.room_version ?? deps.defaultRoomVersion;
@@ -58,7 +42,7 @@ export function createCreating(deps: CreateDeps): Creating {
       if (request.visibility === 'public' && !deps.publishing) throw forbidden('You may not list rooms here');
       const plan = planRoom(request, { creator, version, serverName: deps.serverName });
       if (plan.alias && (await deps.storage.directory.findAlias(plan.alias))) throw aliasTaken();
-      const roomId = await commitRoom(deps, { creator, version, plan, nextMs });
+      const roomId = await commitRoom(deps, { creator, version, plan });
       await inviteOthers(deps, { creator, roomId, plan });
       return roomId;
     },
@@ -73,8 +57,6 @@ interface RoomToMake {
   readonly creator: UserId;
   readonly version: RoomVersion;
   readonly plan: RoomPlan;
-  /** The time of another create event. */
-  readonly nextMs: () => number;
 }
 
 async function commitRoom(deps: CreateDeps, room: RoomToMake): Promise<RoomId> {
@@ -96,7 +78,7 @@ async function commitRoom(deps: CreateDeps, room: RoomToMake): Promise<RoomId> {
 
 async function draftRoom(deps: CreateDeps, room: RoomToMake): Promise<RoomDraft> {
   const { creator, version, plan } = room;
-  const create = buildCreate(deps, room);
+  const create = deps.createEvents.make({ creator, version, content: plan.createContent });
   const draft = new RoomDraft(deps, newRoomHead(deps.storage, create.roomId, version));
   await draft.add(create);
   try {
@@ -119,29 +101,6 @@ async function draftRoom(deps: CreateDeps, room: RoomToMake): Promise<RoomDraft>
     throw invalidRoomState(`The room cannot begin like this: ${error.message}`);
   }
   return draft;
-}
-
-function buildCreate(deps: CreateDeps, { creator, version, plan, nextMs }: RoomToMake): RoomEvent {
-  const roomId = `!${deps.random.token(roomIdLength)}:${deps.serverName}` as RoomId;
-  const result = buildEvent(
-    {
-      type: 'm.room.create',
-      sender: creator,
-      state_key: '',
-      ...(version.roomIdFormat === 'opaque' ? { room_id: roomId } : {}),
-      content: plan.createContent,
-      depth: 1,
-      origin_server_ts: version.roomIdFormat === 'create_hash' ? nextMs() : deps.clock.now(),
-      prev_events: [],
-      auth_events: [],
-    },
-    version,
-    deps.sign,
-  );
-  if (result.outcome === 'malformed') throw badJson(`creation_content is refused: ${result.reason}`);
-  const verdict = checkAuth(result.event, authStateOfEvents([]), version);
-  if (!verdict.allowed) throw badJson(`creation_content is refused: ${verdict.reason}`);
-  return result.event;
 }
 
 async function inviteContent(deps: CreateDeps, target: UserId, plan: RoomPlan) {

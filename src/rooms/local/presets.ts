@@ -6,8 +6,7 @@ export type Preset = 'private_chat' | 'trusted_private_chat' | 'public_chat';
 export interface PresetRules {
   readonly joinRule: 'invite' | 'public';
   readonly historyVisibility: 'shared';
-  /** Undefined: forbidden, which is what a room without the event says ("Guest Access"), so none is sent. */
-  readonly guestAccess: 'can_join' | undefined;
+  readonly guestAccess: 'can_join' | 'forbidden';
   /** "All invitees are given the same power level as the room creator." */
   readonly inviteesShareCreatorPower: boolean;
   /** The level an invite takes: anybody may invite into a private room, where nobody gets in otherwise. */
@@ -32,23 +31,23 @@ export const presets: Readonly<Record<Preset, PresetRules>> = {
   public_chat: {
     joinRule: 'public',
     historyVisibility: 'shared',
-    guestAccess: undefined,
+    guestAccess: 'forbidden',
     inviteesShareCreatorPower: false,
     inviteLevel: 50,
   },
 };
 
 export const creatorPower = 100;
+/** Where creators stand above all: "For example, set to 150 instead of 100." */
+export const tombstonePower = 150;
 
 /** The state events of a preset, in the order that the specification lists them. */
 export function presetState(rules: PresetRules): { type: string; content: JsonObject }[] {
-  const { joinRule, historyVisibility, guestAccess } = rules;
-  const state: { type: string; content: JsonObject }[] = [
-    { type: 'm.room.join_rules', content: { join_rule: joinRule } },
-    { type: 'm.room.history_visibility', content: { history_visibility: historyVisibility } },
+  return [
+    { type: 'm.room.join_rules', content: { join_rule: rules.joinRule } },
+    { type: 'm.room.history_visibility', content: { history_visibility: rules.historyVisibility } },
+    { type: 'm.room.guest_access', content: { guest_access: rules.guestAccess } },
   ];
-  if (guestAccess) state.push({ type: 'm.room.guest_access', content: { guest_access: guestAccess } });
-  return state;
 }
 
 /**
@@ -72,7 +71,7 @@ export function defaultPowerLevels(options: {
       'm.room.history_visibility': 100,
       'm.room.server_acl': 100,
       'm.room.encryption': 100,
-      'm.room.tombstone': options.privilegedCreators ? 150 : 100,
+      'm.room.tombstone': options.privilegedCreators ? tombstonePower : 100,
     },
     events_default: 0,
     state_default: 50,

@@ -146,6 +146,23 @@ describe('a reaction', () => {
     expect(storage.cursors.get('test')).toBe(storage.newest);
   });
 
+  it('is not set going, and stores nothing, for changes that do not concern it', async () => {
+    const { storage, feed } = setUp();
+    const seen: number[] = [];
+    let wanted: number | undefined;
+    feed.addReaction({ ...reaction(noting(seen)), concerns: ({ position }) => position === wanted });
+    await feed.start();
+    await feed.idle();
+    const { commits } = storage;
+    feed.handle(storage.add('event'));
+    await feed.idle();
+    expect([seen, storage.commits]).toEqual([[], commits]);
+    wanted = storage.newest + 1;
+    feed.handle(storage.add('event'));
+    await feed.idle();
+    expect([seen, storage.cursors.get('test')]).toEqual([[wanted], wanted]);
+  });
+
   it('never runs twice at once, however many commits come meanwhile', async () => {
     const { storage, feed } = setUp();
     let running = 0;

@@ -61,8 +61,7 @@ describe('creating a room', () => {
 
   it.each([
     ['private_chat', 'invite', { guest_access: 'can_join' }],
-    // A room without the event forbids guests.
-    ['public_chat', 'public', undefined],
+    ['public_chat', 'public', { guest_access: 'forbidden' }],
   ] as const)('follows the preset %s', async (preset, joinRule, guestAccess) => {
     const roomId = await home.rooms.creating.createRoom(alice, { preset });
     expect(await content(roomId, 'm.room.join_rules')).toEqual({ join_rule: joinRule });
@@ -73,6 +72,19 @@ describe('creating a room', () => {
   it('gives invitees of a trusted private chat the power of the creator', async () => {
     const roomId = await home.rooms.creating.createRoom(alice, { preset: 'trusted_private_chat', invite: [bob] });
     expect((await content(roomId, 'm.room.power_levels'))?.users).toEqual({ [alice]: 100, [bob]: 100 });
+  });
+
+  it.each([
+    [{}, 150],
+    [{ state_default: 200 }, 201],
+    [{ events: { 'm.room.name': 1 } }, 150],
+    [{ events: { 'm.room.tombstone': 60 } }, 60],
+    [{ events: { 'm.room.tombstone': 50 } }, 150],
+  ])('guards the tombstone above other state in version 12, with %j', async (override, level) => {
+    const request = { room_version: '12', power_level_content_override: override };
+    const roomId = await home.rooms.creating.createRoom(alice, request);
+    const levels = await content(roomId, 'm.room.power_levels');
+    expect((levels?.events as JsonObject)['m.room.tombstone']).toBe(level);
   });
 
   it('makes them creators in version 12, beside those that were asked for', async () => {
