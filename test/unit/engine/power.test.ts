@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { LooseNumber } from '../../../src/base/loose-number.ts';
 import { findRedactionTarget, mayApplyRedaction } from '../../../src/engine/event/redaction-target.ts';
 import {
   creatorsOf,
@@ -75,6 +76,8 @@ describe('power levels', () => {
       [50.57, 50],
       [-1.9, -1],
       [5.114698e4, 51146],
+      [new LooseNumber('5.114698E4'), 51146],
+      [new LooseNumber('1e400'), undefined],
       [1e300, 1e300],
       [Number.POSITIVE_INFINITY, undefined],
       [Number.NaN, undefined],

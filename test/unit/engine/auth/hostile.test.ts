@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { LooseNumber } from '../../../../src/base/loose-number.ts';
 import { checkAuth } from '../../../../src/engine/auth/check.ts';
 import { checkAuthEvents } from '../../../../src/engine/auth/check-auth-events.ts';
 import { listAuthEventPlaces, listNeededKeys, selectAuthEvents } from '../../../../src/engine/auth/needed-state.ts';
@@ -70,7 +71,7 @@ const words = [
 ] as const;
 const word = fc.constantFrom(...words);
 
-/** Whatever a parser can bring: own `__proto__` keys, lone surrogates, numbers beyond all bounds, `1e400` read as infinity. */
+/** Whatever a parser can bring: own `__proto__` keys, lone surrogates, numbers beyond all bounds and as they were written. */
 const scalar = fc.oneof(
   word,
   fc.string({ unit: 'binary', maxLength: 8 }),
@@ -80,6 +81,9 @@ const scalar = fc.oneof(
     false,
     -0,
     Number.POSITIVE_INFINITY,
+    new LooseNumber('1e400'),
+    new LooseNumber('50.9'),
+    new LooseNumber('9223372036854775808'),
     Number.NEGATIVE_INFINITY,
     1e308,
     2 ** 53,
