@@ -1,20 +1,12 @@
 import { LRUCache } from 'lru-cache';
 import { type Backoff, backoffDelayMs } from '../base/backoff.ts';
-import { breathe } from '../base/breathe.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
 import { Slots, SlotsFullError } from '../base/slots.ts';
 import type { JsonObject } from '../matrix/pdu.ts';
 import type { ServerName } from '../matrix/server-name.ts';
-import {
-  importPublicKey,
-  type SignatureCheck,
-  type SigningKey,
-  type VerifyKey,
-  verifySignatures,
-} from '../signing/ed25519.ts';
-import { findSignature, listSigningKeyIds, signedBytes } from '../signing/sign-json.ts';
+import type { SigningKey } from '../signing/ed25519.ts';
 import type { Row } from '../storage/contract/commit.ts';
 import type { ServerKeyRow } from '../storage/contract/federation.ts';
 import type { Storage } from '../storage/contract/storage.ts';
@@ -37,18 +29,9 @@ export interface KeyRingDeps {
   log: Log;
 }
 
-/** JSON that must be signed by all these servers, with keys valid at this time. */
-export interface SignedBy {
-  object: JsonObject;
-  servers: readonly ServerName[];
-  validAtMs: number;
-}
-
 const serversMax = 10_000;
 const fetchesMax = 32;
 const fetchesWaitingMax = 10_000;
-/** Signatures of one server on one object that are looked at; more than a few are an attempt to keep us busy. */
-const signaturesPerServerMax = 5;
 /** After a good answer a server is not asked again for this long, whatever key or time is wanted. */
 const refetchAfterMs = 60_000;
 const failureBackoff: Backoff = { firstMs: 5_000, maxMs: 60_000 };
@@ -102,64 +85,22 @@ export class KeyRing {
     await this.#askOwnerOnce(server, ring);
   }
 
-  /** Whether all of `servers` signed the object, each with some key that was valid at the time. */
-  async verifySignedBy(signed: SignedBy): Promise<boolean> {
-    const [result = false] = await this.verifyAll([signed]);
-    return result;
+  /** The key as it is at hand: nobody is asked. */
+  async findKey(server: ServerName, keyId: string, validAtMs: number): Promise<string | undefined> {
+    if (server === this.#deps.serverName) return this.#own.get(keyId);
+    return usable(await this.#find(server), { keyId, validAtMs });
   }
 
-  /** The same for many, answered by index. Keys are asked for side by side, signatures checked in the thread pool. */
-  async verifyAll(all: readonly SignedBy[]): Promise<boolean[]> {
-    await this.#prepare(all);
-    const checks: SignatureCheck[] = [];
-    /** For each object and server the checks of which one must succeed. */
-    const wanted: { first: number; count: number }[][] = [];
-    for (const signed of all) {
-      await breathe();
-      const message = bytesOf(signed.object);
-      const ofObject: { first: number; count: number }[] = [];
-      for (const server of new Set(signed.servers)) {
-        const found = message === undefined ? [] : await this.#checksOf(signed, server, message);
-        ofObject.push({ first: checks.length, count: found.length });
-        checks.push(...found);
-      }
-      wanted.push(ofObject);
-    }
-    const results = await verifySignatures(checks);
-    // Nobody to sign is no signature.
-    return wanted.map(
-      (ofObject) =>
-        ofObject.length > 0 && ofObject.every(({ first, count }) => results.slice(first, first + count).includes(true)),
-    );
+  /** Asks for what of these keys is not at hand, if somebody may be asked now. */
+  async learn(server: ServerName, wanted: readonly WantedKey[]): Promise<void> {
+    if (server !== this.#deps.serverName) await this.#learn(server, wanted);
   }
 
-  /** Asks each server once, so that what follows finds the keys in memory. */
-  async #prepare(all: readonly SignedBy[]): Promise<void> {
-    const wanted = new Map<ServerName, WantedKey[]>();
-    for (const { object, servers, validAtMs } of all) {
-      for (const server of servers) {
-        const keys = wanted.get(server) ?? [];
-        for (const keyId of signingKeyIds(object, server)) keys.push({ keyId, validAtMs });
-        wanted.set(server, keys);
-      }
-    }
-    await Promise.all(
-      [...wanted].map(async ([server, keys]) => {
-        if (server === this.#deps.serverName) return;
-        const unique = new Map(keys.map((key) => [`${key.keyId}|${key.validAtMs}`, key]));
-        await this.#learn(server, [...unique.values()]);
-      }),
-    );
-  }
-
-  async #checksOf(signed: SignedBy, server: ServerName, message: Uint8Array): Promise<SignatureCheck[]> {
-    const checks: SignatureCheck[] = [];
-    for (const keyId of signingKeyIds(signed.object, server)) {
-      const signature = findSignature(signed.object, server, keyId);
-      const key = imported(await this.getKey(server, keyId, signed.validAtMs));
-      if (signature && key) checks.push({ key, message, signature });
-    }
-    return checks;
+  /** Whether a key of this server that is not at hand may still come: it was not asked lately, or did not answer. */
+  async mayLearnMore(server: ServerName): Promise<boolean> {
+    if (server === this.#deps.serverName) return false;
+    const ring = await this.#find(server);
+    return ring.failures > 0 || this.#mayAsk(ring);
   }
 
   /** The ring of a server, after asking for what of these keys it lacks, if somebody may be asked now. */
@@ -243,21 +184,4 @@ function once<T>(running: Map<ServerName, Promise<T>>, server: ServerName, task:
 function usable(ring: Ring, { keyId, validAtMs }: WantedKey): string | undefined {
   const row = ring.keys.get(keyId);
   return row !== undefined && row.validUntilMs >= validAtMs ? row.publicKey : undefined;
-}
-
-function imported(publicKey: string | undefined): VerifyKey | undefined {
-  return publicKey === undefined ? undefined : importPublicKey(publicKey);
-}
-
-function signingKeyIds(object: JsonObject, server: ServerName): string[] {
-  return listSigningKeyIds(object, server).slice(0, signaturesPerServerMax);
-}
-
-/** Undefined where the object has no canonical form: nobody can have signed it. */
-function bytesOf(object: JsonObject): Uint8Array | undefined {
-  try {
-    return signedBytes(object);
-  } catch {
-    return undefined;
-  }
 }

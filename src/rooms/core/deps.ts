@@ -3,6 +3,7 @@ import type { Log } from '../../base/log.ts';
 import type { Random } from '../../base/random.ts';
 import type { SignObject } from '../../engine/event/build.ts';
 import type { FederationRequests } from '../../federation-out/requests-contract.ts';
+import type { SignatureVerdict } from '../../federation-out/signature-checks.ts';
 import type { RoomAlias, RoomId, UserId } from '../../matrix/ids.ts';
 import type { JsonObject } from '../../matrix/pdu.ts';
 import type { ServerName } from '../../matrix/server-name.ts';
@@ -19,8 +20,11 @@ export interface SignaturesToCheck {
   readonly validAtMs: number;
 }
 
-/** For each whether the object carries good signatures of all its servers; keys that cannot be had count as no. By index. */
-export type VerifySignatures = (checks: readonly SignaturesToCheck[]) => Promise<boolean[]>;
+/** By index. With `ask` keys that are not at hand are asked for; without, nobody is waited for. */
+export type CheckSignatures = (
+  checks: readonly SignaturesToCheck[],
+  options: { readonly ask: boolean },
+) => Promise<SignatureVerdict[]>;
 
 export interface Profile {
   readonly displayname: string | null;
@@ -54,7 +58,7 @@ export interface RoomsCore {
   readonly requests: FederationRequests;
   /** Tries now what waits to be sent to a server; resolves when it has it or could not be reached. */
   readonly flushOutgoing: (server: ServerName) => Promise<void>;
-  readonly verifySignatures: VerifySignatures;
+  readonly checkSignatures: CheckSignatures;
   readonly lock: RoomLock;
   readonly ports: RoomsPorts;
 }

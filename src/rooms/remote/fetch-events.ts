@@ -12,10 +12,10 @@ import type { RoomVersion } from '../../matrix/room-versions.ts';
 import type { ServerName } from '../../matrix/server-name.ts';
 import type { RoomsCore } from '../core/deps.ts';
 import { newPoint, resolvePoints, type StatePoint, storedPoint } from '../core/state-point.ts';
-import { parseAndVerify } from '../core/verify-events.ts';
+import { parseAndVerify, parseEvents, verifyEvents } from '../core/verify-events.ts';
 import { importOutliers } from './import-outliers.ts';
 
-export type FetchDeps = Pick<RoomsCore, 'storage' | 'clock' | 'requests' | 'verifySignatures' | 'log'>;
+export type FetchDeps = Pick<RoomsCore, 'storage' | 'clock' | 'requests' | 'checkSignatures' | 'log'>;
 
 export interface FetchFrom {
   readonly server: ServerName;
@@ -118,12 +118,8 @@ async function fetchMissing(
   } else {
     answers.push(...(await fetchSingly(deps, from, missing)));
   }
-  const all = await parseAndVerify(
-    { verifySignatures: (checks) => Promise.resolve(checks.map(() => true)) },
-    answers,
-    from,
-  );
-  const verified = await parseAndVerify(deps, answers, from);
+  const all = await parseEvents(answers, from);
+  const verified = await verifyEvents(deps, all, from.version);
   const { orphaned } = await importOutliers(deps, from, verified);
   const good = new Set(verified.map((event) => event.eventId));
   return new Set(all.map((event) => event.eventId).filter((eventId) => !good.has(eventId) && !orphaned.has(eventId)));

@@ -73,14 +73,15 @@ async function askForSignature(
   if (returned.outcome === 'malformed' || returned.event.eventId !== event.eventId) {
     throw badGateway(`${server} gave another event back`);
   }
-  const [isSigned] = await deps.verifySignatures([
+  const checks = [
     {
       object: signedFormOf(returned.event.pdu, version),
       servers: [server],
       validAtMs: keysValidAt(event.pdu, version),
     },
-  ]);
-  if (!isSigned) throw badGateway(`${server} did not sign the invite`);
+  ];
+  const [verdict] = await deps.checkSignatures(checks, { ask: true });
+  if (verdict !== 'good') throw badGateway(`${server} did not sign the invite`);
   return withSignatures(event, returned.event.pdu.signatures);
 }
 

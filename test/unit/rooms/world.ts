@@ -34,6 +34,8 @@ export interface TestHome {
   audienceRows: Row[];
   /** Servers that cannot be reached from here. */
   readonly unreachable: Set<string>;
+  /** Servers whose keys are not at hand here, and cannot be had while they cannot be reached. */
+  readonly withheldKeys: Set<string>;
   user(localpart: string): Promise<UserId>;
   key: SigningKey;
 }
@@ -106,6 +108,7 @@ async function createHome(world: World, name: ServerName): Promise<TestHome> {
   const aliases = new Map<string, RoomId>();
   const steps: MembershipStep[] = [];
   const unreachable = new Set<string>();
+  const withheldKeys = new Set<string>();
   const requests = fakeRequests(world, { name, asked, unreachable });
   const state: { home: TestHome | undefined } = { home: undefined };
   const ports: RoomsPorts = {
@@ -131,13 +134,14 @@ async function createHome(world: World, name: ServerName): Promise<TestHome> {
     roster,
     requests,
     flushOutgoing: async () => undefined,
-    verifySignatures: async (checks) =>
+    checkSignatures: async (checks, { ask }) =>
       checks.map(({ object, servers }) => {
-        if (servers.length === 0) return false;
-        return servers.every((server) => {
+        if (servers.some((server) => withheldKeys.has(server) && (!ask || unreachable.has(server)))) return 'unknown';
+        const isSigned = servers.every((server) => {
           const home = world.homes.get(server);
           return home !== undefined && verifySignedJson(object, server, home.key.keyId, home.key.publicKey);
         });
+        return isSigned && servers.length > 0 ? 'good' : 'bad';
       }),
     ports,
     defaultRoomVersion: '11',
@@ -155,6 +159,7 @@ async function createHome(world: World, name: ServerName): Promise<TestHome> {
     steps,
     audienceRows: [],
     unreachable,
+    withheldKeys,
     key,
     async user(localpart) {
       const userId = `@${localpart}:${name}` as UserId;
