@@ -9,6 +9,8 @@ import type { WantedKey } from './notaries.ts';
 /** JSON that must be signed by all these servers, with keys valid at this time. */
 export interface SignedBy {
   readonly object: JsonObject;
+  /** The bytes that its signatures cover, where they are at hand: `signedBytes(object)`. */
+  readonly message?: Uint8Array;
   readonly servers: readonly ServerName[];
   readonly validAtMs: number;
 }
@@ -37,7 +39,7 @@ export async function checkSignatures(
   const parts: ServerPart[][] = [];
   for (const signed of all) {
     await breathe();
-    const message = bytesOf(signed.object);
+    const message = signed.message ?? bytesOf(signed.object);
     const ofObject: ServerPart[] = [];
     for (const server of new Set(signed.servers)) {
       const part = message === undefined ? nothing : await partOf(keys, signed, { server, message });

@@ -40,6 +40,14 @@ describe('signed JSON', () => {
     expect(await verify({}, [hs])).toBe('bad');
   });
 
+  it('is good for the bytes that its signatures cover, where they are given', async () => {
+    const { keyRing } = ring(answers);
+    const verify = (message: Uint8Array) =>
+      checkSignatures(keyRing, [{ object: both, message, servers: [hs], validAtMs: startMs }], { ask: true });
+    expect(await verify(Buffer.from('{"a":1}'))).toEqual(['good']);
+    expect(await verify(Buffer.from('{"a":2}'))).toEqual(['bad']);
+  });
+
   it('of ours is checked with our own key', async () => {
     const { asked, keyRing } = ring();
     const object = signJson({ a: 1 }, { server: us, key: ourKey });
