@@ -1,5 +1,6 @@
+import { pduCheckPart } from './engine/pdu-check.ts';
 import { resolutionPart } from './engine/resolution.ts';
 import { thousandBranchesPart } from './engine/thousand-branches.ts';
 import { runBench } from './support/run.ts';
 
-await runBench('engine', [resolutionPart, thousandBranchesPart]);
+await runBench('engine', [pduCheckPart, resolutionPart, thousandBranchesPart]);

@@ -32,6 +32,11 @@ export interface RateOptions {
   readonly batch?: number;
   readonly roundMs?: number;
   readonly rounds?: number;
+  /**
+   * What a second is. `alone`: of one thread that has the processor for itself (see stopwatch). `cpu`: of the processor, whatever
+   * threads use it.
+   */
+  readonly second?: 'alone' | 'cpu';
 }
 
 /**
@@ -40,21 +45,25 @@ export interface RateOptions {
  */
 export async function ratesSideBySide<Name extends string>(
   contenders: Readonly<Record<Name, Contender>>,
-  { batch = 20, roundMs = 200, rounds = 11 }: RateOptions = {},
+  { batch = 20, roundMs = 200, rounds = 11, second = 'alone' }: RateOptions = {},
 ): Promise<Record<Name, number>> {
   const names = Object.keys(contenders) as Name[]; // Object.keys forgets the type
   const samples = new Map<Name, number[]>(names.map((name) => [name, []]));
   for (let round = 0; round <= rounds; round += 1) {
     for (const name of names) {
-      const rate = await measureRate(contenders[name], batch, round === 0 ? 3 * roundMs : roundMs);
+      const forMs = round === 0 ? 3 * roundMs : roundMs;
+      const rate = await measureRate(contenders[name], { batch, forMs, second });
       if (round > 0) samples.get(name)?.push(rate);
     }
   }
   return Object.fromEntries(names.map((name) => [name, medianOf(samples.get(name) ?? [])])) as Record<Name, number>;
 }
 
-async function measureRate(contender: Contender, batch: number, forMs: number): Promise<number> {
-  const startedAt = performance.now();
+async function measureRate(
+  contender: Contender,
+  { batch, forMs, second }: { batch: number; forMs: number; second: 'alone' | 'cpu' },
+): Promise<number> {
+  const startedAt = now();
   let done = 0;
   let elapsed = 0;
   while (elapsed < forMs) {
@@ -62,7 +71,8 @@ async function measureRate(contender: Contender, batch: number, forMs: number): 
     // Awaiting what is no promise would cost a turn of the queue each time.
     if (pending instanceof Promise) await pending;
     done += batch;
-    elapsed = performance.now() - startedAt;
+    const at = now();
+    elapsed = second === 'cpu' ? at.cpuMs - startedAt.cpuMs : elapsedMs(startedAt, at);
   }
   return (done * 1_000) / elapsed;
 }

@@ -8,14 +8,27 @@ import { without } from '../members.ts';
 import { sha256 } from './hash.ts';
 import { redactJson } from './redact.ts';
 
-const notInReferenceHash: ReadonlySet<string> = new Set(['signatures', 'unsigned']);
+const notSigned: ReadonlySet<string> = new Set(['signatures', 'unsigned']);
+
+/** By the event, so that what its id and its signatures cover is written once. It goes with the event, which nobody rewrites. */
+const signedTexts = new WeakMap<Readonly<JsonObject>, { readonly version: RoomVersion; readonly text: string }>();
 
 /**
- * The *reference hash*: over the redacted event without `signatures` and `unsigned` (server-server API, "Calculating the reference
- * hash for an event"). Throws CanonicalJsonError where there is no canonical form.
+ * What the reference hash and the signatures of an event cover: the canonical JSON of the redacted event without `signatures` and
+ * `unsigned` (server-server API, "Calculating the reference hash for an event" and "Signing Events"). Throws CanonicalJsonError where
+ * there is none.
  */
+export function signedTextOf(event: Readonly<JsonObject>, version: RoomVersion): string {
+  const known = signedTexts.get(event);
+  if (known?.version === version) return known.text;
+  const text = canonicalJson(without(redactJson(event, version), notSigned));
+  signedTexts.set(event, { version, text });
+  return text;
+}
+
+/** The *reference hash*. Throws CanonicalJsonError where there is no canonical form. */
 export function referenceHash(event: Readonly<JsonObject>, version: RoomVersion): Buffer {
-  return sha256(canonicalJson(without(redactJson(event, version), notInReferenceHash)));
+  return sha256(signedTextOf(event, version));
 }
 
 /**

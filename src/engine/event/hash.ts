@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { decodeBase64, encodeBase64 } from '../../base/base64.ts';
 import { canonicalJson } from '../../base/canonical-json.ts';
 import type { JsonObject, Pdu } from '../../matrix/pdu.ts';
@@ -26,5 +26,5 @@ export function isContentHashValid(pdu: Readonly<Pdu>): boolean {
 }
 
 export function sha256(text: string): Buffer {
-  return createHash('sha256').update(text, 'utf8').digest();
+  return hash('sha256', text, 'buffer');
 }

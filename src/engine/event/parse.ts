@@ -1,4 +1,4 @@
-import { CanonicalJsonError, canonicalJson } from '../../base/canonical-json.ts';
+import { CanonicalJsonError, canonicalSize } from '../../base/canonical-json.ts';
 import { LooseNumber } from '../../base/loose-number.ts';
 import { eventTypes } from '../../matrix/event-types.ts';
 import { findServerOfRoom, isRoomId, isUserId, type RoomId } from '../../matrix/ids.ts';
@@ -58,17 +58,13 @@ function malformed(reason: string, problem: Malformed['problem'] = 'format'): Ma
 
 /** "The complete event MUST NOT be larger than 65536 bytes, including any signatures, and encoded as Canonical JSON." */
 function findSizeFault(json: JsonObject, version: RoomVersion): Malformed | undefined {
-  let text: string;
   try {
-    text = canonicalJson(json, { strict: version.strictIntegers });
+    const size = canonicalSize(json, { strict: version.strictIntegers });
+    return size > pduBytesMax ? malformed(`the event is larger than ${pduBytesMax} bytes`, 'too_large') : undefined;
   } catch (error) {
     if (error instanceof CanonicalJsonError) return malformed(error.message);
     throw error;
   }
-  if (text.length > pduBytesMax || Buffer.byteLength(text) > pduBytesMax) {
-    return malformed(`the event is larger than ${pduBytesMax} bytes`, 'too_large');
-  }
-  return undefined;
 }
 
 function findFault(json: JsonObject, version: RoomVersion): Malformed | undefined {

@@ -15,6 +15,8 @@ import type { RoomLock } from './room-lock.ts';
 
 export interface SignaturesToCheck {
   readonly object: JsonObject;
+  /** The bytes that its signatures cover, where they are at hand: `signedBytes(object)`. */
+  readonly message?: Uint8Array;
   readonly servers: readonly ServerName[];
   /** The keys must have been valid then, Unix milliseconds. */
   readonly validAtMs: number;

@@ -1,4 +1,5 @@
 import { breathe } from '../../base/breathe.ts';
+import { signedTextOf } from '../../engine/event/event-id.ts';
 import { type ParsedPdu, parsePdu } from '../../engine/event/parse.ts';
 import { keysValidAt, listRequiredSigners, signedFormOf, withTrustedContent } from '../../engine/event/verify.ts';
 import type { EventId, RoomId } from '../../matrix/ids.ts';
@@ -25,6 +26,7 @@ export async function checkSigned(
   const { version, ask } = options;
   const checks = events.map((event) => ({
     object: signedFormOf(event.pdu, version),
+    message: Buffer.from(signedTextOf(event.pdu, version)),
     servers: listRequiredSigners(event, version),
     validAtMs: keysValidAt(event.pdu, version),
   }));

@@ -4,8 +4,10 @@ import {
   CanonicalJsonError,
   canonicalDepthMax,
   canonicalJson,
+  canonicalSize,
   compareByCodePoint,
 } from '../../../src/base/canonical-json.ts';
+import { LooseNumber } from '../../../src/base/loose-number.ts';
 import { readVectors } from '../../support/vectors.ts';
 
 /** The encoding written out by hand from the grammar, to hold the library's against. */
@@ -76,6 +78,17 @@ describe('canonical JSON', () => {
         expect(canonicalJson(any)).toBe(encodeByHand(any));
       }),
     );
+  });
+
+  it('takes as many bytes as is said', () => {
+    fc.assert(
+      fc.property(value, (any) => {
+        expect(canonicalSize(any)).toBe(Buffer.byteLength(encodeByHand(any)));
+      }),
+    );
+    expect(canonicalSize({ n: new LooseNumber('1.50') })).toBe('{"n":1.5}'.length);
+    expect(() => canonicalSize({ n: new LooseNumber('1.50') }, { strict: true })).toThrow(CanonicalJsonError);
+    expect(() => canonicalSize({ n: 0.5 })).toThrow(CanonicalJsonError);
   });
 
   it('reads back as the same value and is the same again', () => {

@@ -7,6 +7,7 @@ import {
   withRedacts,
   withSignatures,
 } from '../../../../src/engine/event/build.ts';
+import { eventIdOf, signedTextOf } from '../../../../src/engine/event/event-id.ts';
 import { isContentHashValid } from '../../../../src/engine/event/hash.ts';
 import { findMissingSigner, listRequiredSigners, signedFormOf } from '../../../../src/engine/event/verify.ts';
 import type { EventId, RoomId, UserId } from '../../../../src/matrix/ids.ts';
@@ -14,7 +15,7 @@ import type { JsonObject } from '../../../../src/matrix/pdu.ts';
 import { getRoomVersion } from '../../../../src/matrix/room-versions.ts';
 import type { ServerName } from '../../../../src/matrix/server-name.ts';
 import { signingKeyOfSeed } from '../../../../src/signing/ed25519.ts';
-import { signJson, verifySignedJson } from '../../../../src/signing/sign-json.ts';
+import { signedBytes, signJson, verifySignedJson } from '../../../../src/signing/sign-json.ts';
 import { makeEvent } from '../../../support/room-events.ts';
 
 const version = getRoomVersion('11');
@@ -48,6 +49,16 @@ describe('building an event', () => {
       verifySignedJson(signedFormOf(event.pdu, version), 'a.test' as ServerName, 'ed25519:1', keyOf(1).publicKey),
     ).toBe(true);
     expect(template).not.toHaveProperty('hashes');
+  });
+
+  it('signs the very text that its id is the hash of, by the room version that asks', () => {
+    const { pdu, eventId } = built();
+    expect(Buffer.from(signedTextOf(pdu, version))).toEqual(signedBytes(signedFormOf(pdu, version)));
+    expect(eventIdOf(pdu, version)).toBe(eventId);
+    const create = { ...pdu, type: 'm.room.create', content: { creator: '@alice:a.test', more: 1 } };
+    expect(signedTextOf(create, getRoomVersion('10'))).not.toContain('more');
+    expect(signedTextOf(create, version)).toContain('more');
+    expect(signedTextOf(create, getRoomVersion('10'))).not.toContain('more');
   });
 
   it('says so, and does not throw, when the content cannot be an event', () => {
