@@ -187,7 +187,7 @@ describe('a restricted room', () => {
     });
   }
 
-  it.each(['10', '11', '12'])(
+  it.each(['8', '9', '10', '11', '12'])(
     'of version %s lets the members of the other room in, vouched for by its own server',
     async (version) => {
       const club = await alice.createRoom({ preset: 'public_chat' });
