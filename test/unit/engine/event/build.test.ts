@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { encodeBase64 } from '../../../../src/base/base64.ts';
 import {
   buildEvent,
   completeEvent,
@@ -7,16 +8,22 @@ import {
   withRedacts,
   withSignatures,
 } from '../../../../src/engine/event/build.ts';
-import { eventIdOf, signedTextOf } from '../../../../src/engine/event/event-id.ts';
+import {
+  eventIdOf,
+  isEventIdOf,
+  referenceHash,
+  referenceTo,
+  signedTextOf,
+} from '../../../../src/engine/event/event-id.ts';
 import { isContentHashValid } from '../../../../src/engine/event/hash.ts';
-import { findMissingSigner, listRequiredSigners, signedFormOf } from '../../../../src/engine/event/verify.ts';
+import { redact } from '../../../../src/engine/event/redact.ts';
+import { signedFormOf } from '../../../../src/engine/event/verify.ts';
 import type { EventId, RoomId, UserId } from '../../../../src/matrix/ids.ts';
-import type { JsonObject } from '../../../../src/matrix/pdu.ts';
-import { getRoomVersion } from '../../../../src/matrix/room-versions.ts';
+import { authEventIdsOf, type JsonObject, prevEventIdsOf, type RoomEvent } from '../../../../src/matrix/pdu.ts';
+import { getRoomVersion, supportedRoomVersions } from '../../../../src/matrix/room-versions.ts';
 import type { ServerName } from '../../../../src/matrix/server-name.ts';
 import { signingKeyOfSeed } from '../../../../src/signing/ed25519.ts';
 import { signedBytes, signJson, verifySignedJson } from '../../../../src/signing/sign-json.ts';
-import { makeEvent } from '../../../support/room-events.ts';
 
 const version = getRoomVersion('11');
 const keyOf = (seed: number) => signingKeyOfSeed(Buffer.alloc(32, seed), '1');
@@ -102,6 +109,72 @@ describe('building an event', () => {
   });
 });
 
+describe.each(supportedRoomVersions)('building events of room version %s', (id) => {
+  const own = getRoomVersion(id);
+  const sign = signerOf('a.test', 1);
+  const isGiven = own.eventIds === 'given';
+  const make = (more: Partial<EventTemplate> = {}, prev: readonly RoomEvent[] = []) => {
+    const refer = (event: RoomEvent) => referenceTo(event, own);
+    const roomId = own.roomIdFormat === 'opaque' ? '!room:a.test' : `!${'r'.repeat(43)}`;
+    const sketch = {
+      ...template,
+      room_id: roomId as RoomId,
+      prev_events: prev.map(refer),
+      auth_events: prev.map(refer),
+    };
+    const result = buildEvent({ ...sketch, ...more }, own, sign);
+    if (result.outcome === 'malformed') throw new Error(result.reason);
+    return result.event;
+  };
+
+  it('gives each an id of its own, and names others in the form of the version', () => {
+    const first = make();
+    const second = make({}, [first]);
+    const third = make({ content: { body: 'bye' } }, [first, second]);
+    expect(new Set([first, second, third].map(({ eventId }) => eventId)).size).toBe(3);
+    for (const event of [first, second, third]) {
+      expect(isEventIdOf(event.eventId, own)).toBe(true);
+      expect(event.pdu.event_id).toBe(isGiven ? event.eventId : undefined);
+      expect(isContentHashValid(event.pdu)).toBe(true);
+    }
+    const hashes = { sha256: encodeBase64(referenceHash(first.pdu, own)) };
+    expect(second.pdu.prev_events).toEqual([isGiven ? [first.eventId, hashes] : first.eventId]);
+    expect(prevEventIdsOf(third.pdu)).toEqual([first.eventId, second.eventId]);
+    expect(authEventIdsOf(third.pdu)).toEqual([first.eventId, second.eventId]);
+    expect(make().eventId).toBe(first.eventId);
+  });
+
+  it('names an event that was redacted as it named it before', () => {
+    const event = make();
+    const redacted = { ...event, pdu: redact(event.pdu, own) };
+    expect(referenceTo(redacted, own)).toEqual(referenceTo(event, own));
+  });
+
+  it('signs what a redaction keeps, so that the signature outlives it', () => {
+    const redacted = redact(make().pdu, own);
+    expect(verifySignedJson(redacted, 'a.test' as ServerName, 'ed25519:1', keyOf(1).publicKey)).toBe(true);
+  });
+
+  it("replaces the id in another server's template by its own, where there is one", () => {
+    const { room_id: roomId } = make().pdu;
+    const result = completeEvent({ ...template, room_id: roomId, event_id: '$theirs:b.test' }, own, sign);
+    if (result.outcome !== 'parsed') throw new Error(result.reason);
+    expect(result.event.pdu.event_id).toBe(isGiven ? result.event.eventId : undefined);
+    expect(result.event.eventId).not.toContain('theirs');
+    if (isGiven) expect(result.event.eventId).toMatch(/^\$[A-Za-z0-9_-]{43}:a\.test$/);
+  });
+
+  it('refuses a template without a sender, and one whose lists are of another version', () => {
+    const other = isGiven ? [`$${'x'.repeat(43)}`] : [['$x:a.test', {}]];
+    const bad: JsonObject[] = [
+      { ...template, sender: undefined },
+      { ...template, sender: 7 },
+    ];
+    for (const key of ['prev_events', 'auth_events']) bad.push({ ...template, room_id: make().roomId, [key]: other });
+    for (const json of bad) expect(completeEvent(json, own, sign).outcome).toBe('malformed');
+  });
+});
+
 describe('signing an event of others', () => {
   it('adds a signature and changes neither the id nor those it has', () => {
     const event = built();
@@ -123,88 +196,5 @@ describe('signing an event of others', () => {
       'a.test': { 'ed25519:1': event.pdu.signatures['a.test']?.['ed25519:1'], 'ed25519:2': 'new' },
       'b.test': { k: 's' },
     });
-  });
-});
-
-describe('the servers that must have signed', () => {
-  const signers = (type: string, content: JsonObject): string[] =>
-    listRequiredSigners(
-      makeEvent(version, { type, sender: '@alice:a.test', stateKey: '@bob:b.test', content }),
-      version,
-    );
-
-  it.each<[string, string, JsonObject, string[]]>([
-    ["the sender's", 'm.room.message', {}, ['a.test']],
-    ["the sender's, for an invite", 'm.room.member', { membership: 'invite' }, ['a.test']],
-    ['none, for a third-party invite', 'm.room.member', { membership: 'invite', third_party_invite: {} }, []],
-    [
-      "the sender's, for a join with a third-party invite",
-      'm.room.member',
-      { membership: 'join', third_party_invite: {} },
-      ['a.test'],
-    ],
-    [
-      "the sender's and that of who vouches for a join",
-      'm.room.member',
-      { membership: 'join', join_authorised_via_users_server: '@carol:c.test' },
-      ['a.test', 'c.test'],
-    ],
-    ['one, when both are the same', 'm.room.member', { join_authorised_via_users_server: '@carol:a.test' }, ['a.test']],
-    [
-      "only the sender's, when who vouches is no user",
-      'm.room.member',
-      { join_authorised_via_users_server: 5 },
-      ['a.test'],
-    ],
-    [
-      "only the sender's, for another type with that key",
-      'x',
-      { join_authorised_via_users_server: '@c:c.test' },
-      ['a.test'],
-    ],
-  ])('are %s', (_name, type, content, expected) => {
-    expect(signers(type, content)).toEqual(expected);
-  });
-
-  it('are asked one after the other, with the redacted event and its time', async () => {
-    const event = makeEvent(version, {
-      type: 'm.room.member',
-      sender: '@bob:b.test',
-      stateKey: '@bob:b.test',
-      content: { membership: 'join', displayname: 'Bob', join_authorised_via_users_server: '@carol:c.test' },
-      ts: 77,
-    });
-    const asked: [JsonObject, string, number][] = [];
-    const verify =
-      (answer: (server: string) => boolean) => async (object: JsonObject, server: ServerName, at: number) => {
-        asked.push([object, server, at]);
-        return answer(server);
-      };
-    expect(
-      await findMissingSigner(
-        event,
-        version,
-        verify(() => true),
-      ),
-    ).toBeUndefined();
-    expect(asked.map(([, server, at]) => [server, at])).toEqual([
-      ['b.test', 77],
-      ['c.test', 77],
-    ]);
-    expect(JSON.stringify(asked)).not.toContain('displayname');
-    expect(
-      await findMissingSigner(
-        event,
-        version,
-        verify((server) => server === 'b.test'),
-      ),
-    ).toBe('c.test');
-    expect(
-      await findMissingSigner(
-        event,
-        version,
-        verify(() => false),
-      ),
-    ).toBe('b.test');
   });
 });
