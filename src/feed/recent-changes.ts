@@ -14,6 +14,8 @@ export interface RecentNews {
   readonly receiptRooms: ReadonlySet<RoomId>;
   /** Rooms that somebody came to. */
   readonly joinRooms: ReadonlySet<RoomId>;
+  /** Rooms that somebody joined to went from. */
+  readonly departureRooms: ReadonlySet<RoomId>;
   /** Users whose membership of some room changed. */
   readonly membershipUsers: ReadonlySet<UserId>;
   readonly accountDataUsers: ReadonlySet<UserId>;
@@ -24,6 +26,7 @@ class News implements RecentNews {
   readonly stateRooms = new Set<RoomId>();
   readonly receiptRooms = new Set<RoomId>();
   readonly joinRooms = new Set<RoomId>();
+  readonly departureRooms = new Set<RoomId>();
   readonly membershipUsers = new Set<UserId>();
   readonly accountDataUsers = new Set<UserId>();
 
@@ -41,6 +44,7 @@ class News implements RecentNews {
       case 'membership':
         this.membershipUsers.add(change.userId);
         if (change.after === 'join') this.joinRooms.add(change.roomId);
+        else if (change.before === 'join') this.departureRooms.add(change.roomId);
         break;
       case 'account_data':
         this.accountDataUsers.add(change.userId);

@@ -169,6 +169,11 @@ function createRoomReads(rooms: RoomReads, recent: RecentChanges) {
       const asked = news ? new Set(common(news.joinRooms, roomIds)) : roomIds;
       return asked.size === 0 ? [] : rooms.listNewlyJoined(asked, after, upTo);
     },
+    async listDepartures(roomIds, after, upTo) {
+      const news = recent.since(after);
+      const asked = news ? new Set(common(news.departureRooms, roomIds)) : roomIds;
+      return asked.size === 0 ? [] : rooms.listDepartures(asked, after, upTo);
+    },
   };
   const apply = (changes: readonly Change[]): void => {
     for (const change of changes) {

@@ -1,4 +1,4 @@
-import type { RoomId } from '../matrix/ids.ts';
+import type { RoomId, UserId } from '../matrix/ids.ts';
 import type { ToldMember } from './lazy-members.ts';
 
 /** The timeline of a room in an answer, its events as JSON texts. */
@@ -23,6 +23,12 @@ export interface LeftRoomPart {
   accountData: string[];
 }
 
+/** Whose devices a client that encrypts has to look up, and whose it may forget. */
+export interface DeviceLists {
+  readonly changed: readonly UserId[];
+  readonly left: readonly UserId[];
+}
+
 /** What the streams found, as JSON texts, until it is written out as one. */
 export class Answer {
   readonly joined = new Map<RoomId, JoinedRoomPart>();
@@ -31,6 +37,7 @@ export class Answer {
   readonly knocked = new Map<RoomId, readonly string[]>();
   readonly accountData: string[] = [];
   presence: readonly string[] = [];
+  deviceLists: DeviceLists = { changed: [], left: [] };
   presenceToken = '';
   /** Member events in it, for clients that load members lazily. */
   readonly membersTold: ToldMember[] = [];
@@ -58,7 +65,9 @@ export class Answer {
       this.invited.size === 0 &&
       this.knocked.size === 0 &&
       this.accountData.length === 0 &&
-      this.presence.length === 0
+      this.presence.length === 0 &&
+      this.deviceLists.changed.length === 0 &&
+      this.deviceLists.left.length === 0
     );
   }
 }
@@ -78,6 +87,8 @@ export function encodeAnswer(answer: Answer, nextBatch: string, useStateAfter: b
   const parts = [`"next_batch":${JSON.stringify(nextBatch)}`, '"device_one_time_keys_count":{}'];
   if (answer.accountData.length > 0) parts.push(`"account_data":${encodeEvents(answer.accountData)}`);
   if (answer.presence.length > 0) parts.push(`"presence":${encodeEvents(answer.presence)}`);
+  const { changed, left } = answer.deviceLists;
+  if (changed.length + left.length > 0) parts.push(`"device_lists":${JSON.stringify({ changed, left })}`);
   if (rooms.length > 0) parts.push(`"rooms":{${rooms.join(',')}}`);
   return `{${parts.join(',')}}`;
 }

@@ -55,6 +55,9 @@ async function readRooms(deps: ScopeDeps, request: ScopeRequest, facts: RoomFact
   return {
     joined,
     newlyJoined: news.newlyJoined,
+    departed: new Set(
+      news.rows.filter(({ before }) => before?.membership === 'join').map(({ membership }) => membership.roomId),
+    ),
     joinedShown,
     pending: told
       .map(({ membership }) => membership)

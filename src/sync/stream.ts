@@ -37,6 +37,8 @@ export interface ScopeRooms {
   readonly joined: ReadonlySet<RoomId>;
   /** Those of them that the client does not know as joined: told from their beginning. In an initial sync all. */
   readonly newlyJoined: ReadonlySet<RoomId>;
+  /** Those that the client knows as joined and that the viewer is in no more, whatever the filter says. */
+  readonly departed: ReadonlySet<RoomId>;
   /** The joined ones that pass the filter's lists of rooms. */
   readonly joinedShown: ReadonlySet<RoomId>;
   /** Invites and knocks to be told, the filter obeyed; not those by ignored users. */

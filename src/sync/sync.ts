@@ -16,6 +16,7 @@ import { QuietMemory } from './quiet.ts';
 import { readScope } from './scope.ts';
 import type { SyncScope, SyncStream, TypingReads } from './stream.ts';
 import { createAccountDataStream } from './streams/account-data.ts';
+import { createDeviceListsStream } from './streams/device-lists.ts';
 import { createEphemeralStream } from './streams/ephemeral.ts';
 import { createPresenceStream } from './streams/presence.ts';
 import { createRoomsInvitedStream } from './streams/rooms-invited.ts';
@@ -25,7 +26,7 @@ import { encodeSyncToken, parseSyncToken, type SyncToken } from './token.ts';
 
 export interface SyncDeps {
   readonly storage: Pick<Storage, 'accounts' | 'accountData' | 'events' | 'receipts' | 'rooms' | 'state' | 'position'>;
-  readonly roster: Pick<Roster, 'roomsOf' | 'usersIn' | 'connect' | 'disconnect'>;
+  readonly roster: Pick<Roster, 'roomsOf' | 'usersIn' | 'shareRoom' | 'connect' | 'disconnect'>;
   readonly waiters: Pick<Waiters, 'ticket' | 'wait'>;
   readonly windows: Pick<AnswerWindows, 'answered' | 'untilOpen'>;
   readonly typing: TypingReads;
@@ -71,6 +72,7 @@ export function createSync(deps: SyncDeps): Sync {
     createRoomsInvitedStream(deps),
     createAccountDataStream(deps),
     createEphemeralStream(deps),
+    createDeviceListsStream(deps),
     createPresenceStream(deps),
   ];
 

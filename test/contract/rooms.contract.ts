@@ -196,6 +196,29 @@ export function describeRooms(open: OpenStorage): void {
       expect(await list(before + 1, joined - 1)).toEqual([]);
     });
 
+    it('tell who departed between two positions, however they went', async () => {
+      await change(alice, 'join');
+      await change(bob, 'join');
+      await change(carol, 'join', { roomId: attic });
+      await change(carol, 'join', { roomId: room('cellar') });
+      const before = storage.position();
+      await change(alice, 'join', { displayname: 'only a new name' });
+      const left = await change(alice, 'leave');
+      await change(bob, 'ban');
+      await change(carol, 'leave', { roomId: attic });
+      await change(carol, 'leave', { roomId: room('cellar') });
+      await change(alice, 'invite');
+      await change(alice, 'leave');
+      const list = (after: number, upTo: number) => storage.rooms.listDepartures(new Set([lobby, attic]), after, upTo);
+      expect(await list(before, storage.position())).toEqual([
+        { roomId: lobby, userId: alice },
+        { roomId: lobby, userId: bob },
+        { roomId: attic, userId: carol },
+      ]);
+      expect(await list(left - 1, left)).toEqual([{ roomId: lobby, userId: alice }]);
+      expect(await list(before, left - 1)).toEqual([]);
+    });
+
     it('give all who are joined, by room, page by page', async () => {
       await change(alice, 'join');
       await change(carol, 'join');

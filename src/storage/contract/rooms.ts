@@ -75,6 +75,12 @@ export interface RoomReads {
     after: Position,
     upTo: Position,
   ): Promise<{ roomId: RoomId; userId: UserId }[]>;
+  /** The same of those who went from `join` to anything else. */
+  listDepartures(
+    roomIds: ReadonlySet<RoomId>,
+    after: Position,
+    upTo: Position,
+  ): Promise<{ roomId: RoomId; userId: UserId }[]>;
   /** For the roster's start: every joined (room, user), by room, a page at a time. */
   listJoined(afterRoom: RoomId | null, limit: number): Promise<{ roomId: RoomId; userIds: UserId[] }[]>;
   listRooms(afterRoom: RoomId | null, limit: number): Promise<RoomRow[]>;

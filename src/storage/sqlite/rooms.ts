@@ -112,7 +112,10 @@ function createMemberReads(connection: Connection, turn: Turn, rooms: Numbering<
   };
 }
 
-type LogReads = Pick<RoomReads, 'listMembershipChanges' | 'findMembershipAt' | 'listMembershipsAt' | 'listNewlyJoined'>;
+type LogReads = Pick<
+  RoomReads,
+  'listMembershipChanges' | 'findMembershipAt' | 'listMembershipsAt' | 'listNewlyJoined' | 'listDepartures'
+>;
 
 function createLogReads(connection: Connection, turn: Turn, rooms: Numbering<RoomId>): LogReads {
   const changes = connection.prepare<[UserId, Position, Position], MembershipRecord>(
@@ -136,6 +139,15 @@ function createLogReads(connection: Connection, turn: Turn, rooms: Numbering<Roo
      WHERE membership = 'join' AND before IS NOT 'join' AND position > ? AND position <= ? ORDER BY position`,
   );
 
+  const departures = connection.prepare<[Position, Position], { roomNo: number; userId: UserId }>(
+    `SELECT room_no AS roomNo, user_id AS userId FROM membership_log
+     WHERE before = 'join' AND membership <> 'join' AND position > ? AND position <= ? ORDER BY position`,
+  );
+  const inRooms = (found: readonly { roomNo: number; userId: UserId }[], roomIds: ReadonlySet<RoomId>) =>
+    found
+      .map(({ roomNo, userId }) => ({ roomId: rooms.text(roomNo), userId }))
+      .filter(({ roomId }) => roomIds.has(roomId));
+
   return {
     listMembershipChanges: (userId, after, upTo) => turn.read(() => changes.all(userId, after, upTo).map(parse)),
     findMembershipAt: (roomId, userId, position) =>
@@ -149,13 +161,8 @@ function createLogReads(connection: Connection, turn: Turn, rooms: Numbering<Roo
         const records = allAt.all({ userId, roomNos, at: position });
         return new Map(records.map((record): [RoomId, StoredMembership] => [record.roomId, parse(record)]));
       }),
-    listNewlyJoined: (roomIds, after, upTo) =>
-      turn.read(() =>
-        newJoins
-          .all(after, upTo)
-          .map(({ roomNo, userId }) => ({ roomId: rooms.text(roomNo), userId }))
-          .filter(({ roomId }) => roomIds.has(roomId)),
-      ),
+    listNewlyJoined: (roomIds, after, upTo) => turn.read(() => inRooms(newJoins.all(after, upTo), roomIds)),
+    listDepartures: (roomIds, after, upTo) => turn.read(() => inRooms(departures.all(after, upTo), roomIds)),
   };
 }
 

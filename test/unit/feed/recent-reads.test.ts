@@ -112,6 +112,7 @@ class World {
       states: await storage.state.listCurrentChanges(ids, after, upTo),
       receipts: await storage.receipts.listSince(ids, after, upTo),
       joined: await storage.rooms.listNewlyJoined(ids, after, upTo),
+      departures: await storage.rooms.listDepartures(ids, after, upTo),
       byId: new Map(
         (await storage.events.listByIds(this.#sent)).map(({ event, redactedBy }) => [
           event.eventId,
@@ -158,6 +159,7 @@ describe('readings from memory', () => {
     storage.receipts.listSince = refuse;
     storage.rooms.listMembershipChanges = refuse;
     storage.rooms.listNewlyJoined = refuse;
+    storage.rooms.listDepartures = refuse;
     storage.accountData.listSince = refuse;
     const upTo = storage.position();
     expect(await recent.storage.events.listRoomsChanged(ids, after, upTo)).toEqual([rooms[0]?.roomId]);
@@ -165,6 +167,7 @@ describe('readings from memory', () => {
     expect(await recent.storage.receipts.listSince(ids, after, upTo)).toEqual([]);
     expect(await recent.storage.rooms.listMembershipChanges(alice, after, upTo)).toEqual([]);
     expect(await recent.storage.rooms.listNewlyJoined(ids, after, upTo)).toEqual([]);
+    expect(await recent.storage.rooms.listDepartures(ids, after, upTo)).toEqual([]);
     expect(await recent.storage.accountData.listSince(alice, after, upTo)).toEqual([]);
   });
 
