@@ -271,3 +271,84 @@ describe('previous events of another room', () => {
     expect(await textsOf(alice, guest.roomId)).toEqual([]);
   });
 });
+
+describe('a redaction from another server', () => {
+  const redactionOf = (guest: StubRoom, eventId: string, sender = guest.server.user('mallory')) => {
+    const inContent = guest.version.redactsIn === 'content' ? { redacts: eventId } : {};
+    const more = guest.version.redactsIn === 'event' ? { redacts: eventId } : {};
+    return { type: 'm.room.redaction', sender, content: { reason: 'why', ...inContent }, more };
+  };
+  const bodyOf = async (guest: StubRoom, eventId: string) =>
+    (await alice.ok('GET', path(guest.roomId, 'event', eventId))).content.body;
+
+  it.each(all)(
+    'is obeyed for events of its own server, and for others only by power, in version %s',
+    async (version) => {
+      const guest = await visit(version);
+      const [nina, ours] = [stub.user('nina'), await alice.say(guest.roomId, 'of alice')];
+    await settle(a);
+      guest.take(stub.receivedPdus().at(-1) ?? {});
+      const join = { type: 'm.room.member', sender: nina, state_key: nina, content: { membership: 'join' } };
+      const said = [
+        guest.add(join),
+        guest.say(nina, 'of nina'),
+        guest.say(stub.user('mallory'), 'of mallory'),
+      ] as const;
+      expect(await send(stub, ...said)).toEqual([{}, {}, {}]);
+      const [, theirs, own] = said;
+      const results = await send(
+        stub,
+        guest.build(redactionOf(guest, own.eventId)),
+        guest.build(redactionOf(guest, theirs.eventId)),
+        guest.build(redactionOf(guest, ours)),
+      );
+      expect(await bodyOf(guest, own.eventId)).toBeUndefined();
+      expect(await bodyOf(guest, theirs.eventId)).toBeUndefined();
+      expect(await bodyOf(guest, ours)).toBe('of alice');
+      // Before version 3 it is the authorisation rules that refuse it.
+      expect(results.map((result) => result?.error === undefined)).toEqual([true, true, !given.includes(version)]);
+
+      const levels = await stateOf(alice, guest.roomId, 'm.room.power_levels');
+      const users = { ...levels.users, [stub.user('mallory')]: 50 };
+      await alice.setState(guest.roomId, 'm.room.power_levels', { ...levels, users });
+      await settle(a);
+      guest.take(stub.receivedPdus().at(-1) ?? {});
+      expect(await send(stub, guest.build(redactionOf(guest, ours)))).toEqual([{}]);
+      expect(await bodyOf(guest, ours)).toBeUndefined();
+    },
+  );
+
+  it.each(all)(
+    'that comes before its target waits for it, and names it in one place only, in version %s',
+    async (version) => {
+      const guest = await visit(version);
+      const [target, other] = [guest.say(stub.user('mallory'), 'target'), guest.say(stub.user('mallory'), 'other')];
+      const redaction = guest.add(redactionOf(guest, target.eventId));
+      // At the place that other versions have it in, it names nothing.
+      const misplaced =
+        guest.version.redactsIn === 'event'
+          ? { content: { redacts: other.eventId } }
+          : { more: { redacts: other.eventId } };
+      const wrong = guest.build({ type: 'm.room.redaction', sender: stub.user('mallory'), ...misplaced });
+      stub.on('get_missing_events', () => ({ events: [] }));
+      await send(stub, redaction);
+      await send(stub, target, other, redaction, wrong);
+      expect(await bodyOf(guest, target.eventId)).toBeUndefined();
+      expect(await bodyOf(guest, other.eventId)).toBe('other');
+    },
+  );
+
+  it('in versions 1 and 2 is judged by who gave the ids, not by who sent the events', async () => {
+    const guest = await visit('1');
+    const other = await StubRoom.join(third, a, guest.roomId, third.user('trent'));
+    await settle(a);
+    guest.take(stub.receivedPdus().at(-1) ?? {});
+    // Trent's message has an id of the stub's server, which signed for it.
+    const more = { event_id: `$lent:${stub.name}` };
+    const said = { type: 'm.room.message', sender: third.user('trent'), content: { body: 'x' }, more };
+    const lent = other.build(said, { signers: [third.signer, stub.signer] });
+    expect(await send(third, lent)).toEqual([{}]);
+    expect(await send(stub, guest.build(redactionOf(guest, lent.eventId)))).toEqual([{}]);
+    expect(await bodyOf(guest, lent.eventId)).toBeUndefined();
+  });
+});
