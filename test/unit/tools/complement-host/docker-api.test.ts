@@ -3,6 +3,9 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { DockerClient, tarOf } from './docker-client.ts';
 
+// Every address of 127/8 is there on Linux only, as the tool itself is for Linux only.
+const onLinux = describe.skipIf(process.platform !== 'linux');
+
 let docker: DockerClient;
 beforeEach(async () => {
   docker = await new DockerClient().listen();
@@ -59,7 +62,7 @@ describe('the Docker Engine API', () => {
   });
 });
 
-describe('a container', () => {
+onLinux('a container', () => {
   it('runs a homeserver that finds its name and its files, and is reached through a published port', async () => {
     const id = await docker.create('complement_hs1', 'hs1');
     const archive = tarOf('/complement/ca/ca.crt', 'a certificate');
@@ -181,7 +184,7 @@ describe('a container', () => {
   });
 });
 
-describe('an image', () => {
+onLinux('an image', () => {
   it('is a copy of a stopped container, from which others start', async () => {
     const id = await docker.create('complement_hs1', 'hs1');
     await docker.start(id);
@@ -222,7 +225,7 @@ describe('an image', () => {
   });
 });
 
-describe('a network', () => {
+onLinux('a network', () => {
   it('is where containers know each other by name, whoever comes later', async () => {
     const hosts = (id: string) =>
       readFileSync(join(docker.engine.getContainer(id).properties.directory, 'hosts'), 'utf8');
