@@ -40,8 +40,8 @@ async function leaveThrough(
   if (server === deps.serverName) return undefined;
   try {
     const template = await deps.requests.makeLeave(server, roomId, userId);
-    const version = findRoomVersion(template.roomVersion) ?? versionOf(invite);
-    if (!isTemplateFor(template.event, { roomId, userId, membership: 'leave' })) return undefined;
+    const version = versionOfTemplate(template.roomVersion, invite);
+    if (!version || !isTemplateFor(template.event, { roomId, userId, membership: 'leave' })) return undefined;
     const complete = completeEvent(
       { ...template.event, origin_server_ts: deps.clock.now(), content },
       version,
@@ -76,6 +76,12 @@ function ownLeave(deps: RoomsCore, invite: StoredMembership, content: JsonObject
   );
   if (complete.outcome === 'malformed') throw unknown(`The invite cannot be refused: ${complete.reason}`);
   return complete.event;
+}
+
+/** "If not provided, the room version is assumed to be either 1 or 2", whose events have the same form. */
+function versionOfTemplate(named: string | undefined, invite: StoredMembership): RoomVersion | undefined {
+  if (named !== undefined) return findRoomVersion(named);
+  return findInvitedVersion(invite.outOfBand?.strippedState ?? []) ?? getRoomVersion('1');
 }
 
 function versionOf(invite: StoredMembership): RoomVersion {
