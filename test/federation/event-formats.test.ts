@@ -286,7 +286,7 @@ describe('a redaction from another server', () => {
     async (version) => {
       const guest = await visit(version);
       const [nina, ours] = [stub.user('nina'), await alice.say(guest.roomId, 'of alice')];
-    await settle(a);
+      await settle(a);
       guest.take(stub.receivedPdus().at(-1) ?? {});
       const join = { type: 'm.room.member', sender: nina, state_key: nina, content: { membership: 'join' } };
       const said = [

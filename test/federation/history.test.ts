@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { supportedRoomVersions } from '../../src/matrix/room-versions.ts';
 import { settle, startPair, type TestServer } from '../support/server.ts';
 import type { TestUser } from '../support/user.ts';
 import { historyOf, mindOf, path, stateOf, textsOf } from './rooms.ts';
@@ -20,7 +21,7 @@ afterAll(async () => {
 });
 
 describe('what was said before a server joined', () => {
-  it.each(['10', '11', '12'])('is fetched when somebody reads back, room version %s', async (version) => {
+  it.each(supportedRoomVersions)('is fetched when somebody reads back, room version %s', async (version) => {
     const room = await alice.createRoom({ preset: 'public_chat', room_version: version });
     const said = Array.from({ length: 30 }, (_, index) => `number ${index}`);
     for (const text of said) await alice.say(room, text);

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { supportedRoomVersions } from '../../src/matrix/room-versions.ts';
 import { settle, startPair, TestServer } from '../support/server.ts';
 import type { TestUser } from '../support/user.ts';
 import { membershipOf, mindOf, path, type SeenEvent, stateOf, textsOf } from './rooms.ts';
@@ -26,7 +27,7 @@ async function inviteOf(user: TestUser, room: string): Promise<SeenEvent[] | und
   return (await user.ok('GET', `/sync?${fresh}`)).rooms?.invite?.[room]?.invite_state?.events;
 }
 
-describe.each(['10', '11', '12'])('an invite of a user of another server, room version %s', (version) => {
+describe.each(supportedRoomVersions)('an invite of a user of another server, room version %s', (version) => {
   it('comes with what helps to recognise the room, and lets them in', async () => {
     const room = await alice.createRoom({
       preset: 'private_chat',
