@@ -137,6 +137,21 @@ export function describePresence(open: OpenStorage): void {
       expect(await storage.presence.listLosses(alice, 0)).toEqual([{ subject: bob, atMs: 30 }]);
     });
 
+    it('knows which servers are aware, and since when no more', async () => {
+      const other = server('other.test');
+      await commit(storage, [
+        { kind: 'presence_aware_server', server: there, seenAtMs: 5 },
+        { kind: 'presence_aware_server', server: other, seenAtMs: 6 },
+      ]);
+      await commit(storage, [{ kind: 'presence_aware_server', server: there, seenAtMs: 9 }]);
+      expect(await storage.presence.listAwareServers()).toEqual([
+        { server: other, seenAtMs: 6 },
+        { server: there, seenAtMs: 9 },
+      ]);
+      await commit(storage, [{ kind: 'presence_aware_server', server: other, seenAtMs: null }]);
+      expect(await storage.presence.listAwareServers()).toEqual([{ server: there, seenAtMs: 9 }]);
+    });
+
     it('finds its small facts again', async () => {
       await commit(storage, [
         { kind: 'presence_fact', name: 'a', value: '1' },

@@ -54,6 +54,8 @@ export type PresenceTableRow =
   /** This viewer lost sight of this subject and shares no room with them any more. Kept for 30 days. */
   | { kind: 'presence_loss'; viewer: UserId; subject: UserId; atMs: number }
   | { kind: 'presence_losses_pruned'; beforeMs: number }
+  /** The server sent `allowed_recipients` then, for the last time; null: it is not known to honour it any more. */
+  | { kind: 'presence_aware_server'; server: ServerName; seenAtMs: number | null }
   /** Something small that presence must find again at its next start; null removes it. */
   | { kind: 'presence_fact'; name: string; value: string | null };
 
@@ -66,6 +68,12 @@ export interface Narrowing {
   lastActiveAtMs: number;
 }
 
+/** A server that honours `allowed_recipients`, and when it last sent the field. */
+export interface AwareServer {
+  server: ServerName;
+  seenAtMs: number;
+}
+
 export interface PresenceReads {
   find(userId: UserId): Promise<PresenceRow | undefined>;
   listAll(after: UserId | null, limit: number): Promise<PresenceRow[]>;
@@ -75,6 +83,7 @@ export interface PresenceReads {
   listNarrowings(): Promise<Narrowing[]>;
   findNarrowing(destination: ServerName, subject: UserId): Promise<Narrowing | undefined>;
   listLosses(viewer: UserId, sinceMs: number): Promise<{ subject: UserId; atMs: number }[]>;
+  listAwareServers(): Promise<AwareServer[]>;
   listFacts(): Promise<{ name: string; value: string }[]>;
 }
 

@@ -1,7 +1,14 @@
 import { assert } from '../../base/assert.ts';
 import type { UserId } from '../../matrix/ids.ts';
 import type { ServerName } from '../../matrix/server-name.ts';
-import type { Narrowing, PresenceCopyRow, PresenceReads, PresenceRow, PresenceTableRow } from '../contract/presence.ts';
+import type {
+  AwareServer,
+  Narrowing,
+  PresenceCopyRow,
+  PresenceReads,
+  PresenceRow,
+  PresenceTableRow,
+} from '../contract/presence.ts';
 import type { Connection } from './core/database.ts';
 import type { Turn } from './core/turn.ts';
 import type { Writes } from './core/writes.ts';
@@ -50,7 +57,9 @@ export function createPresenceReads(connection: Connection, turn: Turn): Presenc
   const losses = connection.prepare<[UserId, number], { subject: UserId; atMs: number }>(
     'SELECT subject, at_ms AS atMs FROM presence_losses WHERE viewer = ? AND at_ms >= ? ORDER BY at_ms, subject',
   );
-
+  const aware = connection.prepare<[], AwareServer>(
+    'SELECT server, seen_at_ms AS seenAtMs FROM presence_aware_servers ORDER BY server',
+  );
   const facts = connection.prepare<[], { name: string; value: string }>(
     'SELECT name, value FROM presence_facts ORDER BY name',
   );
@@ -68,6 +77,7 @@ export function createPresenceReads(connection: Connection, turn: Turn): Presenc
     listNarrowings: () => turn.read(() => narrowings.all()),
     findNarrowing: (destination, subject) => turn.read(() => narrowing.get(destination, subject)),
     listLosses: (viewer, sinceMs) => turn.read(() => losses.all(viewer, sinceMs)),
+    listAwareServers: () => turn.read(() => aware.all()),
     listFacts: () => turn.read(() => facts.all()),
   };
 }
@@ -99,7 +109,10 @@ export function createPresenceWrites(connection: Connection): Writes<PresenceTab
     'INSERT OR REPLACE INTO presence_losses (viewer, subject, at_ms) VALUES (?, ?, ?)',
   );
   const pruneLosses = connection.prepare<[number]>('DELETE FROM presence_losses WHERE at_ms < ?');
-
+  const putAware = connection.prepare<[ServerName, number]>(
+    'INSERT OR REPLACE INTO presence_aware_servers (server, seen_at_ms) VALUES (?, ?)',
+  );
+  const removeAware = connection.prepare<[ServerName]>('DELETE FROM presence_aware_servers WHERE server = ?');
   const putFact = connection.prepare<[string, string]>(
     'INSERT OR REPLACE INTO presence_facts (name, value) VALUES (?, ?)',
   );
@@ -136,6 +149,10 @@ export function createPresenceWrites(connection: Connection): Writes<PresenceTab
     },
     presence_losses_pruned({ beforeMs }) {
       pruneLosses.run(beforeMs);
+    },
+    presence_aware_server({ server, seenAtMs }) {
+      if (seenAtMs === null) removeAware.run(server);
+      else putAware.run(server, seenAtMs);
     },
     presence_fact({ name, value }) {
       if (value === null) removeFact.run(name);
