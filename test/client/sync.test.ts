@@ -45,7 +45,6 @@ describe('an initial sync', () => {
     expect([room.timeline.limited, typeof room.timeline.prev_batch]).toEqual([true, 'string']);
     expect(keysOf(room.state.events).sort()).toEqual([
       'm.room.create|',
-      'm.room.guest_access|',
       'm.room.history_visibility|',
       'm.room.join_rules|',
       `m.room.member|${alice.userId}`,

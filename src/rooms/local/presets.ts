@@ -6,7 +6,11 @@ export type Preset = 'private_chat' | 'trusted_private_chat' | 'public_chat';
 export interface PresetRules {
   readonly joinRule: 'invite' | 'public';
   readonly historyVisibility: 'shared';
-  readonly guestAccess: 'can_join' | 'forbidden';
+  /**
+   * Undefined: forbidden, which is what a room without the event says ("Guest Access"). None is sent then, as other servers do and
+   * as Complement counts the events of a new room.
+   */
+  readonly guestAccess: 'can_join' | undefined;
   /** "All invitees are given the same power level as the room creator." */
   readonly inviteesShareCreatorPower: boolean;
   /** The level an invite takes: anybody may invite into a private room, where nobody gets in otherwise. */
@@ -31,7 +35,7 @@ export const presets: Readonly<Record<Preset, PresetRules>> = {
   public_chat: {
     joinRule: 'public',
     historyVisibility: 'shared',
-    guestAccess: 'forbidden',
+    guestAccess: undefined,
     inviteesShareCreatorPower: false,
     inviteLevel: 50,
   },
@@ -43,10 +47,11 @@ export const tombstonePower = 150;
 
 /** The state events of a preset, in the order that the specification lists them. */
 export function presetState(rules: PresetRules): { type: string; content: JsonObject }[] {
+  const { joinRule, historyVisibility, guestAccess } = rules;
   return [
-    { type: 'm.room.join_rules', content: { join_rule: rules.joinRule } },
-    { type: 'm.room.history_visibility', content: { history_visibility: rules.historyVisibility } },
-    { type: 'm.room.guest_access', content: { guest_access: rules.guestAccess } },
+    { type: 'm.room.join_rules', content: { join_rule: joinRule } },
+    { type: 'm.room.history_visibility', content: { history_visibility: historyVisibility } },
+    ...(guestAccess ? [{ type: 'm.room.guest_access', content: { guest_access: guestAccess } }] : []),
   ];
 }
 
