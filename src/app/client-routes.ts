@@ -9,6 +9,7 @@ import { loginRoutes } from '../http/client/login.ts';
 import { mediaRoutes } from '../http/client/media.ts';
 import { openIdRoutes } from '../http/client/openid.ts';
 import { presenceRoutes } from '../http/client/presence.ts';
+import { presenceAudienceRoutes } from '../http/client/presence-audience.ts';
 import { profileRoutes } from '../http/client/profile.ts';
 import { publicRoomsRoutes } from '../http/client/public-rooms.ts';
 import { pushRuleRoutes } from '../http/client/push-rules.ts';
@@ -82,6 +83,7 @@ export function clientRoutes({ config }: Surroundings, parts: Parts, sync: Sync)
     ...typingRoutes({ typing }),
     ...receiptRoutes({ receipts, readMarkers }),
     ...presenceRoutes({ presence }),
+    ...presenceAudienceRoutes({ presence }),
     ...syncRoutes({ sync }),
     ...mediaRoutes(),
     ...voipRoutes(),

@@ -33,7 +33,8 @@ export function createPresenceOf(surroundings: Surroundings, neighbours: Presenc
   });
 }
 
-function presenceSettings(config: Config): PresenceSettings {
+/** What the configuration says of presence. */
+export function presenceSettings(config: Config): PresenceSettings {
   const { presence, federation } = config;
   const crosses = federation.enabled && !presence.local_only;
   return {

@@ -6,17 +6,22 @@ import { lossesKeptMs } from './change/audience-rows.ts';
 import { createReactions } from './change/reactions.ts';
 import { tellOfSettings } from './change/settings-change.ts';
 import { listServers } from './core/audience.ts';
+import { encodeReport } from './explain/encode.ts';
+import { reportAudience } from './explain/report.ts';
 import { commitRows, createParts, type Parts, type PresenceDeps } from './parts.ts';
 import { presenceStatus } from './reading/render.ts';
 import { receivePresence } from './receiving/receiver.ts';
 import type { Presence, PresencePart, SyncBegin } from './types.ts';
 
+/** Each asks the policy about everybody who shares a room. */
+const explanationsPerMinute = 30;
 const pruneEveryMs = 86_400_000;
 
 /** Presence whole. */
 export function createPresence(deps: PresenceDeps): Presence {
   const parts = createParts(deps);
   const { tracker, inboxes, dispatcher, rows, background, settings, clock, storage } = parts;
+  const explanations = new RateLimit({ clock, points: explanationsPerMinute, windowMs: 60_000 });
   const puts = new RateLimit({ clock, points: settings.putsPerMinute, windowMs: 60_000 });
   /** What must be written was asked for by `rowsForDeactivation`. */
   const userDeactivated = (userId: UserId): void => {
@@ -36,6 +41,12 @@ export function createPresence(deps: PresenceDeps): Presence {
       const answer = await puts.use(userId);
       if (answer.outcome === 'limited') throw limitExceeded(answer.retryAfterMs);
       if (settings.enabled) await tracker.put(userId, deviceId, { state, statusMsg });
+    },
+
+    async explain(userId, page) {
+      const answer = await explanations.use(userId);
+      if (answer.outcome === 'limited') throw limitExceeded(answer.retryAfterMs);
+      return encodeReport(await reportAudience(parts, userId, page));
     },
 
     activity({ userId, deviceId }) {

@@ -67,6 +67,8 @@ export interface Presence extends PresencePart {
     state: PresenceState,
     statusMsg: string | null,
   ): Promise<void>;
+  /** Who sees the user, and why, as JSON; `after` is the `next_batch` of the page before. Throws M_LIMIT_EXCEEDED. */
+  explain(userId: UserId, page: { readonly after: UserId | null; readonly limit: number }): Promise<JsonObject>;
   /** The user did something with this device. */
   activity(requester: { readonly userId: UserId; readonly deviceId: DeviceId }): void;
   deviceGone(userId: UserId, deviceId: DeviceId): void;

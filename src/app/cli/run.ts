@@ -3,6 +3,7 @@ import { StartError } from '../start-error.ts';
 import { certificatesCommand } from './certificates-command.ts';
 import { configCheckCommand } from './config-command.ts';
 import { pairCommand } from './pair-command.ts';
+import { presenceAudienceCommand } from './presence-audience-command.ts';
 import type { CommandLine } from './run-types.ts';
 import { startCommand } from './start-command.ts';
 
@@ -13,6 +14,7 @@ const commands: Readonly<Record<string, Command>> = {
   'config check': configCheckCommand,
   pair: pairCommand,
   certificates: certificatesCommand,
+  'presence-audience': presenceAudienceCommand,
 };
 
 const help = `lantern: a federating Matrix homeserver
@@ -22,6 +24,8 @@ const help = `lantern: a federating Matrix homeserver
   lantern pair [--json]             two federating servers with alice and bob, until Ctrl-C
   lantern certificates --out DIR NAME...
                                     a development CA and a certificate for each name, made once
+  lantern presence-audience [--json] @USER:SERVER
+                                    who sees this user's presence, and why; reads the database, also beside a running server
 
   --config FILE                     the configuration (default: lantern.yaml, if it is there)
   --set KEY=VALUE                   one setting, such as log.level=debug; may be repeated

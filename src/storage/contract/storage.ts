@@ -54,3 +54,8 @@ export interface Storage {
   /** Waits for what was handed to `commit`, then closes the database. */
   stop(): Promise<void>;
 }
+
+/** A look at a database that another process may be writing. */
+export interface StorageReading extends Pick<Storage, 'accountData' | 'presence' | 'rooms'> {
+  stop(): Promise<void>;
+}

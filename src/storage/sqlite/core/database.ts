@@ -49,6 +49,16 @@ export function openDatabase(file: string, synchronous: Synchronous): OpenDataba
   }
 }
 
+/** Opens a file that exists, to read it; also while another process writes it. Throws StorageOpenError. */
+export function openToRead(file: string): OpenDatabase {
+  try {
+    const connection = connect(file, { readonly: true, fileMustExist: true });
+    return { connection, close: () => connection.close() };
+  } catch (error) {
+    throw new StorageOpenError(`cannot read the database ${file}: ${reasonOf(error)}`);
+  }
+}
+
 function prepare(connection: Connection, synchronous: Synchronous): void {
   connection.exec('PRAGMA journal_mode = WAL');
   setSynchronous(connection, synchronous);

@@ -24,10 +24,23 @@ interface Migration {
  * one transaction. Throws StorageOpenError for a database that has seen more, or a different text under a known name.
  */
 export function migrate(connection: Connection, folder: string, nowMs: number): void {
-  const migrations = readMigrations(folder);
   connection.exec(
     'CREATE TABLE IF NOT EXISTS migrations (name TEXT PRIMARY KEY, checksum TEXT NOT NULL, applied_at_ms INTEGER NOT NULL) STRICT',
   );
+  for (const migration of listMissing(connection, folder)) apply(connection, migration, nowMs);
+}
+
+/** For who only reads: throws StorageOpenError for a database that is not of the version of this program. */
+export function checkMigrated(connection: Connection, folder: string): void {
+  const [missing] = listMissing(connection, folder);
+  if (missing === undefined) return;
+  throw new StorageOpenError(
+    `the database ${connection.name} is of an older version of Lantern (it lacks ${missing.name}); start this version once`,
+  );
+}
+
+function listMissing(connection: Connection, folder: string): Migration[] {
+  const migrations = readMigrations(folder);
   const applied = connection
     .prepare<[], { name: string; checksum: string }>('SELECT name, checksum FROM migrations ORDER BY name')
     .all();
@@ -46,9 +59,7 @@ export function migrate(connection: Connection, folder: string, nowMs: number): 
     }
   }
   const done = new Set(applied.map(({ name }) => name));
-  for (const migration of migrations) {
-    if (!done.has(migration.name)) apply(connection, migration, nowMs);
-  }
+  return migrations.filter(({ name }) => !done.has(name));
 }
 
 function apply(connection: Connection, migration: Migration, nowMs: number): void {
