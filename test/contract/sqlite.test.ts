@@ -13,6 +13,7 @@ import { describeDirectory } from './directory.contract.ts';
 import { describeEvents } from './events.contract.ts';
 import { describeFederation } from './federation.contract.ts';
 import { describeImports } from './imports.contract.ts';
+import { describeManyRooms } from './many-rooms.contract.ts';
 import { describeOutgoing } from './outgoing.contract.ts';
 import { describePresence } from './presence.contract.ts';
 import { describePush } from './push.contract.ts';
@@ -50,6 +51,7 @@ describe('SQLite storage', () => {
   describeEvents(openWithClock);
   describeFederation(openWithClock);
   describeImports(open);
+  describeManyRooms(open);
   describeOutgoing(open);
   describePresence(open);
   describePush(open);

@@ -102,6 +102,20 @@ export interface HistoryPlace {
   position: Position;
 }
 
+/** Events of one room in after < position ≤ upTo. */
+export interface TimelinePage {
+  roomId: RoomId;
+  after: Position;
+  upTo: Position;
+}
+
+/** Events of one room strictly before a place of the history, with position ≤ upTo. */
+export interface EndingPage {
+  roomId: RoomId;
+  before: HistoryPlace;
+  upTo: Position;
+}
+
 export interface EventReads {
   find(eventId: EventId): Promise<StoredEvent | undefined>;
   /** In no order; unknown ones are left out. */
@@ -130,6 +144,10 @@ export interface EventReads {
     direction: 'backward' | 'forward',
     limit: number,
   ): Promise<TimelineEvent[]>;
+  /** `listTimeline` for many rooms at once: a list for each page, in the order of the pages. */
+  listTimelines(pages: readonly TimelinePage[], limit: number): Promise<TimelineEvent[][]>;
+  /** `listHistory` backward for many rooms at once: a list for each page, in the order of the pages; oldest first. */
+  listEndings(pages: readonly EndingPage[], limit: number): Promise<TimelineEvent[][]>;
   /** Rooms among `roomIds` with an accepted timeline event in after < position ≤ upTo. Costs what happened since, not the number of rooms. */
   listRoomsChanged(roomIds: ReadonlySet<RoomId>, after: Position, upTo: Position): Promise<RoomId[]>;
   /**
@@ -137,8 +155,15 @@ export interface EventReads {
    * not stored in the room: what came before it has a gap. Rooms without one are left out. Costs what happened since.
    */
   listGaps(roomIds: ReadonlySet<RoomId>, after: Position, upTo: Position): Promise<Map<RoomId, Position>>;
+  /**
+   * The highest place in the order of the history of a timeline event, with position ≤ upTo, that names a previous event which is
+   * not stored in the room: what stands below it has a gap. Rooms without one are left out.
+   */
+  listGapPlaces(roomIds: ReadonlySet<RoomId>, upTo: Position): Promise<Map<RoomId, HistoryPlace>>;
   /** Place of the newest accepted timeline event of the room not later than `upTo`. */
   findNewestPlace(roomId: RoomId, upTo: Position): Promise<HistoryPlace | undefined>;
+  /** The same for many rooms; those without one are left out. */
+  listNewestPlaces(roomIds: ReadonlySet<RoomId>, upTo: Position): Promise<Map<RoomId, HistoryPlace>>;
 
   findClientTransaction(
     userId: UserId,

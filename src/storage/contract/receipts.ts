@@ -32,4 +32,6 @@ export interface ReceiptReads {
     upTo: Position,
   ): Promise<(ReceiptRow & { position: Position })[]>;
   listOfRoom(roomId: RoomId, upTo: Position): Promise<(ReceiptRow & { position: Position })[]>;
+  /** The same for many rooms at once. */
+  listOfRooms(roomIds: ReadonlySet<RoomId>, upTo: Position): Promise<(ReceiptRow & { position: Position })[]>;
 }

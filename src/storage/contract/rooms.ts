@@ -50,13 +50,19 @@ export interface RoomReads {
   listExtremities(roomId: RoomId): Promise<EventId[]>;
 
   findMembership(roomId: RoomId, userId: UserId): Promise<StoredMembership | undefined>;
+  /** A user's memberships in these rooms; rooms without one are left out. */
+  listMembershipsIn(userId: UserId, roomIds: ReadonlySet<RoomId>): Promise<Map<RoomId, StoredMembership>>;
   /** Of a user, not forgotten, with one of these memberships. */
   listMembershipsOfUser(userId: UserId, memberships: readonly Membership[]): Promise<StoredMembership[]>;
   /** Members of a room with one of these memberships, in order of their first row. */
   listMembers(roomId: RoomId, memberships: readonly Membership[]): Promise<StoredMembership[]>;
   countMembers(roomId: RoomId, membership: Membership): Promise<number>;
+  /** The same for many rooms; those with none are left out. */
+  countMembersOf(roomIds: ReadonlySet<RoomId>, membership: Membership): Promise<Map<RoomId, number>>;
   /** Up to `limit` joined and invited members (else left and banned ones) other than `except`, in order of joining: for `m.heroes`. */
   listHeroes(roomId: RoomId, except: UserId, limit: number): Promise<StoredMembership[]>;
+  /** The same for many rooms; those with nobody else are left out. */
+  listHeroesOf(roomIds: ReadonlySet<RoomId>, except: UserId, limit: number): Promise<Map<RoomId, StoredMembership[]>>;
   /**
    * Every change of this user's memberships with after < position ≤ upTo, oldest first, from the log of changes
    * (a user who left and re-joined has two rows here).
@@ -66,6 +72,11 @@ export interface RoomReads {
   findMembershipAt(roomId: RoomId, userId: UserId, at: Position): Promise<StoredMembership | undefined>;
   /** The user's memberships in these rooms as of a position; rooms without one are left out. */
   listMembershipsAt(userId: UserId, roomIds: ReadonlySet<RoomId>, at: Position): Promise<Map<RoomId, StoredMembership>>;
+  /**
+   * What ended the user's last stay in each of these rooms: the first change behind their last `join`. Rooms in which they are joined, or
+   * never were, are left out.
+   */
+  listLastDepartures(userId: UserId, roomIds: ReadonlySet<RoomId>): Promise<Map<RoomId, StoredMembership>>;
   /**
    * Who went from any other membership, or none, to `join` in one of these rooms in after < position ≤ upTo. Costs what
    * changed, not the number of rooms.

@@ -1,4 +1,4 @@
-import type { EventId, RoomId } from '../../matrix/ids.ts';
+import type { EventId, RoomId, UserId } from '../../matrix/ids.ts';
 import type { StateKey, StateMap } from '../../matrix/pdu.ts';
 import type { StoredEvent, TimelineEvent } from './events.ts';
 import type { Position, SnapshotId as SnapshotNumber } from './numbers.ts';
@@ -25,13 +25,27 @@ export type StateTableRow =
 export interface StateReads {
   /** The whole map; shared and cached, so never changed. Throws for an unknown snapshot. */
   getSnapshot(snapshotId: SnapshotId): Promise<StateMap>;
+  /** The same for many at once. */
+  getSnapshots(snapshotIds: readonly SnapshotId[]): Promise<Map<SnapshotId, StateMap>>;
   /** Only these keys of a snapshot; absent keys are left out. */
   getFromSnapshot(snapshotId: SnapshotId, keys: readonly StateKey[]): Promise<StateMap>;
+  /** The same for many snapshots at once, each with its keys; every snapshot that was asked for is in the answer. */
+  getFromSnapshots(wanted: ReadonlyMap<SnapshotId, readonly StateKey[]>): Promise<Map<SnapshotId, StateMap>>;
   /** Undefined when the room is unknown or has no state yet. */
   findCurrentSnapshot(roomId: RoomId): Promise<SnapshotId | undefined>;
+  /** The same for many rooms; those without are left out. */
+  listCurrentSnapshots(roomIds: ReadonlySet<RoomId>): Promise<Map<RoomId, SnapshotId>>;
   findCurrent(roomId: RoomId, type: string, stateKey: string): Promise<StoredEvent | undefined>;
   /** Current state events of the room as clients see them, outliers as `findTimelineEvent` gives them; of one type if given. */
   listCurrent(roomId: RoomId, type?: string): Promise<TimelineEvent[]>;
+  /**
+   * `listCurrent` for many rooms at once: all members, or only these of each room (`members`), and all other state. Rooms without
+   * state are left out.
+   */
+  listCurrentOfRooms(
+    roomIds: ReadonlySet<RoomId>,
+    members: 'all' | ReadonlyMap<RoomId, Iterable<UserId>>,
+  ): Promise<Map<RoomId, TimelineEvent[]>>;
   /** Event ids of the current state. */
   listCurrentIds(roomId: RoomId): Promise<EventId[]>;
   /**

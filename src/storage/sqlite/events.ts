@@ -1,24 +1,13 @@
-import type { DeviceId, EventId, RoomId, UserId } from '../../matrix/ids.ts';
-import type { EventReads, HistoryPlace, StoredEvent, TimelineEvent } from '../contract/events.ts';
-import type { Position } from '../contract/numbers.ts';
-import type { Connection } from './core/database.ts';
+import type { DeviceId, EventId, UserId } from '../../matrix/ids.ts';
+import type { EventReads, StoredEvent, TimelineEvent } from '../contract/events.ts';
 import {
-  type EventRecords,
+  type EventDeps,
   type StoredEventRecord,
   storedEventColumns,
   type TimelineEventRecord,
   timelineEventColumns,
 } from './core/event-records.ts';
-import type { Numbering } from './core/numbering.ts';
-import type { Turn } from './core/turn.ts';
-
-export interface EventDeps {
-  connection: Connection;
-  turn: Turn;
-  rooms: Numbering<RoomId>;
-  events: Numbering<EventId>;
-  records: EventRecords;
-}
+import { createTimelineReads } from './timelines.ts';
 
 /** Ids of one query; longer lists are read in several, with a chance for others between them. */
 const idsMax = 500;
@@ -95,81 +84,6 @@ function createLookups({ connection, turn, records }: EventDeps): Lookups {
       }),
     listTimelineEventsByIds: (eventIds) =>
       inChunks([...new Set(eventIds)], (json) => timelineEvents.all(json).map((record) => records.timeline(record))),
-  };
-}
-
-type TimelineReads = Pick<
-  EventReads,
-  'listTimeline' | 'listHistory' | 'listRoomsChanged' | 'listGaps' | 'findNewestPlace'
->;
-
-function createTimelineReads({ connection, turn, rooms, records }: EventDeps): TimelineReads {
-  const timeline = connection.prepare<[number, Position, Position, number], TimelineEventRecord>(
-    `SELECT ${timelineEventColumns} FROM events e JOIN event_ids i ON i.event_no = e.event_no
-     WHERE e.room_no = ? AND e.verdict = 'accepted' AND e.position > 0 AND e.position > ? AND e.position <= ?
-     ORDER BY e.position DESC LIMIT ?`,
-  );
-  const history = (comparison: '<' | '>', order: 'ASC' | 'DESC') =>
-    connection.prepare<[number, number, Position, Position, number], TimelineEventRecord>(
-      `SELECT ${timelineEventColumns} FROM events e JOIN event_ids i ON i.event_no = e.event_no
-       WHERE e.room_no = ? AND e.verdict = 'accepted' AND e.position IS NOT NULL
-         AND (e.depth, e.position) ${comparison} (?, ?) AND e.position <= ?
-       ORDER BY e.depth ${order}, e.position ${order} LIMIT ?`,
-    );
-  const backward = history('<', 'DESC');
-  const forward = history('>', 'ASC');
-  // A room whose newest event is behind `upTo` may have an earlier one too.
-  const roomsChanged = connection
-    .prepare<{ after: Position; upTo: Position }, number>(
-      `SELECT r.room_no FROM rooms r
-       WHERE r.newest_position > @after AND (r.newest_position <= @upTo OR EXISTS (
-         SELECT 1 FROM events e
-         WHERE e.room_no = r.room_no AND e.verdict = 'accepted' AND e.position > 0
-           AND e.position > @after AND e.position <= @upTo
-       ))`,
-    )
-    .pluck();
-  const gaps = connection.prepare<[Position, Position], { roomNo: number; position: Position }>(
-    `SELECT room_no AS roomNo, max(position) AS position FROM missing_prevs
-     WHERE position > ? AND position <= ? GROUP BY room_no`,
-  );
-  const newestPlace = connection.prepare<[number, Position], HistoryPlace>(
-    `SELECT depth, position FROM events
-     WHERE room_no = ? AND verdict = 'accepted' AND position > 0 AND position <= ?
-     ORDER BY position DESC LIMIT 1`,
-  );
-
-  return {
-    listTimeline: (roomId, after, upTo, limit) =>
-      turn.read(() =>
-        timeline
-          .all(rooms.find(roomId) ?? 0, after, upTo, limit)
-          .reverse()
-          .map((record) => records.timeline(record)),
-      ),
-    listHistory: (roomId, from, direction, limit) =>
-      turn.read(() =>
-        (direction === 'backward' ? backward : forward)
-          .all(rooms.find(roomId) ?? 0, from.depth, from.position, from.upTo ?? Number.MAX_SAFE_INTEGER, limit)
-          .map((record) => records.timeline(record)),
-      ),
-    listRoomsChanged: (roomIds, after, upTo) =>
-      turn.read(() =>
-        roomsChanged
-          .all({ after, upTo })
-          .map((roomNo) => rooms.text(roomNo))
-          .filter((roomId) => roomIds.has(roomId)),
-      ),
-    listGaps: (roomIds, after, upTo) =>
-      turn.read(() => {
-        const found = new Map<RoomId, Position>();
-        for (const { roomNo, position } of gaps.all(after, upTo)) {
-          const roomId = rooms.text(roomNo);
-          if (roomIds.has(roomId)) found.set(roomId, position);
-        }
-        return found;
-      }),
-    findNewestPlace: (roomId, upTo) => turn.read(() => newestPlace.get(rooms.find(roomId) ?? 0, upTo)),
   };
 }
 

@@ -37,6 +37,9 @@ export function createReceiptReads(connection: Connection, turn: Turn, rooms: Nu
   const ofRoom = connection.prepare<[number, Position], Stored>(
     `SELECT ${columns} FROM receipts WHERE room_no = ? AND position <= ? ORDER BY position`,
   );
+  const ofRooms = connection.prepare<[string, Position], Stored>(
+    `SELECT ${columns} FROM json_each(?) CROSS JOIN receipts ON room_no = value WHERE position <= ? ORDER BY position`,
+  );
 
   return {
     find: (roomId, userId, receiptType, threadId) =>
@@ -59,6 +62,11 @@ export function createReceiptReads(connection: Connection, turn: Turn, rooms: Nu
           if (roomIds.has(roomId)) found.push(parse(record, roomId));
         }
         return found;
+      }),
+    listOfRooms: (roomIds, upTo) =>
+      turn.read(() => {
+        const found = ofRooms.all(JSON.stringify([...rooms.findAll(roomIds).values()]), upTo);
+        return found.map((record) => parse(record, rooms.text(record.roomNo)));
       }),
     listOfRoom: (roomId, upTo) =>
       turn.read(() => ofRoom.all(rooms.find(roomId) ?? 0, upTo).map((record) => parse(record, roomId))),

@@ -16,9 +16,11 @@ function parse(record: MembershipRecord): StoredMembership {
   return { ...record, forgotten: record.forgotten === 1, outOfBand };
 }
 
+const membershipColumns = `r.room_id AS roomId, m.user_id AS userId, m.membership, m.event_id AS eventId, m.sender, m.displayname,
+    m.avatar_url AS avatarUrl, m.position, m.forgotten, m.out_of_band AS outOfBand`;
+
 const memberships = `
-  SELECT r.room_id AS roomId, m.user_id AS userId, m.membership, m.event_id AS eventId, m.sender, m.displayname,
-    m.avatar_url AS avatarUrl, m.position, m.forgotten, m.out_of_band AS outOfBand
+  SELECT ${membershipColumns}
   FROM memberships m JOIN rooms r ON r.room_no = m.room_no`;
 
 /** Rows of the log. Whether a room is forgotten is a matter of today. */
@@ -32,6 +34,9 @@ const loggedMemberships = `
 type MemberReads = Pick<
   RoomReads,
   | 'findMembership'
+  | 'listMembershipsIn'
+  | 'countMembersOf'
+  | 'listHeroesOf'
   | 'listMembershipsOfUser'
   | 'listMembers'
   | 'countMembers'
@@ -43,6 +48,11 @@ type MemberReads = Pick<
 function createMemberReads(connection: Connection, turn: Turn, rooms: Numbering<RoomId>): MemberReads {
   const find = connection.prepare<[number, UserId], MembershipRecord>(
     `${memberships} WHERE m.room_no = ? AND m.user_id = ?`,
+  );
+  const ofUserIn = connection.prepare<[string, UserId], MembershipRecord>(
+    `SELECT ${membershipColumns}
+     FROM json_each(?) j CROSS JOIN memberships m ON m.room_no = j.value AND m.user_id = ?
+       JOIN rooms r ON r.room_no = m.room_no`,
   );
   const ofUser = connection.prepare<[UserId, string], MembershipRecord>(
     `${memberships}
@@ -67,6 +77,22 @@ function createMemberReads(connection: Connection, turn: Turn, rooms: Numbering<
      WHERE m.room_no = ? AND (m.membership IN ('join', 'invite')) = 0 AND m.membership <> 'knock' AND m.user_id <> ?
      ORDER BY m.first_position, m.user_id LIMIT ?`,
   );
+  const counts = connection.prepare<[string, Membership], { roomNo: number; count: number }>(
+    `SELECT c.room_no AS roomNo, c.count
+     FROM json_each(?) j CROSS JOIN member_counts c ON c.room_no = j.value AND c.membership = ?`,
+  );
+  const heroes = (condition: string) =>
+    connection.prepare<[{ rooms: string; except: UserId; limit: number }], MembershipRecord>(
+      `SELECT ${membershipColumns}
+       FROM json_each(@rooms) j CROSS JOIN memberships m ON m.room_no = j.value AND m.user_id IN (
+           SELECT x.user_id FROM memberships x
+           WHERE x.room_no = j.value AND ${condition} AND x.user_id <> @except
+           ORDER BY x.first_position, x.user_id LIMIT @limit
+         ) JOIN rooms r ON r.room_no = m.room_no
+       ORDER BY m.first_position, m.user_id`,
+    );
+  const allPresent = heroes(`(x.membership IN ('join', 'invite')) = 1`);
+  const allGone = heroes(`(x.membership IN ('join', 'invite')) = 0 AND x.membership <> 'knock'`);
   const joinedRooms = connection.prepare<[string, number], { roomNo: number; roomId: RoomId }>(
     `SELECT room_no AS roomNo, room_id AS roomId FROM rooms r
      WHERE room_id > ?
@@ -88,6 +114,28 @@ function createMemberReads(connection: Connection, turn: Turn, rooms: Numbering<
       turn.read(() => {
         const record = find.get(rooms.find(roomId) ?? 0, userId);
         return record && parse(record);
+      }),
+    listMembershipsIn: (userId, roomIds) =>
+      turn.read(() => {
+        const found = ofUserIn.all(JSON.stringify([...rooms.findAll(roomIds).values()]), userId);
+        return new Map(found.map((record): [RoomId, StoredMembership] => [record.roomId, parse(record)]));
+      }),
+    countMembersOf: (roomIds, membership) =>
+      turn.read(() => {
+        const found = counts.all(JSON.stringify([...rooms.findAll(roomIds).values()]), membership);
+        return new Map(
+          found.filter(({ count: members }) => members > 0).map((row) => [rooms.text(row.roomNo), row.count]),
+        );
+      }),
+    listHeroesOf: (roomIds, except, limit) =>
+      turn.read(() => {
+        const roomNos = rooms.findAll(roomIds);
+        const read = (statement: typeof allPresent, asked: Iterable<number>): StoredMembership[] =>
+          statement.all({ rooms: JSON.stringify([...asked]), except, limit }).map(parse);
+        const here = byRoom(read(allPresent, roomNos.values()));
+        const empty = [...roomNos].filter(([roomId]) => !here.has(roomId)).map(([, roomNo]) => roomNo);
+        const gone = empty.length > 0 ? byRoom(read(allGone, empty)) : [];
+        return new Map([...here, ...gone]);
       }),
     listMembershipsOfUser: (userId, wanted) => turn.read(() => ofUser.all(userId, JSON.stringify(wanted)).map(parse)),
     listMembers: (roomId, wanted) =>
@@ -112,9 +160,24 @@ function createMemberReads(connection: Connection, turn: Turn, rooms: Numbering<
   };
 }
 
+function byRoom(memberships: readonly StoredMembership[]): Map<RoomId, StoredMembership[]> {
+  const lists = new Map<RoomId, StoredMembership[]>();
+  for (const membership of memberships) {
+    const list = lists.get(membership.roomId);
+    if (list) list.push(membership);
+    else lists.set(membership.roomId, [membership]);
+  }
+  return lists;
+}
+
 type LogReads = Pick<
   RoomReads,
-  'listMembershipChanges' | 'findMembershipAt' | 'listMembershipsAt' | 'listNewlyJoined' | 'listDepartures'
+  | 'listMembershipChanges'
+  | 'findMembershipAt'
+  | 'listMembershipsAt'
+  | 'listLastDepartures'
+  | 'listNewlyJoined'
+  | 'listDepartures'
 >;
 
 function createLogReads(connection: Connection, turn: Turn, rooms: Numbering<RoomId>): LogReads {
@@ -138,7 +201,17 @@ function createLogReads(connection: Connection, turn: Turn, rooms: Numbering<Roo
     `SELECT room_no AS roomNo, user_id AS userId FROM membership_log
      WHERE membership = 'join' AND before IS NOT 'join' AND position > ? AND position <= ? ORDER BY position`,
   );
-
+  const lastDepartures = connection.prepare<{ userId: UserId; roomNos: string }, MembershipRecord>(
+    `${loggedMemberships}
+     WHERE l.user_id = @userId AND (l.room_no, l.position) IN (
+       SELECT value, (
+         SELECT min(position) FROM membership_log
+         WHERE user_id = @userId AND room_no = value AND position > (
+           SELECT max(position) FROM membership_log WHERE user_id = @userId AND room_no = value AND membership = 'join'
+         )
+       ) FROM json_each(@roomNos)
+     )`,
+  );
   const departures = connection.prepare<[Position, Position], { roomNo: number; userId: UserId }>(
     `SELECT room_no AS roomNo, user_id AS userId FROM membership_log
      WHERE before = 'join' AND membership <> 'join' AND position > ? AND position <= ? ORDER BY position`,
@@ -160,6 +233,11 @@ function createLogReads(connection: Connection, turn: Turn, rooms: Numbering<Roo
         const roomNos = JSON.stringify([...rooms.findAll(roomIds).values()]);
         const records = allAt.all({ userId, roomNos, at: position });
         return new Map(records.map((record): [RoomId, StoredMembership] => [record.roomId, parse(record)]));
+      }),
+    listLastDepartures: (userId, roomIds) =>
+      turn.read(() => {
+        const found = lastDepartures.all({ userId, roomNos: JSON.stringify([...rooms.findAll(roomIds).values()]) });
+        return new Map(found.map((record): [RoomId, StoredMembership] => [record.roomId, parse(record)]));
       }),
     listNewlyJoined: (roomIds, after, upTo) => turn.read(() => inRooms(newJoins.all(after, upTo), roomIds)),
     listDepartures: (roomIds, after, upTo) => turn.read(() => inRooms(departures.all(after, upTo), roomIds)),

@@ -1,10 +1,11 @@
 import { LRUCache } from 'lru-cache';
-import type { EventId, RoomId } from '../../matrix/ids.ts';
+import type { EventId, RoomId, UserId } from '../../matrix/ids.ts';
 import type { StateKey, StateMap } from '../../matrix/pdu.ts';
-import type { StoredEvent } from '../contract/events.ts';
+import type { StoredEvent, TimelineEvent } from '../contract/events.ts';
 import type { Position, SnapshotId } from '../contract/numbers.ts';
 import type { StateReads } from '../contract/state.ts';
 import {
+  type EventDeps,
   type StoredEventRecord,
   storedEventColumns,
   type TimelineEventRecord,
@@ -12,7 +13,6 @@ import {
 } from './core/event-records.ts';
 import type { Numbering } from './core/numbering.ts';
 import type { Layer, SnapshotLayers } from './core/snapshot-layers.ts';
-import type { EventDeps } from './events.ts';
 
 export interface StateDeps extends EventDeps {
   keys: Numbering<StateKey>;
@@ -27,7 +27,7 @@ export function createStateReads(deps: StateDeps): StateReads {
   return { ...createSnapshotReads(deps), ...createCurrentReads(deps) };
 }
 
-type SnapshotReads = Pick<StateReads, 'getSnapshot' | 'getFromSnapshot'>;
+type SnapshotReads = Pick<StateReads, 'getSnapshot' | 'getSnapshots' | 'getFromSnapshot' | 'getFromSnapshots'>;
 
 function createSnapshotReads({ turn, keys, events, snapshots }: StateDeps): SnapshotReads {
   const maps = new LRUCache<SnapshotId, StateMap>({
@@ -49,31 +49,48 @@ function createSnapshotReads({ turn, keys, events, snapshots }: StateDeps): Snap
     return { layers, base: undefined };
   };
 
-  const build = async (snapshotId: SnapshotId): Promise<StateMap> => {
-    const { layers, base } = await turn.read(() => layersOf(snapshotId));
+  /** Numbers of one snapshot, as far as no map is at hand. */
+  const merge = (snapshotId: SnapshotId): { base: StateMap | undefined; merged: Map<number, number> } => {
+    const { layers, base } = layersOf(snapshotId);
     const merged = new Map<number, number>();
     for (const layer of layers.reverse()) {
       for (let index = 0; index < layer.keys.length; index += 1) {
         merged.set(layer.keys[index] ?? 0, layer.events[index] ?? 0);
       }
     }
-    const map = new Map<StateKey, EventId>(base);
-    const entries = [...merged];
+    return { base, merged };
+  };
+
+  /** Their texts are read together, a chunk at a time, with a chance for others between. */
+  const buildAll = async (snapshotIds: readonly SnapshotId[]): Promise<StateMap[]> => {
+    const merges = await turn.read(() => {
+      snapshots.load(snapshotIds.filter((snapshotId) => !maps.has(snapshotId)));
+      return snapshotIds.map(merge);
+    });
+    const built = merges.map(({ base }) => new Map<StateKey, EventId>(base));
+    const entries = merges.flatMap(({ merged }, place) =>
+      [...merged].map(([keyNo, eventNo]) => ({ place, keyNo, eventNo })),
+    );
     for (let start = 0; start < entries.length; start += chunkSize) {
       const chunk = entries.slice(start, start + chunkSize);
       await turn.read(() => {
-        const keyTexts = keys.texts(chunk.map(([key]) => key));
-        const eventTexts = events.texts(chunk.map(([, event]) => event));
-        for (const [keyNo, eventNo] of chunk) {
+        const keyTexts = keys.texts(chunk.map(({ keyNo }) => keyNo));
+        const eventTexts = events.texts(chunk.map(({ eventNo }) => eventNo));
+        for (const { place, keyNo, eventNo } of chunk) {
           const key = keyTexts.get(keyNo);
           const event = eventTexts.get(eventNo);
           if (key === undefined) throw new Error(`no key has the number ${keyNo}`);
-          if (event === undefined) map.delete(key);
-          else map.set(key, event);
+          if (event === undefined) built[place]?.delete(key);
+          else built[place]?.set(key, event);
         }
       });
     }
-    maps.set(snapshotId, map);
+    for (const [place, snapshotId] of snapshotIds.entries()) maps.set(snapshotId, built[place]);
+    return built;
+  };
+
+  const build = async (snapshotId: SnapshotId): Promise<StateMap> => {
+    const [map = new Map<StateKey, EventId>()] = await buildAll([snapshotId]);
     return map;
   };
 
@@ -87,6 +104,22 @@ function createSnapshotReads({ turn, keys, events, snapshots }: StateDeps): Snap
       building.set(snapshotId, map);
       return map;
     },
+    getSnapshots: async (snapshotIds) => {
+      const wanted = [...new Set(snapshotIds)];
+      const found = new Map(
+        wanted.flatMap((snapshotId) => {
+          const map = maps.get(snapshotId);
+          return map === undefined ? [] : [[snapshotId, map] as const];
+        }),
+      );
+      const missing = wanted.filter((snapshotId) => !found.has(snapshotId));
+      if (missing.length === 0) return found;
+      for (const [place, map] of (await buildAll(missing)).entries()) {
+        const snapshotId = missing[place];
+        if (snapshotId !== undefined) found.set(snapshotId, map);
+      }
+      return found;
+    },
     getFromSnapshot: (snapshotId, wanted) =>
       turn.read(() => {
         const found = new Map<StateKey, EventId>();
@@ -99,7 +132,37 @@ function createSnapshotReads({ turn, keys, events, snapshots }: StateDeps): Snap
         }
         return found;
       }),
+    getFromSnapshots: (wanted) =>
+      turn.read(() => {
+        snapshots.load([...wanted.keys()].filter((snapshotId) => !maps.has(snapshotId)));
+        keys.findAll([...wanted.values()].flat());
+        const numbers = new Map<SnapshotId, [StateKey, number][]>();
+        for (const [snapshotId, wantedKeys] of wanted) {
+          if (maps.has(snapshotId)) continue;
+          const found = wantedKeys.map((key) => [key, snapshots.findEventNo(snapshotId, key) ?? 0] as const);
+          numbers.set(
+            snapshotId,
+            found.filter(([, eventNo]) => eventNo !== 0).map(([key, eventNo]) => [key, eventNo]),
+          );
+        }
+        const texts = events.texts(new Set([...numbers.values()].flat().map(([, eventNo]) => eventNo)));
+        const states = new Map<SnapshotId, StateMap>();
+        for (const [snapshotId, wantedKeys] of wanted) {
+          const whole = maps.get(snapshotId);
+          const entries = whole
+            ? wantedKeys.map((key) => [key, whole.get(key)] as const)
+            : (numbers.get(snapshotId) ?? []).map(([key, eventNo]) => [key, texts.get(eventNo)] as const);
+          states.set(snapshotId, mapOfKnown(entries));
+        }
+        return states;
+      }),
   };
+}
+
+function mapOfKnown(entries: readonly (readonly [StateKey, EventId | undefined])[]): StateMap {
+  const map = new Map<StateKey, EventId>();
+  for (const [key, eventId] of entries) if (eventId !== undefined) map.set(key, eventId);
+  return map;
 }
 
 type CurrentReads = Omit<StateReads, keyof SnapshotReads>;
@@ -123,6 +186,35 @@ function createCurrentReads({ connection, turn, rooms, keys, events, records }: 
      FROM current_state s JOIN events e ON e.event_no = s.event_no JOIN event_ids i ON i.event_no = s.event_no
      WHERE s.room_no = ? AND s.type = ? ORDER BY s.state_key`,
   );
+  const snapshotsOf = connection.prepare<[string], { roomNo: number; snapshotId: SnapshotId }>(
+    `SELECT r.room_no AS roomNo, r.snapshot_no AS snapshotId
+     FROM json_each(?) j CROSS JOIN rooms r ON r.room_no = j.value WHERE r.snapshot_no IS NOT NULL`,
+  );
+  // Member events stand between the other types, and there may be many: they are passed by.
+  const ofRooms = (condition: string) =>
+    connection.prepare<[string], TimelineEventRecord>(
+      `SELECT ${timelineEventColumns}
+       FROM json_each(?) j CROSS JOIN current_state s ON ${condition}
+         JOIN events e ON e.event_no = s.event_no JOIN event_ids i ON i.event_no = s.event_no`,
+    );
+  const wholeRooms = ofRooms('s.room_no = j.value');
+  const beforeMembers = ofRooms(`s.room_no = j.value AND s.type < 'm.room.member'`);
+  const behindMembers = ofRooms(`s.room_no = j.value AND s.type > 'm.room.member'`);
+  const theseMembers = ofRooms(
+    `s.room_no = j.value ->> 0 AND s.type = 'm.room.member' AND s.state_key = j.value ->> 1`,
+  );
+  const readRooms = (
+    roomIds: ReadonlySet<RoomId>,
+    members: 'all' | ReadonlyMap<RoomId, Iterable<UserId>>,
+  ): TimelineEventRecord[] => {
+    const roomNos = rooms.findAll(roomIds);
+    const list = JSON.stringify([...roomNos.values()]);
+    if (members === 'all') return wholeRooms.all(list);
+    const pairs = [...roomNos].flatMap(([roomId, roomNo]) =>
+      [...(members.get(roomId) ?? [])].map((userId) => [roomNo, userId]),
+    );
+    return [...beforeMembers.all(list), ...theseMembers.all(JSON.stringify(pairs)), ...behindMembers.all(list)];
+  };
   const ids = connection
     .prepare<[number], EventId>(
       'SELECT i.event_id FROM current_state s JOIN event_ids i ON i.event_no = s.event_no WHERE s.room_no = ?',
@@ -135,6 +227,22 @@ function createCurrentReads({ connection, turn, rooms, keys, events, records }: 
 
   return {
     findCurrentSnapshot: (roomId) => turn.read(() => snapshot.get(roomId) ?? undefined),
+    listCurrentSnapshots: (roomIds) =>
+      turn.read(() => {
+        const found = snapshotsOf.all(JSON.stringify([...rooms.findAll(roomIds).values()]));
+        return new Map(found.map(({ roomNo, snapshotId }) => [rooms.text(roomNo), snapshotId]));
+      }),
+    listCurrentOfRooms: (roomIds, members) =>
+      turn.read(() => {
+        const found = new Map<RoomId, TimelineEvent[]>();
+        for (const record of readRooms(roomIds, members)) {
+          const event = records.timeline(record);
+          const ofRoom = found.get(event.roomId);
+          if (ofRoom) ofRoom.push(event);
+          else found.set(event.roomId, [event]);
+        }
+        return found;
+      }),
     findCurrent: (roomId, type, stateKey) =>
       turn.read((): StoredEvent | undefined => {
         const record = one.get(rooms.find(roomId) ?? 0, type, stateKey);

@@ -6,7 +6,9 @@ import type { Pdu, RoomEvent } from '../../../matrix/pdu.ts';
 import { getRoomVersion, type RoomVersion } from '../../../matrix/room-versions.ts';
 import type { EventVerdict, StoredEvent, TimelineEvent } from '../../contract/events.ts';
 import type { Position, SnapshotId } from '../../contract/numbers.ts';
+import type { Connection } from './database.ts';
 import type { Numbering } from './numbering.ts';
+import type { Turn } from './turn.ts';
 
 export const storedEventColumns = `
   e.event_no AS eventNo, i.event_id AS eventId, e.room_no AS roomNo, e.room_version AS roomVersion, e.verdict, e.position,
@@ -100,4 +102,13 @@ export class EventRecords {
     this.#parsed.set(eventId, { pduText, event });
     return event;
   }
+}
+
+/** What reads of events need. */
+export interface EventDeps {
+  connection: Connection;
+  turn: Turn;
+  rooms: Numbering<RoomId>;
+  events: Numbering<EventId>;
+  records: EventRecords;
 }

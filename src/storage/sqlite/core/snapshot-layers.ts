@@ -19,6 +19,7 @@ const entriesKeptMax = 1_000_000;
 export class SnapshotLayers {
   readonly #keys: Numbering<StateKey>;
   readonly #select;
+  readonly #selectAll;
   readonly #insert;
   readonly #layers = new LRUCache<SnapshotId, Layer>({
     maxSize: entriesKeptMax,
@@ -29,6 +30,13 @@ export class SnapshotLayers {
     this.#keys = keys;
     this.#select = connection.prepare<[SnapshotId], { parent: SnapshotId | null; entries: Buffer }>(
       'SELECT parent_no AS parent, entries FROM snapshots WHERE snapshot_no = ?',
+    );
+    this.#selectAll = connection.prepare<
+      [string],
+      { snapshotId: SnapshotId; parent: SnapshotId | null; entries: Buffer }
+    >(
+      `SELECT s.snapshot_no AS snapshotId, s.parent_no AS parent, s.entries
+       FROM json_each(?) j CROSS JOIN snapshots s ON s.snapshot_no = j.value`,
     );
     this.#insert = connection.prepare<[SnapshotId, number, SnapshotId | null, Buffer]>(
       'INSERT INTO snapshots (snapshot_no, room_no, parent_no, entries) VALUES (?, ?, ?, ?)',
@@ -44,6 +52,33 @@ export class SnapshotLayers {
     const layer = { parent: stored.parent, ...unpack(stored.entries) };
     this.#layers.set(snapshotId, layer);
     return layer;
+  }
+
+  /** Gets these and all below them at hand, by one query for each layer of depth. */
+  load(snapshotIds: readonly SnapshotId[]): void {
+    let missing = this.#listMissing(snapshotIds);
+    while (missing.size > 0) {
+      const parents: SnapshotId[] = [];
+      for (const { snapshotId, parent, entries } of this.#selectAll.all(JSON.stringify([...missing]))) {
+        this.#layers.set(snapshotId, { parent, ...unpack(entries) });
+        if (parent !== null) parents.push(parent);
+      }
+      missing = this.#listMissing(parents);
+    }
+  }
+
+  /** Of each chain the first layer that is not at hand. */
+  #listMissing(snapshotIds: readonly SnapshotId[]): Set<SnapshotId> {
+    const missing = new Set<SnapshotId>();
+    for (const snapshotId of snapshotIds) {
+      let next: SnapshotId | null = snapshotId;
+      for (let layer = this.#layers.get(next); layer !== undefined; layer = this.#layers.get(next)) {
+        next = layer.parent;
+        if (next === null) break;
+      }
+      if (next !== null) missing.add(next);
+    }
+    return missing;
   }
 
   /** Writes a snapshot that differs from its parent in `entries`: key number → event number, 0 to remove the key. */
