@@ -1,0 +1,388 @@
+/**
+ * What the specification says that each endpoint takes, in words of our own (client-server API, server-server API, and their
+ * OpenAPI descriptions): the facts from which `generated-input.test.ts` makes what no client should send.
+ */
+
+/** What a field holds. With `!` it must be there. */
+export type FieldType =
+  `${'string' | 'boolean' | 'integer' | 'object' | 'strings' | 'objects' | 'anything'}${'' | '!'}`;
+export type Fields = Readonly<Record<string, FieldType>>;
+
+export interface Endpoint {
+  /** Method and path; a path without a version of its own stands under `/_matrix/client/v3`. */
+  readonly call: string;
+  /** Who may call it. */
+  readonly by: 'anybody' | 'user' | 'server';
+  readonly query?: Fields;
+  /** `opaque`: any JSON object. Without a body, none is read. */
+  readonly body?: Fields | 'opaque';
+  /** A body that fits; in its strings `$user`, `$other`, `$room`, `$event`, `$alias` stand for some that exist. */
+  readonly good?: Readonly<Record<string, unknown>>;
+  /** A call that succeeds would end the user's session, so only such are made as cannot. */
+  readonly ends?: boolean;
+}
+
+const nothing = {} as const;
+const wrongPassword = { type: 'm.login.password', identifier: { type: 'm.id.user', user: '$user' }, password: 'wrong' };
+const member: Fields = { user_id: 'string!', reason: 'string' };
+const roomList: Fields = {
+  limit: 'integer',
+  since: 'string',
+  include_all_networks: 'boolean',
+  third_party_instance_id: 'string',
+};
+const via: Fields = { via: 'strings', server_name: 'strings' };
+
+const discovery: readonly Endpoint[] = [
+  { call: 'GET /_matrix/client/versions', by: 'anybody' },
+  { call: 'GET /.well-known/matrix/client', by: 'anybody' },
+  { call: 'GET /capabilities', by: 'user' },
+];
+
+const session: readonly Endpoint[] = [
+  {
+    call: 'POST /register',
+    by: 'anybody',
+    query: { kind: 'string' },
+    body: {
+      username: 'string',
+      password: 'string',
+      device_id: 'string',
+      initial_device_display_name: 'string',
+      inhibit_login: 'boolean',
+      refresh_token: 'boolean',
+      auth: 'object',
+    },
+    good: { username: 'taken?', auth: nothing },
+  },
+  { call: 'GET /register/available', by: 'anybody', query: { username: 'string!' } },
+  { call: 'GET /login', by: 'anybody' },
+  {
+    call: 'POST /login',
+    by: 'anybody',
+    body: {
+      type: 'string!',
+      identifier: 'object',
+      user: 'string',
+      password: 'string',
+      token: 'string',
+      device_id: 'string',
+      initial_device_display_name: 'string',
+      refresh_token: 'boolean',
+    },
+    good: { type: 'm.login.password', user: '$user', password: 'wrong' },
+  },
+  { call: 'POST /_matrix/client/v1/login/get_token', by: 'user', body: { auth: 'object' }, good: nothing },
+  { call: 'POST /refresh', by: 'anybody', body: { refresh_token: 'string!' }, good: { refresh_token: 'none' } },
+  { call: 'POST /logout', by: 'user', ends: true },
+  { call: 'POST /logout/all', by: 'user', ends: true },
+];
+
+const account: readonly Endpoint[] = [
+  { call: 'GET /account/whoami', by: 'user' },
+  {
+    call: 'POST /account/password',
+    by: 'user',
+    body: { new_password: 'string', logout_devices: 'boolean', auth: 'object' },
+    good: { new_password: 'other', auth: wrongPassword },
+  },
+  {
+    call: 'POST /account/deactivate',
+    by: 'user',
+    body: { auth: 'object', erase: 'boolean', id_server: 'string' },
+    good: { auth: wrongPassword },
+  },
+  { call: 'GET /account/3pid', by: 'user' },
+  { call: 'POST /account/3pid', by: 'user' },
+  { call: 'POST /account/3pid/add', by: 'user' },
+  { call: 'POST /account/3pid/bind', by: 'user' },
+  { call: 'POST /account/3pid/delete', by: 'user' },
+  { call: 'POST /account/3pid/unbind', by: 'user' },
+  { call: 'POST /register/email/requestToken', by: 'anybody' },
+  { call: 'POST /register/msisdn/requestToken', by: 'anybody' },
+  { call: 'POST /account/password/email/requestToken', by: 'anybody' },
+  { call: 'POST /account/password/msisdn/requestToken', by: 'anybody' },
+  { call: 'POST /account/3pid/email/requestToken', by: 'anybody' },
+  { call: 'POST /account/3pid/msisdn/requestToken', by: 'anybody' },
+  { call: 'POST /user/{userId}/openid/request_token', by: 'user', body: nothing, good: nothing },
+  { call: 'GET /devices', by: 'user' },
+  { call: 'GET /devices/{deviceId}', by: 'user' },
+  { call: 'PUT /devices/{deviceId}', by: 'user', body: { display_name: 'string' }, good: { display_name: 'Name' } },
+  { call: 'DELETE /devices/{deviceId}', by: 'user', body: { auth: 'object' }, good: { auth: wrongPassword } },
+  {
+    call: 'POST /delete_devices',
+    by: 'user',
+    body: { devices: 'strings!', auth: 'object' },
+    good: { devices: ['none'], auth: wrongPassword },
+  },
+];
+
+const userData: readonly Endpoint[] = [
+  { call: 'GET /profile/{userId}', by: 'anybody' },
+  { call: 'GET /profile/{userId}/{keyName}', by: 'anybody' },
+  {
+    call: 'PUT /profile/{userId}/{keyName}',
+    by: 'user',
+    body: { displayname: 'string!' },
+    good: { displayname: 'Name' },
+  },
+  { call: 'DELETE /profile/{userId}/{keyName}', by: 'user' },
+  { call: 'GET /user/{userId}/account_data/{type}', by: 'user' },
+  { call: 'PUT /user/{userId}/account_data/{type}', by: 'user', body: 'opaque' },
+  { call: 'GET /user/{userId}/rooms/{roomId}/account_data/{type}', by: 'user' },
+  { call: 'PUT /user/{userId}/rooms/{roomId}/account_data/{type}', by: 'user', body: 'opaque' },
+  { call: 'GET /user/{userId}/rooms/{roomId}/tags', by: 'user' },
+  { call: 'PUT /user/{userId}/rooms/{roomId}/tags/{tag}', by: 'user', body: 'opaque', good: { order: 0.5 } },
+  { call: 'DELETE /user/{userId}/rooms/{roomId}/tags/{tag}', by: 'user' },
+  { call: 'POST /user/{userId}/filter', by: 'user', body: 'opaque' },
+  { call: 'GET /user/{userId}/filter/{filterId}', by: 'user' },
+  {
+    call: 'POST /user_directory/search',
+    by: 'user',
+    body: { search_term: 'string!', limit: 'integer' },
+    good: { search_term: 'ali' },
+  },
+];
+
+const push: readonly Endpoint[] = [
+  { call: 'GET /pushrules/', by: 'user' },
+  { call: 'GET /pushrules/global/', by: 'user' },
+  { call: 'GET /pushrules/global/{kind}/{ruleId}', by: 'user' },
+  {
+    call: 'PUT /pushrules/global/{kind}/{ruleId}',
+    by: 'user',
+    query: { before: 'string', after: 'string' },
+    body: { actions: 'anything!', conditions: 'objects', pattern: 'string' },
+    good: { actions: ['notify'], conditions: [{ kind: 'event_match', key: 'type', pattern: 'x' }] },
+  },
+  { call: 'DELETE /pushrules/global/{kind}/{ruleId}', by: 'user' },
+  { call: 'GET /pushrules/global/{kind}/{ruleId}/enabled', by: 'user' },
+  {
+    call: 'PUT /pushrules/global/{kind}/{ruleId}/enabled',
+    by: 'user',
+    body: { enabled: 'boolean!' },
+    good: { enabled: true },
+  },
+  { call: 'GET /pushrules/global/{kind}/{ruleId}/actions', by: 'user' },
+  {
+    call: 'PUT /pushrules/global/{kind}/{ruleId}/actions',
+    by: 'user',
+    body: { actions: 'anything!' },
+    good: { actions: [] },
+  },
+  { call: 'GET /pushers', by: 'user' },
+  {
+    call: 'POST /pushers/set',
+    by: 'user',
+    body: {
+      kind: 'string!',
+      app_id: 'string!',
+      pushkey: 'string!',
+      app_display_name: 'string',
+      device_display_name: 'string',
+      profile_tag: 'string',
+      lang: 'string',
+      data: 'object',
+      append: 'boolean',
+    },
+    good: {
+      kind: 'http',
+      app_id: 'org.example',
+      pushkey: 'key',
+      app_display_name: 'App',
+      device_display_name: 'Phone',
+      lang: 'en',
+      data: { url: 'https://push.example/_matrix/push/v1/notify' },
+    },
+  },
+  { call: 'GET /notifications', by: 'user', query: { from: 'string', limit: 'integer', only: 'string' } },
+];
+
+const rooms: readonly Endpoint[] = [
+  {
+    call: 'POST /createRoom',
+    by: 'user',
+    body: {
+      visibility: 'string',
+      room_alias_name: 'string',
+      name: 'string',
+      topic: 'string',
+      invite: 'strings',
+      invite_3pid: 'objects',
+      room_version: 'string',
+      creation_content: 'object',
+      initial_state: 'objects',
+      preset: 'string',
+      is_direct: 'boolean',
+      power_level_content_override: 'object',
+    },
+    good: { name: 'Name', preset: 'private_chat', invite: ['$other'] },
+  },
+  {
+    call: 'POST /rooms/{roomId}/upgrade',
+    by: 'user',
+    body: { new_version: 'string!', additional_creators: 'strings' },
+    good: { new_version: 'none' },
+  },
+  { call: 'GET /joined_rooms', by: 'user' },
+  { call: 'POST /join/{roomIdOrAlias}', by: 'user', query: via, body: { reason: 'string' }, good: nothing },
+  { call: 'POST /rooms/{roomId}/join', by: 'user', query: via, body: { reason: 'string' }, good: nothing },
+  { call: 'POST /rooms/{spareRoomId}/leave', by: 'user', body: { reason: 'string' }, good: nothing },
+  { call: 'POST /rooms/{spareRoomId}/forget', by: 'user' },
+  { call: 'POST /rooms/{roomId}/invite', by: 'user', body: member, good: { user_id: '$other' } },
+  { call: 'POST /rooms/{roomId}/kick', by: 'user', body: member, good: { user_id: '$other' } },
+  { call: 'POST /rooms/{roomId}/ban', by: 'user', body: member, good: { user_id: '$other' } },
+  { call: 'POST /rooms/{roomId}/unban', by: 'user', body: member, good: { user_id: '$other' } },
+  { call: 'PUT /rooms/{roomId}/send/{eventType}/{txnId}', by: 'user', body: 'opaque', good: { body: 'x' } },
+  {
+    call: 'PUT /rooms/{roomId}/redact/{eventId}/{txnId}',
+    by: 'user',
+    body: { reason: 'string' },
+    good: { reason: 'x' },
+  },
+  { call: 'GET /rooms/{roomId}/state', by: 'user' },
+  { call: 'GET /rooms/{roomId}/state/{eventType}/{stateKey}', by: 'user', query: { format: 'string' } },
+  { call: 'PUT /rooms/{roomId}/state/{eventType}/{stateKey}', by: 'user', body: 'opaque', good: { a: 1 } },
+  {
+    call: 'GET /rooms/{roomId}/members',
+    by: 'user',
+    query: { at: 'string', membership: 'string', not_membership: 'string' },
+  },
+  { call: 'GET /rooms/{roomId}/joined_members', by: 'user' },
+  { call: 'GET /rooms/{roomId}/event/{eventId}', by: 'user' },
+  {
+    call: 'GET /rooms/{roomId}/messages',
+    by: 'user',
+    query: { dir: 'string', from: 'string', to: 'string', limit: 'integer', filter: 'string' },
+  },
+  { call: 'GET /rooms/{roomId}/context/{eventId}', by: 'user', query: { limit: 'integer', filter: 'string' } },
+  {
+    call: 'PUT /rooms/{roomId}/typing/{userId}',
+    by: 'user',
+    body: { typing: 'boolean!', timeout: 'integer' },
+    good: { typing: false },
+  },
+  {
+    call: 'POST /rooms/{roomId}/receipt/{receiptType}/{eventId}',
+    by: 'user',
+    body: { thread_id: 'string' },
+    good: nothing,
+  },
+  {
+    call: 'POST /rooms/{roomId}/read_markers',
+    by: 'user',
+    body: { 'm.fully_read': 'string', 'm.read': 'string', 'm.read.private': 'string' },
+    good: { 'm.read': '$event' },
+  },
+];
+
+const directory: readonly Endpoint[] = [
+  { call: 'GET /directory/room/{roomAlias}', by: 'anybody' },
+  { call: 'PUT /directory/room/{roomAlias}', by: 'user', body: { room_id: 'string!' }, good: { room_id: '$room' } },
+  { call: 'DELETE /directory/room/{roomAlias}', by: 'user' },
+  { call: 'GET /rooms/{roomId}/aliases', by: 'user' },
+  {
+    call: 'GET /publicRooms',
+    by: 'anybody',
+    query: roomList,
+  },
+  {
+    call: 'POST /publicRooms',
+    by: 'user',
+    body: { ...roomList, filter: 'object' },
+    good: { limit: 1 },
+  },
+  { call: 'GET /directory/list/room/{roomId}', by: 'anybody' },
+  {
+    call: 'PUT /directory/list/room/{roomId}',
+    by: 'user',
+    body: { visibility: 'string' },
+    good: { visibility: 'private' },
+  },
+];
+
+const reading: readonly Endpoint[] = [
+  {
+    call: 'GET /sync',
+    by: 'user',
+    query: {
+      since: 'string',
+      filter: 'string',
+      full_state: 'boolean',
+      use_state_after: 'boolean',
+      set_presence: 'string',
+      timeout: 'integer',
+    },
+  },
+  { call: 'GET /presence/{userId}/status', by: 'user' },
+  {
+    call: 'PUT /presence/{userId}/status',
+    by: 'user',
+    body: { presence: 'string!', status_msg: 'string' },
+    good: { presence: 'online' },
+  },
+  // Ours: no specification has it.
+  {
+    call: 'GET /_matrix/client/unstable/dev.lantern/presence/audience',
+    by: 'user',
+    query: { from: 'string', limit: 'integer' },
+  },
+];
+
+const notHere: readonly Endpoint[] = [
+  { call: 'GET /_matrix/client/v1/media/config', by: 'user' },
+  { call: 'POST /_matrix/media/v3/upload', by: 'anybody' },
+  { call: 'GET /voip/turnServer', by: 'user' },
+  { call: 'GET /thirdparty/protocols', by: 'user' },
+  { call: 'GET /thirdparty/protocol/{protocol}', by: 'user' },
+  { call: 'GET /thirdparty/location', by: 'user' },
+  { call: 'GET /thirdparty/location/{protocol}', by: 'user' },
+  { call: 'GET /thirdparty/user', by: 'user' },
+  { call: 'GET /thirdparty/user/{protocol}', by: 'user' },
+];
+
+const federation = '/_matrix/federation/v1';
+const federation2 = '/_matrix/federation/v2';
+
+/** Without a signature of another server there is nothing to be had of most of these, whatever is sent. */
+const servers: readonly Endpoint[] = [
+  { call: 'GET /_matrix/key/v2/server', by: 'anybody' },
+  { call: 'GET /_matrix/key/v2/server/{keyId}', by: 'anybody' },
+  { call: 'POST /_matrix/key/v2/query', by: 'anybody', body: { server_keys: 'object!' }, good: { server_keys: {} } },
+  { call: 'GET /_matrix/key/v2/query/{ownName}', by: 'anybody', query: { minimum_valid_until_ts: 'integer' } },
+  { call: `GET ${federation}/version`, by: 'anybody' },
+  { call: `GET ${federation}/openid/userinfo`, by: 'anybody', query: { access_token: 'string!' } },
+  { call: `PUT ${federation}/send/{txnId}`, by: 'server', body: 'opaque' },
+  { call: `GET ${federation}/query/profile`, by: 'server', query: { user_id: 'string!', field: 'string' } },
+  { call: `GET ${federation}/query/directory`, by: 'server', query: { room_alias: 'string!' } },
+  { call: `GET ${federation}/user/devices/{userId}`, by: 'server' },
+  { call: `GET ${federation}/make_join/{roomId}/{userId}`, by: 'server', query: { ver: 'strings' } },
+  { call: `PUT ${federation}/send_join/{roomId}/{eventId}`, by: 'server', body: 'opaque' },
+  { call: `PUT ${federation2}/send_join/{roomId}/{eventId}`, by: 'server', body: 'opaque' },
+  { call: `GET ${federation}/make_leave/{roomId}/{userId}`, by: 'server' },
+  { call: `PUT ${federation}/send_leave/{roomId}/{eventId}`, by: 'server', body: 'opaque' },
+  { call: `PUT ${federation2}/send_leave/{roomId}/{eventId}`, by: 'server', body: 'opaque' },
+  { call: `PUT ${federation}/invite/{roomId}/{eventId}`, by: 'server', body: 'opaque' },
+  { call: `PUT ${federation2}/invite/{roomId}/{eventId}`, by: 'server', body: 'opaque' },
+  { call: `GET ${federation}/publicRooms`, by: 'server', query: roomList },
+  { call: `POST ${federation}/publicRooms`, by: 'server', body: 'opaque' },
+  { call: `GET ${federation}/event/{eventId}`, by: 'server' },
+  { call: `GET ${federation}/state/{roomId}`, by: 'server', query: { event_id: 'string!' } },
+  { call: `GET ${federation}/state_ids/{roomId}`, by: 'server', query: { event_id: 'string!' } },
+  { call: `GET ${federation}/event_auth/{roomId}/{eventId}`, by: 'server' },
+  { call: `GET ${federation}/backfill/{roomId}`, by: 'server', query: { v: 'strings', limit: 'integer' } },
+  { call: `POST ${federation}/get_missing_events/{roomId}`, by: 'server', body: 'opaque' },
+];
+
+export const endpoints: readonly Endpoint[] = [
+  ...discovery,
+  ...session,
+  ...account,
+  ...userData,
+  ...push,
+  ...rooms,
+  ...directory,
+  ...reading,
+  ...notHere,
+  ...servers,
+];
