@@ -20,6 +20,19 @@ export function parseExactJson(source: string | Uint8Array, limits: JsonLimits =
   return { ...parsed, value: new Reader(parsed.text).read() };
 }
 
+const space = 0x20;
+const quote = 0x22;
+const comma = 0x2c;
+const openBracket = 0x5b;
+const closeBracket = 0x5d;
+const openBrace = 0x7b;
+const closeBrace = 0x7d;
+const words = new Map<number, { readonly value: unknown; readonly length: number }>([
+  [0x74, { value: true, length: 4 }],
+  [0x66, { value: false, length: 5 }],
+  [0x6e, { value: null, length: 4 }],
+]);
+
 /** Reads text that `JSON.parse` has accepted, so it looks for no mistakes; recursion is bounded by the depth checked before. */
 class Reader {
   readonly #text: string;
@@ -31,29 +44,21 @@ class Reader {
 
   read(): unknown {
     this.#skipSpace();
-    switch (this.#text[this.#at]) {
-      case '{':
-        return this.#object();
-      case '[':
-        return this.#array();
-      case '"':
-        return this.#string();
-      case 't':
-        return this.#word('true', true);
-      case 'f':
-        return this.#word('false', false);
-      case 'n':
-        return this.#word('null', null);
-      default:
-        return this.#number();
-    }
+    const first = this.#text.charCodeAt(this.#at);
+    if (first === quote) return this.#string();
+    if (first === openBrace) return this.#object();
+    if (first === openBracket) return this.#array();
+    const word = words.get(first);
+    if (!word) return this.#number();
+    this.#at += word.length;
+    return word.value;
   }
 
   /** Entries, not assignment: a `__proto__` becomes an own member, and of equal keys the last counts. */
   #object(): unknown {
     const entries: [string, unknown][] = [];
     this.#at += 1;
-    while (!this.#ends('}')) {
+    while (!this.#ends(closeBrace)) {
       const key = this.#string();
       this.#skipSpace();
       this.#at += 1;
@@ -65,32 +70,31 @@ class Reader {
   #array(): unknown[] {
     const items: unknown[] = [];
     this.#at += 1;
-    while (!this.#ends(']')) items.push(this.read());
+    while (!this.#ends(closeBracket)) items.push(this.read());
     return items;
   }
 
   /** Steps over space and a comma; true behind the closing bracket. */
-  #ends(bracket: '}' | ']'): boolean {
+  #ends(bracket: number): boolean {
     this.#skipSpace();
-    if (this.#text[this.#at] === ',') {
+    const next = this.#text.charCodeAt(this.#at);
+    if (next === bracket) {
+      this.#at += 1;
+      return true;
+    }
+    if (next === comma) {
       this.#at += 1;
       this.#skipSpace();
     }
-    if (this.#text[this.#at] !== bracket) return false;
-    this.#at += 1;
-    return true;
+    return false;
   }
 
   #string(): string {
-    const end = endOfString(this.#text, this.#at) + 1;
-    const value: string = JSON.parse(this.#text.slice(this.#at, end));
-    this.#at = end;
-    return value;
-  }
-
-  #word<T>(word: string, value: T): T {
-    this.#at += word.length;
-    return value;
+    const start = this.#at;
+    const end = endOfString(this.#text, start);
+    this.#at = end + 1;
+    const inner = this.#text.slice(start + 1, end);
+    return inner.includes('\\') ? JSON.parse(`"${inner}"`) : inner;
   }
 
   #number(): unknown {
@@ -101,6 +105,6 @@ class Reader {
   }
 
   #skipSpace(): void {
-    while (/[ \t\n\r]/.test(this.#text[this.#at] ?? '')) this.#at += 1;
+    while (this.#at < this.#text.length && this.#text.charCodeAt(this.#at) <= space) this.#at += 1;
   }
 }
