@@ -135,11 +135,26 @@ export async function settle(...servers: readonly TestServer[]): Promise<void> {
   for (let round = 0; round < servers.length + 1; round++) for (const server of servers) await server.settle();
 }
 
+/** Below the ports that the system gives to connections going out, so that none of these takes one between two starts. */
+const ports = { from: 10_000, count: 20_000 };
+/** Test files run in several processes, each of which begins elsewhere. */
+let nextPort = Math.floor(Math.random() * ports.count);
+
 async function findFreePort(): Promise<number> {
+  for (let tried = 0; tried < 100; tried += 1) {
+    const port = ports.from + (nextPort % ports.count);
+    nextPort += 1;
+    if (await isFree(port)) return port;
+  }
+  throw new Error('no port is free');
+}
+
+async function isFree(port: number): Promise<boolean> {
   const server = createServer();
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
-  const address = server.address();
-  await new Promise((done) => server.close(done));
-  if (typeof address !== 'object' || address === null) throw new Error('no port');
-  return address.port;
+  const free = await new Promise<boolean>((resolve) => {
+    server.once('error', () => resolve(false));
+    server.listen(port, '127.0.0.1', () => resolve(true));
+  });
+  if (free) await new Promise((done) => server.close(done));
+  return free;
 }
