@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Presence } from '../../presence/types.ts';
 import { type Route, userRoute } from '../route.ts';
-import { userId } from '../shapes.ts';
+import { queryInteger, userId } from '../shapes.ts';
 
 const limitMax = 1_000;
 const limitDefault = 500;
@@ -14,10 +14,10 @@ export function presenceAudienceRoutes({ presence }: { presence: Pick<Presence, 
       path: '/_matrix/client/unstable/dev.lantern/presence/audience',
       query: z.object({
         from: userId.optional(),
-        limit: z.coerce.number().int().min(1).max(limitMax).default(limitDefault),
+        limit: queryInteger(1, limitMax).optional(),
       }),
       handle: ({ requester, query }) =>
-        presence.explain(requester.userId, { after: query.from ?? null, limit: query.limit }),
+        presence.explain(requester.userId, { after: query.from ?? null, limit: query.limit ?? limitDefault }),
     }),
   ];
 }
