@@ -1,3 +1,4 @@
+import type { Clock } from '../base/clock.ts';
 import { createReadMarkers } from '../ephemeral/read-markers.ts';
 import { createReceipts } from '../ephemeral/receipts.ts';
 import { createTyping } from '../ephemeral/typing.ts';
@@ -94,7 +95,7 @@ export async function createLantern(surroundings: Surroundings, storage: Storage
       waiters.stop();
     },
     idle: () => idle(parts),
-    stop: () => stop(parts),
+    stop: () => stop(surroundings, parts),
   };
 }
 
@@ -144,11 +145,12 @@ async function createParts(surroundings: Surroundings, storage: Storage): Promis
 }
 
 /** After a commit: the roster first, so that nobody is addressed by facts older than the last acknowledged write. */
-function listen({ storage, roster, feed, waiters, presence, typing, outgoing }: Parts): void {
+function listen({ storage, roster, feed, waiters, presence, typing, rooms, outgoing }: Parts): void {
   feed.onChanges((changes) => presence.onChanges(changes));
   feed.onChanges((changes) => typing.onChanges(changes));
   feed.onChanges(createSyncWakes({ roster, waiters }));
   feed.onChanges((changes) => pokeDestinations(outgoing, changes));
+  feed.onChanges((changes) => rooms.waiting.onChanges(changes));
   storage.onCommit((changes) => {
     roster.apply(changes);
     feed.handle(changes);
@@ -160,11 +162,17 @@ function pokeDestinations({ sender }: Outgoing, changes: readonly Change[]): voi
     if (change.kind === 'outgoing') for (const destination of change.destinations) sender.poke(destination);
 }
 
-async function start({ config }: Surroundings, { outgoing, presence, feed, deactivation }: Parts): Promise<void> {
+async function start(
+  { config }: Surroundings,
+  { outgoing, presence, feed, rooms, deactivation }: Parts,
+): Promise<void> {
   await presence.start();
   await feed.start();
   await outgoing.health.start();
-  if (config.federation.enabled) await outgoing.sender.start();
+  if (config.federation.enabled) {
+    await outgoing.sender.start();
+    rooms.waiting.start();
+  }
   await deactivation.start();
 }
 
@@ -180,26 +188,31 @@ async function idle({ feed, presence, rooms, outgoing, deactivation, storage }: 
   }
 }
 
-async function stop({
-  waiters,
-  feed,
-  presence,
-  rooms,
-  accounts,
-  deactivation,
-  typing,
-  outgoing,
-}: Parts): Promise<void> {
+async function stop({ clock }: Surroundings, parts: Parts): Promise<void> {
+  const { waiters, feed, presence, rooms, accounts, deactivation, typing, outgoing } = parts;
   waiters.stop();
   typing.stop();
   await deactivation.stop();
-  await rooms.idle();
+  rooms.waiting.stop();
+  await withinGrace(clock, rooms.idle());
   await feed.stop();
   await outgoing.sender.stop();
   await presence.stop();
   await accounts.stop();
   await outgoing.health.stop();
   await outgoing.http.stop();
+  // What was still being asked of other servers has its answer now: none.
+  await rooms.idle();
+}
+
+/** How long the stop waits for what other servers are asked. */
+const stopGraceMs = 5_000;
+
+function withinGrace(clock: Clock, work: Promise<void>): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = clock.setTimer(stopGraceMs, resolve);
+    work.then(resolve, reject).finally(() => timer.clear());
+  });
 }
 
 function windowLengths({ sync }: Surroundings['config']): WindowLengths {

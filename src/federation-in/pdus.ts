@@ -2,21 +2,17 @@ import type { Log } from '../base/log.ts';
 import { findRoomIdOfPdu } from '../engine/event/parse.ts';
 import type { EventId, RoomId } from '../matrix/ids.ts';
 import type { ServerName } from '../matrix/server-name.ts';
-import type { Receiver } from '../rooms/remote/receive.ts';
-import type { ReceivedPdu } from '../rooms/remote/receive-types.ts';
+import type { Receiver } from '../rooms/remote/receive/receive.ts';
+import type { ReceivedPdu } from '../rooms/remote/receive/receive-types.ts';
 
 export type PduResults = ReadonlyMap<EventId, { error?: string }>;
 
-export interface TakenPdus {
-  /** Resolves when every PDU that needs nothing from other servers has its verdict. Never rejects. */
-  readonly judgedLocally: Promise<void>;
-  /** What became of each PDU whose id could be computed: `{}`, or why it was not taken. Never rejects. */
-  readonly results: Promise<PduResults>;
-}
-
 export interface PduReceiver {
-  /** Takes in the PDUs of one transaction, JSON as it came and read exactly, by room and in order. A bad one costs its own entry. */
-  receive(origin: ServerName, pdus: readonly unknown[]): TakenPdus;
+  /**
+   * Takes in the PDUs of one transaction, JSON as it came and read exactly, by room and in order: what became of each whose id could be
+   * computed, `{}` or why it was not taken. No other server is waited for. A bad PDU costs its own entry. Never rejects.
+   */
+  receive(origin: ServerName, pdus: readonly unknown[]): Promise<PduResults>;
 }
 
 export interface PduReceiverDeps {
@@ -30,13 +26,7 @@ export function createPduReceiver(deps: PduReceiverDeps): PduReceiver {
       const taken = [...byRoom(pdus)].map(([roomId, ofRoom]) =>
         deps.rooms.receivePdus({ origin, roomId, pdus: ofRoom }),
       );
-      return {
-        judgedLocally: Promise.all(taken.map(({ judgedLocally }) => judgedLocally)).then(() => undefined),
-        results: collect(
-          deps.log,
-          taken.map(({ results }) => results),
-        ),
-      };
+      return collect(deps.log, taken);
     },
   };
 }
@@ -74,7 +64,7 @@ function answerOf(verdict: ReceivedPdu['verdict']): { error?: string } {
     case 'dropped':
     case 'rejected':
       return { error: verdict.reason };
-    // Nothing is wrong with what waits for events that could not be had: it is fetched again when a later event names it.
+    // Nothing is wrong with what waits: it is kept.
     default:
       return {};
   }

@@ -56,12 +56,10 @@ async function receiveOnce(deps: TransactionDeps, transaction: Transaction): Pro
   const stored = await deps.storage.federation.findReceivedTransaction(origin, transactionId);
   if (stored) return stored as TransactionAnswer;
   const { pdus, edus } = parseTransaction(transaction);
-  const taken = deps.pdus.receive(origin, pdus);
-  // Ephemeral data waits for the PDUs that can be judged at once (a join may come with the joiner's presence), but not for
-  // what other servers have to be asked first.
-  await taken.judgedLocally;
+  const results = await deps.pdus.receive(origin, pdus);
+  // Behind the PDUs: a join may come with the joiner's presence.
   await deps.edus.receive(origin, edus);
-  const answer: TransactionAnswer = { pdus: Object.fromEntries(await taken.results) };
+  const answer: TransactionAnswer = { pdus: Object.fromEntries(results) };
   await deps.storage.commit({
     rows: [{ kind: 'received_transaction', origin, transactionId, answer, receivedAtMs: deps.clock.now() }],
   });

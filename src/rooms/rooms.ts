@@ -16,8 +16,10 @@ import { createBackfill } from './remote/backfill.ts';
 import { inviteRemote } from './remote/invite-remote.ts';
 import { createRemoteJoins } from './remote/join-remote.ts';
 import { leaveRemote } from './remote/leave-remote.ts';
-import { createReceiver, type Receiver } from './remote/receive.ts';
-import { type InviteRequest, receiveInvite } from './remote/receive-invite.ts';
+import { createReceiver, type Receiver } from './remote/receive/receive.ts';
+import { type InviteRequest, receiveInvite } from './remote/receive/receive-invite.ts';
+import { tryWaiting } from './remote/receive/try-waiting.ts';
+import { WaitingEvents } from './remote/receive/waiting-events.ts';
 import { createMembershipServer, type MembershipServer } from './serve/room-server.ts';
 
 export type RoomsDeps = Omit<RoomsCore, 'lock'> & {
@@ -37,6 +39,8 @@ export interface Rooms {
   readonly history: RoomHistory;
   /** PDUs that other servers push. */
   readonly receiver: Receiver;
+  /** What they pushed and cannot be judged yet. Started, stopped and told of changes by whoever owns the rooms. */
+  readonly waiting: Pick<WaitingEvents, 'start' | 'stop' | 'onChanges'>;
   /** What other servers ask of our rooms, history aside. */
   readonly server: MembershipServer & {
     receiveInvite(origin: ServerName, request: InviteRequest): Promise<JsonObject>;
@@ -50,9 +54,14 @@ export interface Rooms {
 
 export function createRooms(deps: RoomsDeps): Rooms {
   const core: RoomsCore = { ...deps, lock: createRoomLock() };
-  const joins = createRemoteJoins(core);
+  const joins = createRemoteJoins({ ...core, onEnd: (roomId) => waiting.tryRoom(roomId) });
+  const waiting: WaitingEvents = new WaitingEvents({
+    ...core,
+    tryWaiting: (attempt) => tryWaiting({ ...core, isJoining: joins.isJoining }, attempt),
+    listHelpers: (roomId) => [...core.roster.serversIn(roomId)].filter((server) => server !== core.serverName),
+  });
   const backfill = createBackfill(core);
-  const receiver = createReceiver({ ...core, joinsDone: joins.joinsDone });
+  const receiver = createReceiver({ ...core, waiting, findJoining: joins.findJoining });
   const inviteOther: InviteRemote = (invite, content) => inviteRemote(core, invite, content);
   const sending = createSending({ ...core, inviteRemote: inviteOther });
   const membership = createMembershipChanges({
@@ -72,6 +81,7 @@ export function createRooms(deps: RoomsDeps): Rooms {
     state: createRoomState(reading),
     history: createRoomHistory({ ...reading, fillGap: backfill.fillGap }),
     receiver,
+    waiting,
     server: {
       ...createMembershipServer(core),
       receiveInvite: (origin, request) => receiveInvite(core, origin, request),
@@ -80,6 +90,7 @@ export function createRooms(deps: RoomsDeps): Rooms {
     profileReaction: createProfileReaction(core),
     async idle() {
       await Promise.all([joins.idle(), receiver.idle(), backfill.idle()]);
+      await waiting.idle();
       await core.lock.idle();
     },
   };

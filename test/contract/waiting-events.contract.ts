@@ -52,6 +52,7 @@ export function describeWaitingEvents(open: OpenStorage): void {
         isVerified: true,
         attempts: 0,
         receivedAtMs: 1,
+        retryAtMs: 100,
       });
       expect(second).toMatchObject({ eventId: '$a', isVerified: false, attempts: 2 });
       expect(namesOf(await waiting().list(first?.number ?? 0, 10))).toEqual(['a']);

@@ -33,36 +33,50 @@ export type RemoteJoinOutcome = 'joined' | 'local';
 export interface RemoteJoins {
   /** Throws a MatrixError when no server lets the user in: M_FORBIDDEN if one said so, else M_NOT_FOUND or 502. */
   join(join: RemoteJoin): Promise<RemoteJoinOutcome>;
-  /** Resolves when no join of this room is under way. Never rejects. */
-  joinsDone(roomId: RoomId): Promise<void>;
+  /** Whether a join of this room is under way. */
+  isJoining(roomId: RoomId): boolean;
+  /** The version of a room that is being joined, once it is told. */
+  findJoining(roomId: RoomId): RoomVersion | undefined;
   idle(): Promise<void>;
 }
 
 const waitingMax = 100;
 
+export type RemoteJoinsDeps = RoomsCore & {
+  /** A join of this room has ended, well or not. */
+  readonly onEnd: (roomId: RoomId) => void;
+};
+
+/** A room that is being joined. */
+interface Joining {
+  /** Joins under way. */
+  count: number;
+  version: RoomVersion | undefined;
+}
+
 /** Joining through other servers (server-server API, "Joining Rooms"), one join of a room at a time. */
-export function createRemoteJoins(deps: RoomsCore): RemoteJoins {
+export function createRemoteJoins(deps: RemoteJoinsDeps): RemoteJoins {
   const lanes = new Serial({ waitingMax });
-  const underWay = new Map<RoomId, Set<Promise<unknown>>>();
+  const underWay = new Map<RoomId, Joining>();
   return {
     async join(join) {
-      const running = lanes.run(join.roomId, async (): Promise<RemoteJoinOutcome> => {
-        if (!join.forced && isIn(deps, join.roomId)) return 'local';
-        await joinThroughAny(deps, join);
-        return 'joined';
-      });
-      const ofRoom = underWay.get(join.roomId) ?? new Set();
-      underWay.set(join.roomId, ofRoom.add(running));
+      const joining = underWay.get(join.roomId) ?? { count: 0, version: undefined };
+      underWay.set(join.roomId, joining);
+      joining.count += 1;
       try {
-        return await running;
+        return await lanes.run(join.roomId, async (): Promise<RemoteJoinOutcome> => {
+          if (!join.forced && isIn(deps, join.roomId)) return 'local';
+          await joinThroughAny(deps, join, joining);
+          return 'joined';
+        });
       } finally {
-        ofRoom.delete(running);
-        if (ofRoom.size === 0) underWay.delete(join.roomId);
+        joining.count -= 1;
+        if (joining.count === 0) underWay.delete(join.roomId);
+        deps.onEnd(join.roomId);
       }
     },
-    async joinsDone(roomId) {
-      await Promise.allSettled(underWay.get(roomId) ?? []);
-    },
+    isJoining: (roomId) => underWay.has(roomId),
+    findJoining: (roomId) => underWay.get(roomId)?.version,
     idle: () => lanes.idle(),
   };
 }
@@ -71,11 +85,11 @@ function isIn(deps: RoomsCore, roomId: RoomId): boolean {
   return deps.roster.usersOfServerIn(roomId, deps.serverName).size > 0;
 }
 
-async function joinThroughAny(deps: RoomsCore, join: RemoteJoin): Promise<void> {
+async function joinThroughAny(deps: RoomsCore, join: RemoteJoin, joining: Joining): Promise<void> {
   const failures: MatrixError[] = [];
   for (const server of join.servers) {
     try {
-      return await joinThrough(deps, join, server);
+      return await joinThrough(deps, join, { server, joining });
     } catch (error) {
       const failure = asRefusal(error, server);
       deps.log.info({ roomId: join.roomId, server, reason: failure.message }, 'a server did not let our user join');
@@ -100,12 +114,17 @@ function asRefusal(error: unknown, server: ServerName): MatrixError {
   return badGateway(text);
 }
 
-async function joinThrough(deps: RoomsCore, join: RemoteJoin, server: ServerName): Promise<void> {
+async function joinThrough(
+  deps: RoomsCore,
+  join: RemoteJoin,
+  { server, joining }: { readonly server: ServerName; readonly joining: Joining },
+): Promise<void> {
   const { roomId, userId } = join;
   await tellFirst(deps, server);
   const template = await deps.requests.makeJoin(server, roomId, userId, supportedRoomVersions);
   const version = findRoomVersion(template.roomVersion);
   if (!version) throw new BadRoomError(`its version ${template.roomVersion} is not known here`);
+  joining.version = version;
   const event = completeJoin(deps, join, { event: template.event, version });
   const answer = await deps.requests.sendJoin(server, roomId, event.eventId, event.pdu);
   const returned = answer.event === undefined ? undefined : parsePdu(answer.event, version);

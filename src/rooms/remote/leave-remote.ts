@@ -8,7 +8,7 @@ import type { StoredMembership } from '../../storage/contract/rooms.ts';
 import { clientForm } from '../core/client-form.ts';
 import type { RoomsCore } from '../core/deps.ts';
 import { membershipRowOf } from '../core/member-row.ts';
-import { findInvitedVersion } from './receive-invite.ts';
+import { findInvitedVersion } from './invited-version.ts';
 import { isTemplateFor } from './templates.ts';
 
 /**

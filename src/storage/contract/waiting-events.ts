@@ -33,6 +33,7 @@ export interface WaitingEvent extends WaitingEventKey {
   isVerified: boolean;
   attempts: number;
   receivedAtMs: number;
+  retryAtMs: number;
 }
 
 export interface WaitingEventReads {

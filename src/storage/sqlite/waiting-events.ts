@@ -16,14 +16,13 @@ interface Record extends Omit<WaitingEvent, 'isVerified'> {
   isVerified: 0 | 1;
 }
 
-interface Written extends Omit<Record, 'number'> {
-  retryAtMs: number;
-}
+type Written = Omit<Record, 'number'>;
 
 type Tried = Pick<Written, 'eventId' | 'origin' | 'isVerified' | 'attempts' | 'retryAtMs'>;
 
 const columns = `w.waiting_no AS number, w.event_id AS eventId, w.origin, w.room_id AS roomId, w.pdu_text AS pduText,
-  w.verified AS isVerified, w.attempts, w.received_at_ms AS receivedAtMs`;
+  w.verified AS isVerified, w.attempts, w.received_at_ms AS receivedAtMs,
+  w.retry_at_ms AS retryAtMs`;
 
 function waitingOf({ number: _, isVerified, ...record }: Record): WaitingEvent {
   return { ...record, isVerified: isVerified === 1 };

@@ -9,12 +9,12 @@ async function answerTo(verdict: PduVerdict) {
   const eventId = '$event' as EventId;
   const receiver = createPduReceiver({
     rooms: {
-      receivePdus: () => ({ judgedLocally: Promise.resolve(), results: Promise.resolve([{ eventId, verdict }]) }),
+      receivePdus: () => Promise.resolve([{ eventId, verdict }]),
     },
     log: silentLog,
   });
   const pdus = [{ room_id: '!room:b.test' }];
-  return (await receiver.receive('b.test' as ServerName, pdus).results).get(eventId);
+  return (await receiver.receive('b.test' as ServerName, pdus)).get(eventId);
 }
 
 it.each<[string, PduVerdict, { error?: string }]>([

@@ -4,8 +4,8 @@ import type { PduVerdict } from '../../../src/engine/verdict.ts';
 import { createPduReceiver } from '../../../src/federation-in/pdus.ts';
 import type { EventId } from '../../../src/matrix/ids.ts';
 import type { ServerName } from '../../../src/matrix/server-name.ts';
-import type { ReceiveRequest } from '../../../src/rooms/remote/receive.ts';
-import type { ReceivedPdu } from '../../../src/rooms/remote/receive-types.ts';
+import type { ReceiveRequest } from '../../../src/rooms/remote/receive/receive.ts';
+import type { ReceivedPdu } from '../../../src/rooms/remote/receive/receive-types.ts';
 
 const origin = 'other.example' as ServerName;
 const pdu = (roomId: unknown, name: string) => ({ room_id: roomId, name });
@@ -16,7 +16,7 @@ function setUp(answer: (request: ReceiveRequest) => Promise<ReceivedPdu[]> = asy
     rooms: {
       receivePdus(request) {
         requests.push(request);
-        return { judgedLocally: Promise.resolve(), results: answer(request) };
+        return answer(request);
       },
     },
     log: silentLog,
@@ -28,7 +28,7 @@ describe('the PDUs of a transaction', () => {
   it('go to their rooms, each with its neighbours in order', async () => {
     const { receiver, requests } = setUp();
     const [a1, b1, a2] = [pdu('!a:x', '1'), pdu('!b:x', '2'), pdu('!a:x', '3')];
-    await receiver.receive(origin, [a1, b1, a2]).results;
+    await receiver.receive(origin, [a1, b1, a2]);
     expect(requests).toEqual([
       { origin, roomId: '!a:x', pdus: [a1, a2] },
       { origin, roomId: '!b:x', pdus: [b1] },
@@ -38,7 +38,7 @@ describe('the PDUs of a transaction', () => {
   it('without a room id are dropped without a word', async () => {
     const { receiver, requests } = setUp();
     const bad = [pdu(undefined, 'a'), pdu(7, 'b'), pdu('room', 'c'), null];
-    expect(await receiver.receive(origin, bad).results).toEqual(new Map());
+    expect(await receiver.receive(origin, bad)).toEqual(new Map());
     expect(requests).toEqual([]);
   });
 
@@ -54,7 +54,7 @@ describe('the PDUs of a transaction', () => {
       { eventId, verdict },
       { eventId: undefined, verdict },
     ]);
-    expect(await receiver.receive(origin, [pdu('!a:x', '1')]).results).toEqual(new Map([[eventId, said]]));
+    expect(await receiver.receive(origin, [pdu('!a:x', '1')])).toEqual(new Map([[eventId, said]]));
   });
 
   it('of one room whose handling shows a bug cost the other rooms nothing', async () => {
@@ -64,16 +64,22 @@ describe('the PDUs of a transaction', () => {
       return [{ eventId, verdict: { verdict: 'accepted' } }];
     });
     const taken = receiver.receive(origin, [pdu('!bug:x', '1'), pdu('!fine:x', '2')]);
-    await taken.judgedLocally;
-    expect(await taken.results).toEqual(new Map([[eventId, {}]]));
+    expect(await taken).toEqual(new Map([[eventId, {}]]));
   });
 
-  it('that can be judged at once are waited for apart from those that cannot', async () => {
+  it('of different rooms are taken in side by side', async () => {
+    const eventId = '$late' as EventId;
     let finish: () => void = () => undefined;
-    const { receiver } = setUp(() => new Promise((resolve) => (finish = () => resolve([]))));
-    const taken = receiver.receive(origin, [pdu('!a:x', '1')]);
-    await taken.judgedLocally;
+    const { receiver, requests } = setUp(
+      ({ roomId }) =>
+        new Promise((resolve) => {
+          if (roomId === '!slow:x') finish = () => resolve([{ eventId, verdict: { verdict: 'accepted' } }]);
+          else resolve([]);
+        }),
+    );
+    const taken = receiver.receive(origin, [pdu('!slow:x', '1'), pdu('!b:x', '2')]);
+    expect(requests).toHaveLength(2);
     finish();
-    expect(await taken.results).toEqual(new Map());
+    expect(await taken).toEqual(new Map([[eventId, {}]]));
   });
 });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { parseExactJson } from '../../../src/base/exact-json.ts';
 import { LooseNumber } from '../../../src/base/loose-number.ts';
-import type { TakenPdus } from '../../../src/federation-in/pdus.ts';
+import type { PduResults } from '../../../src/federation-in/pdus.ts';
 import { createTransactionReceiver, type Transaction } from '../../../src/federation-in/transaction.ts';
 import type { EventId } from '../../../src/matrix/ids.ts';
 import type { JsonObject } from '../../../src/matrix/pdu.ts';
@@ -29,10 +29,10 @@ function setUp(results: Promise<[EventId, { error?: string }][]> = Promise.resol
       },
     },
     pdus: {
-      receive(_origin, pdus: readonly unknown[]): TakenPdus {
+      async receive(_origin, pdus: readonly unknown[]): Promise<PduResults> {
         seen.push(`pdus ${JSON.stringify(pdus)}`);
         taken = pdus;
-        return { judgedLocally: Promise.resolve(), results: results.then((list) => new Map(list)) };
+        return new Map(await results);
       },
     },
     edus: {
@@ -92,14 +92,15 @@ describe('a transaction', () => {
     expect(seen.filter((line) => line.startsWith('pdus'))).toHaveLength(1);
   });
 
-  it('gives its EDUs without waiting for PDUs that need other servers', async () => {
+  it('gives its EDUs behind its PDUs', async () => {
     let finish: (list: [EventId, object][]) => void = () => {};
     const { receiver, seen } = setUp(new Promise((done) => (finish = done)));
     const answer = receiver.receive(transaction({ pdus: [{}], edus: [{}] }));
     await new Promise((done) => setImmediate(done));
-    expect(seen).toContain('edus [{}]');
+    expect(seen).toEqual(['pdus [{}]']);
     finish([]);
     expect(await answer).toEqual({ pdus: {} });
+    expect(seen).toEqual(['pdus [{}]', 'edus [{}]']);
   });
 
   it.each([

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { RoomId, UserId } from '../../../src/matrix/ids.ts';
+import type { EventId, RoomId, UserId } from '../../../src/matrix/ids.ts';
 import type { JsonObject } from '../../../src/matrix/pdu.ts';
 import type { ServerName } from '../../../src/matrix/server-name.ts';
 import { type TestHome, World } from './world.ts';
@@ -125,17 +125,30 @@ describe('what arrives while the room is being joined', () => {
         type: 'm.room.message',
         content: { body: 'welcome' },
       });
+      welcome = eventId;
       const [text = '{}'] = await hs1.storage.events.listPduTexts([eventId]);
-      pushed = hs2.rooms.receiver.receivePdus({
-        origin: hs1.name,
-        roomId,
-        pdus: [JSON.parse(text)],
-      }).results;
+      // Nobody waits for our join but what is pushed.
+      const [pushed] = await hs2.rooms.receiver.receivePdus({ origin: hs1.name, roomId, pdus: [JSON.parse(text)] });
+      expect(pushed).toMatchObject({ eventId, verdict: { verdict: 'waiting' } });
       return answer;
     });
-    let pushed: Promise<{ verdict: { verdict: string } }[]> = Promise.resolve([]);
+    let welcome: EventId | undefined;
     await join();
-    expect((await pushed).map(({ verdict }) => verdict.verdict)).toEqual(['accepted']);
+    await hs2.rooms.idle();
+    expect(await hs2.storage.events.find(welcome as EventId)).toMatchObject({ verdict: 'accepted' });
+    expect(await hs2.storage.waitingEvents.list(0, 10)).toEqual([]);
+  });
+
+  it('is gone when the join comes to nothing', async () => {
+    tamper(async (answer) => {
+      const eventId = await hs1.rooms.sending.sendEvent({ roomId, sender: alice, type: 'm.room.message', content: {} });
+      const [text = '{}'] = await hs1.storage.events.listPduTexts([eventId]);
+      await hs2.rooms.receiver.receivePdus({ origin: hs1.name, roomId, pdus: [JSON.parse(text)] });
+      return { ...answer, state: [], authChain: [] };
+    });
+    await expect(join()).rejects.toMatchObject({ status: 502 });
+    await hs2.rooms.idle();
+    expect(await hs2.storage.waitingEvents.list(0, 10)).toEqual([]);
   });
 });
 

@@ -84,12 +84,12 @@ async function deliverTo(from: TestHome, to: TestHome): Promise<number> {
   const pdus = await from.storage.outgoing.listPdus(to.name, ofHome.get(to.name) ?? 0, 500);
   for (const { position, eventId, roomId } of pdus) {
     const [text = '{}'] = await from.storage.events.listPduTexts([eventId]);
-    const { results } = to.rooms.receiver.receivePdus({
+    await to.rooms.receiver.receivePdus({
       origin: from.name,
       roomId,
       pdus: [JSON.parse(text)],
     });
-    await results;
+    await to.rooms.idle();
     ofHome.set(to.name, position);
   }
   return pdus.length;
@@ -100,7 +100,11 @@ let seeds = 0;
 async function createHome(world: World, name: ServerName): Promise<TestHome> {
   const storage = await openTestStorage(world.clock);
   const roster = new MembershipIndex({ serverName: name });
-  storage.onCommit((changes) => roster.apply(changes));
+  const state: { home: TestHome | undefined; rooms: Rooms | undefined } = { home: undefined, rooms: undefined };
+  storage.onCommit((changes) => {
+    roster.apply(changes);
+    state.rooms?.waiting.onChanges(changes);
+  });
   seeds += 1;
   const key = signingKeyOfSeed(new Uint8Array(32).fill(seeds), 'test');
   const asked: string[] = [];
@@ -110,7 +114,6 @@ async function createHome(world: World, name: ServerName): Promise<TestHome> {
   const unreachable = new Set<string>();
   const withheldKeys = new Set<string>();
   const requests = fakeRequests(world, { name, asked, unreachable });
-  const state: { home: TestHome | undefined } = { home: undefined };
   const ports: RoomsPorts = {
     findProfile: async (userId) => profiles.get(userId),
     rowsForAudienceChange: async (added) => {
@@ -178,6 +181,7 @@ async function createHome(world: World, name: ServerName): Promise<TestHome> {
     },
   };
   state.home = home;
+  state.rooms = rooms;
   return home;
 }
 

@@ -1,17 +1,18 @@
-import { signEvent } from '../../engine/event/build.ts';
-import { parsePdu } from '../../engine/event/parse.ts';
-import { badJson, forbidden, incompatibleRoomVersion, invalidParam, notFound } from '../../matrix/errors.ts';
-import { type EventId, isUserId, type RoomId, serverOfUser, type UserId } from '../../matrix/ids.ts';
-import type { JsonObject, RoomEvent } from '../../matrix/pdu.ts';
-import { findRoomVersion, getRoomVersion, type RoomVersion } from '../../matrix/room-versions.ts';
-import type { ServerName } from '../../matrix/server-name.ts';
-import { acceptEvent } from '../core/accept-event.ts';
-import { clientForm } from '../core/client-form.ts';
-import type { RoomsCore } from '../core/deps.ts';
-import { membershipRowOf } from '../core/member-row.ts';
-import { isServerAllowed } from '../core/server-access.ts';
-import { type IncomingEvent, verifyEvents } from '../core/verify-events.ts';
-import { membershipOf } from '../state-reads.ts';
+import { signEvent } from '../../../engine/event/build.ts';
+import { parsePdu } from '../../../engine/event/parse.ts';
+import { badJson, forbidden, incompatibleRoomVersion, invalidParam, notFound } from '../../../matrix/errors.ts';
+import { type EventId, isUserId, type RoomId, serverOfUser, type UserId } from '../../../matrix/ids.ts';
+import type { JsonObject, RoomEvent } from '../../../matrix/pdu.ts';
+import { findRoomVersion, getRoomVersion, type RoomVersion } from '../../../matrix/room-versions.ts';
+import type { ServerName } from '../../../matrix/server-name.ts';
+import { acceptEvent } from '../../core/accept-event.ts';
+import { clientForm } from '../../core/client-form.ts';
+import type { RoomsCore } from '../../core/deps.ts';
+import { membershipRowOf } from '../../core/member-row.ts';
+import { isServerAllowed } from '../../core/server-access.ts';
+import { type IncomingEvent, verifyEvents } from '../../core/verify-events.ts';
+import { membershipOf } from '../../state-reads.ts';
+import { findInvitedVersion } from '../invited-version.ts';
 import type { ReceivedPdu } from './receive-types.ts';
 
 export interface InviteRequest {
@@ -140,12 +141,4 @@ export async function takeBackInvite(
 function findTarget(json: unknown): UserId | undefined {
   if (typeof json !== 'object' || json === null || !('state_key' in json)) return undefined;
   return isUserId(json.state_key) ? json.state_key : undefined;
-}
-
-/** "MUST contain the m.room.create event", which names the version; "if the key does not exist", it is version 1. */
-export function findInvitedVersion(strippedState: readonly JsonObject[]): RoomVersion | undefined {
-  const create = strippedState.find((event) => event.type === 'm.room.create');
-  const content = create?.content;
-  if (typeof content !== 'object' || content === null) return undefined;
-  return findRoomVersion('room_version' in content ? content.room_version : '1');
 }

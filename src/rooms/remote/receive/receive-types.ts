@@ -1,5 +1,5 @@
-import type { PduVerdict } from '../../engine/verdict.ts';
-import type { EventId } from '../../matrix/ids.ts';
+import type { PduVerdict } from '../../../engine/verdict.ts';
+import type { EventId } from '../../../matrix/ids.ts';
 
 /** What became of one PDU of a transaction. */
 export interface ReceivedPdu {
