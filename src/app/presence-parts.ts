@@ -45,6 +45,7 @@ export function presenceSettings(config: Config): PresenceSettings {
     overrideConfig: presence.override_config,
     excludedRooms: presence.excluded_rooms,
     largestRoom: presence.largest_room,
+    unawareServers: presence.unaware_servers,
     currentlyActiveMs: presence.currently_active_ms,
     idleAfterMs: presence.idle_after_ms,
     offlineAfterMs: presence.offline_after_ms,

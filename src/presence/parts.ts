@@ -11,7 +11,9 @@ import type { Roster } from '../roster/roster.ts';
 import type { Row } from '../storage/contract/commit.ts';
 import type { Storage } from '../storage/contract/storage.ts';
 import { AudienceRows } from './change/audience-rows.ts';
+import { tellOfAwareness } from './change/awareness-change.ts';
 import { Dispatcher } from './change/dispatcher.ts';
+import { Awareness } from './core/awareness.ts';
 import type { Copy } from './core/copies.ts';
 import { createFacts, type Ground } from './core/facts.ts';
 import { Past } from './core/past.ts';
@@ -62,7 +64,12 @@ export function createParts(deps: PresenceDeps) {
       ),
   });
   const inboxes = new Inboxes(common);
-  const subjects = { ...common, tracker, remote, inboxes };
+  const awareness = new Awareness({
+    ...common,
+    onTurned: (server, turned) => tellOfAwareness({ ...subjects, servers, rows }, server, turned),
+  });
+  const stanceTowards = (server: ServerName) => awareness.stanceTowards(server);
+  const subjects = { ...common, tracker, remote, inboxes, awareness, stanceTowards };
   const servers = new Servers({
     ...subjects,
     narrowAll: (destination, held) =>
@@ -89,6 +96,7 @@ export function createParts(deps: PresenceDeps) {
   const receiver: ReceiverDeps = {
     ...subjects,
     onReceived: (before: ReadonlyMap<UserId, readonly Copy[]>, since) => dispatcher.tellReceived(before, since),
+    onAware: (origin) => awareness.saw(origin),
     onDropped: (origin, entries) => deps.log.info({ origin, entries }, 'entries of a presence update were refused'),
   };
   return { ...subjects, servers, rows, dispatcher, sights, reader, receiver };

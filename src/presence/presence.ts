@@ -104,7 +104,7 @@ async function getPresence({ sights, roster }: Parts, viewer: UserId, subject: U
 
 /** Start, rest and end. */
 function createLife(parts: Parts): Pick<Presence, 'start' | 'stop' | 'idle'> {
-  const { storage, clock, background, dispatcher, servers, inboxes, tracker, remote } = parts;
+  const { storage, clock, background, dispatcher, servers, inboxes, tracker, remote, awareness } = parts;
   let pruneTimer: Timer | undefined;
 
   async function prune(): Promise<void> {
@@ -119,9 +119,12 @@ function createLife(parts: Parts): Pick<Presence, 'start' | 'stop' | 'idle'> {
       await parts.rules.load(storage.accountData);
       await remote.load();
       await tracker.load();
+      await awareness.load();
       for (const narrowing of await storage.presence.listNarrowings()) servers.narrow(narrowing);
       await tellOfSettings(parts, stored);
+      await awareness.start();
       for (const subject of tracker.subjects()) takeUp(parts, subject);
+      servers.start();
       await prune();
     },
 
@@ -130,6 +133,7 @@ function createLife(parts: Parts): Pick<Presence, 'start' | 'stop' | 'idle'> {
       await dispatcher.idle();
       await servers.keepLasting();
       servers.stop();
+      awareness.stop();
       inboxes.stop();
       await background.stop();
       await tracker.stop();

@@ -1,6 +1,12 @@
 import type { RoomId } from '../matrix/ids.ts';
 import type { JsonObject } from '../matrix/pdu.ts';
 
+/**
+ * What is sent to servers that are not known to honour `allowed_recipients`, and so show an update to every user they have in a
+ * shared room: everything; what every such user may see; nothing.
+ */
+export type UnawareServers = 'send' | 'whole_server_only' | 'withhold';
+
 /** Every time, window and switch of presence. All times are milliseconds. */
 export interface PresenceSettings {
   readonly enabled: boolean;
@@ -16,6 +22,7 @@ export interface PresenceSettings {
   readonly excludedRooms: readonly RoomId[];
   /** A room with more joined members shares nothing until it is below 80 % of this. Null: no limit. */
   readonly largestRoom: number | null;
+  readonly unawareServers: UnawareServers;
   readonly currentlyActiveMs: number;
   readonly idleAfterMs: number;
   readonly offlineAfterMs: number;
@@ -39,6 +46,7 @@ export const defaultPresenceSettings: PresenceSettings = {
   overrideConfig: null,
   excludedRooms: [],
   largestRoom: null,
+  unawareServers: 'send',
   currentlyActiveMs: 60_000,
   idleAfterMs: 300_000,
   offlineAfterMs: 30_000,

@@ -20,10 +20,18 @@ async function startWith(settings: Partial<PresenceSettings>, ...members: readon
   await world.join(room('a'), alice, ...members);
 }
 
+/** The first update to a server carries the field in any case. */
+async function announce(): Promise<void> {
+  await world.put(alice, 'unavailable', 'the first');
+  await world.advance(2_000);
+  world.takeTransactions();
+}
+
 beforeEach(() => start(bob, dave, erin, gina));
 
 describe('an update', () => {
   it('for a whole server names nobody', async () => {
+    await announce();
     await world.put(alice, 'online', 'hi');
     await world.advance(1_000);
     expect(world.takeTransactions(there).flatMap(({ push }) => push)).toEqual([
@@ -84,6 +92,7 @@ describe('an update', () => {
     ['every room of hers allowed', { allowed_users: [room('a')], denied_users: ['@*'] }],
   ])('names nobody where nobody can be denied: %s', async (_, config) => {
     await world.share(alice, config);
+    await announce();
     await world.put(alice, 'online');
     await world.advance(1_000);
     expect(world.takeTransactions(there)[0]?.push[0]).not.toHaveProperty('allowed_recipients');

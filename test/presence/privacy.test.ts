@@ -145,7 +145,8 @@ function expectRecipients(world: World, sees: readonly UserId[]): void {
   for (const { push } of world.transactions.filter(({ from }) => from === here)) {
     for (const { user_id, allowed_recipients } of push) {
       if (user_id !== alice) continue;
-      const named = allowed_recipients ?? members.filter((member) => member.endsWith(there));
+      const isWhole = allowed_recipients === undefined || allowed_recipients[0] === `@*:${there}`;
+      const named = isWhole ? members.filter((member) => member.endsWith(there)) : allowed_recipients;
       expect(named.length).toBeGreaterThan(0);
       for (const recipient of named) expect(sees).toContain(recipient);
     }

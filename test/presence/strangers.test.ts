@@ -189,9 +189,10 @@ describe('without consent', () => {
     await bobs.read();
     const update = { user_id: erin, presence: 'online', last_active_ago: 0 };
     const receive = (push: object[]) => world.host(here).presence.receive(there, [{ push }]);
-    for (const nobody of [undefined, null, []]) await receive([{ ...update, allowed_recipients: nobody }]);
+    // The last is how another server announces that it knows the field; it means the same.
+    for (const list of [undefined, null, [], [`@*:${here}`]]) await receive([{ ...update, allowed_recipients: list }]);
     expect(await bobs.read()).toEqual([]);
-    await receive([{ ...update, allowed_recipients: [`@*:${here}`] }]);
+    await receive([{ ...update, allowed_recipients: [`@b*:${here}`] }]);
     expect(await bobs.readStates()).toEqual({ [erin]: 'online' });
   });
 

@@ -4,12 +4,15 @@ import { room, there, user, World } from '../support/presence-world.ts';
 const [alice, bob] = [user('alice'), user('bob')];
 const [dave, erin] = [user('dave:there.test'), user('erin:there.test')];
 
-/** What went out about a subject, in order: for whom, and the state. */
+/** What went out about a subject, in order: for whom, and the state. An announcement means the same as no list. */
 function told(world: World): [string, readonly string[] | undefined][] {
   return world
     .takeTransactions(there)
     .flatMap(({ push }) => push)
-    .map((entry) => [entry.presence, entry.allowed_recipients]);
+    .map(({ presence, allowed_recipients: list }) => [
+      presence,
+      presence !== 'offline' && list?.[0] === `@*:${there}` ? undefined : list,
+    ]);
 }
 
 describe('an update for everybody of a server, now and to come', () => {

@@ -66,6 +66,11 @@ const tokens = z.strictObject({
   refresh_token_ms: milliseconds.nullable().default(null),
 });
 
+const sync = z.strictObject({
+  window_ms: milliseconds.default(50),
+  window_busy_ms: milliseconds.default(100),
+});
+
 /** A sharing config as a user would write it; null: none. */
 const sharingConfig = z
   .record(z.string(), z.unknown())
@@ -75,11 +80,6 @@ const sharingConfig = z
     if (parsed?.outcome === 'bad') context.addIssue({ code: 'custom', message: parsed.problem });
   })
   .default(null);
-
-const sync = z.strictObject({
-  window_ms: milliseconds.default(50),
-  window_busy_ms: milliseconds.default(100),
-});
 
 const perMinute = z.int().min(0).max(1_000_000);
 
@@ -102,6 +102,7 @@ const presence = z.strictObject({
   override_config: sharingConfig,
   excluded_rooms: z.array(z.custom<RoomId>(isRoomId, 'must be a room id')).max(1_000).default([]),
   largest_room: z.int().min(1).nullable().default(null),
+  unaware_servers: z.enum(['send', 'whole_server_only', 'withhold']).default('send'),
   currently_active_ms: milliseconds.default(60_000),
   idle_after_ms: milliseconds.default(300_000),
   offline_after_ms: milliseconds.default(30_000),

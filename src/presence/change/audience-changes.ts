@@ -35,6 +35,7 @@ export interface AudienceChangesDeps {
   inboxes: ViewerInboxes;
   servers: Pick<ServerMarks, 'mark' | 'covers' | 'isNarrowed'>;
   waiters: Pick<Waiters, 'wake'>;
+  stanceTowards: Moment['stanceTowards'];
   now(): number;
   isLocal(userId: UserId): boolean;
   /** Everybody connected who shares a room with the subject or names them, and the subject. */
@@ -78,7 +79,7 @@ export class AudienceChanges {
 
   constructor(deps: AudienceChangesDeps) {
     this.#deps = deps;
-    this.#now = momentOf(deps.ground);
+    this.#now = momentOf(deps.ground, deps.stanceTowards);
   }
 
   async tell({ change, number, from }: AudienceJob): Promise<void> {
@@ -87,7 +88,7 @@ export class AudienceChanges {
     if (from !== number) {
       const without = newDifference();
       undoIn(without, change);
-      befores.push(momentOf(withDifference(this.#deps.ground, without)));
+      befores.push(momentOf(withDifference(this.#deps.ground, without), this.#deps.stanceTowards));
     }
     const turn: Turn = { befores, gone: start.gone };
     if (change.kind === 'rules') await this.#tellOfRules(change.userId, turn);
@@ -97,7 +98,7 @@ export class AudienceChanges {
 
   /** Made once for all changes that came at once: a large room may be joined by thousands in one commit. */
   #startAt(from: number): Start {
-    const { past, ground } = this.#deps;
+    const { past, ground, stanceTowards } = this.#deps;
     if (this.#start?.from === from && this.#start.seen === past.next) return this.#start;
     const difference = past.differenceBefore(from);
     const gone = new Map<RoomId, UserId[]>();
@@ -109,7 +110,7 @@ export class AudienceChanges {
         else gone.set(roomId, [userId]);
       }
     }
-    this.#start = { from, seen: past.next, moment: momentOf(withDifference(ground, difference)), gone };
+    this.#start = { from, seen: past.next, moment: momentOf(withDifference(ground, difference), stanceTowards), gone };
     return this.#start;
   }
 
@@ -244,8 +245,9 @@ export class AudienceChanges {
     const { serverName, roster } = this.#deps;
     if (server === serverName || !this.#deps.tracker.find(subject)) return;
     let [gained, lost] = [false, false];
+    const gone = [...turn.gone.values()].flat().filter((user) => serverOfUser(user) === server);
     for (const before of turn.befores) {
-      const compared = await compareOnServer(roster, { subject, server }, { before, after: this.#now });
+      const compared = await compareOnServer(roster, { subject, server, gone }, { before, after: this.#now });
       gained ||= compared.gained;
       lost ||= compared.lost;
     }
@@ -255,11 +257,18 @@ export class AudienceChanges {
   /** A user of another server joined or left: what they gained or lost of our users in that room. */
   async #compareRemoteViewer(viewer: UserId, subjects: readonly UserId[], turn: Turn): Promise<void> {
     const server = serverOfUser(viewer);
+    const stance = this.#deps.stanceTowards(server);
+    if (stance === 'withhold') return;
     let count = 0;
     for (const subject of subjects) {
       count += 1;
       if (count % 100 === 0) await breathe();
       if (!this.#deps.tracker.find(subject)) continue;
+      // One who may not see takes it from all the others there.
+      if (stance === 'whole_server_only') {
+        await this.#compareServer(subject, server, turn);
+        continue;
+      }
       const sees = reaches(subject, viewer, this.#now.facts);
       if (turn.befores.every(({ facts }) => reaches(subject, viewer, facts) === sees)) continue;
       await this.#tellServer(subject, server, { gained: sees, lost: !sees });

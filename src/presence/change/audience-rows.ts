@@ -31,6 +31,7 @@ export interface AudienceRowsDeps extends ConfigRewritesDeps {
   sizes: RoomSizes;
   ground: Ground;
   servers: Pick<ServerMarks, 'isMarked' | 'isNarrowed'>;
+  stanceTowards: Moment['stanceTowards'];
   clock: Clock;
   /** How long another server may go on showing what it was told. */
   copyExpiresMs: number;
@@ -106,6 +107,7 @@ export class AudienceRows {
       if (count % 100 === 0) await breathe();
       if (after !== 'join') await this.#addLeave(rows, { userId, roomId }, choice);
       else if (this.#deps.isLocal(userId)) await this.#narrow(rows, userId, choice);
+      else await this.#narrowForNewcomer(rows, { userId, roomId }, choice);
     }
     return rows.list();
   }
@@ -135,7 +137,7 @@ export class AudienceRows {
       }
     }
     for (const server of listServers(userId, roster, facts)) {
-      const held = this.findHeld(server, userId);
+      const held = this.#deps.stanceTowards(server) === 'withhold' ? undefined : this.findHeld(server, userId);
       if (held) rows.add(this.narrowingRow(server, userId, held));
     }
     return rows.list();
@@ -160,11 +162,14 @@ export class AudienceRows {
   }
 
   #choiceOf(difference: Difference): Choice {
-    const { ground } = this.#deps;
+    const { ground, stanceTowards } = this.#deps;
     this.#pending.note(difference);
     const together = this.#pending.together(difference);
     const differences = together ? [difference, together] : [difference];
-    return { before: momentOf(ground), afters: differences.map((each) => momentOf(withDifference(ground, each))) };
+    return {
+      before: momentOf(ground, stanceTowards),
+      afters: differences.map((each) => momentOf(withDifference(ground, each), stanceTowards)),
+    };
   }
 
   /** A narrowing for each of the servers where somebody loses sight of the subject. */
@@ -263,6 +268,18 @@ export class AudienceRows {
     return presence !== undefined && tracker.mayBeHeld(presence, lossesKeptMs);
   }
 
+  /** Where only whole servers are told, one who joins there and may not see takes it from all the others. */
+  async #narrowForNewcomer(
+    rows: RowSet,
+    { userId, roomId }: { readonly userId: UserId; readonly roomId: RoomId },
+    choice: Choice,
+  ): Promise<void> {
+    const server = serverOfUser(userId);
+    if (this.#deps.stanceTowards(server) !== 'whole_server_only') return;
+    for (const subject of [...this.#deps.roster.localUsersIn(roomId)])
+      await this.#narrow(rows, subject, choice, new Set([server]));
+  }
+
   /** A user of another server left: whom of ours they do not see any more. */
   async #narrowForViewer(
     rows: RowSet,
@@ -270,6 +287,7 @@ export class AudienceRows {
     { before, afters }: Choice,
   ): Promise<void> {
     const server = serverOfUser(leave.userId);
+    if (this.#deps.stanceTowards(server) === 'withhold') return;
     let count = 0;
     for (const subject of [...this.#deps.roster.localUsersIn(leave.roomId)]) {
       count += 1;

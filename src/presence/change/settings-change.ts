@@ -4,6 +4,7 @@ import type { Roster } from '../../roster/roster.ts';
 import type { Row } from '../../storage/contract/commit.ts';
 import type { Storage } from '../../storage/contract/storage.ts';
 import { compareOnServer, listServers, type Moment, momentOf } from '../core/audience.ts';
+import type { Awareness } from '../core/awareness.ts';
 import type { Ground } from '../core/facts.ts';
 import { RoomSizes } from '../core/room-sizes.ts';
 import { type RulesOfUsers, readAdministratorConfigs } from '../core/rules.ts';
@@ -19,7 +20,7 @@ const rowsPerCommit = 500;
 /** The settings that decide who sees whom. */
 type AudienceSettings = Pick<
   PresenceSettings,
-  'enabled' | 'outbound' | 'excludedRooms' | 'largestRoom' | 'defaultConfig' | 'overrideConfig'
+  'enabled' | 'outbound' | 'excludedRooms' | 'largestRoom' | 'defaultConfig' | 'overrideConfig' | 'unawareServers'
 >;
 
 export interface SettingsChangeDeps {
@@ -27,6 +28,7 @@ export interface SettingsChangeDeps {
   tracker: Pick<LocalSubjects, 'find' | 'subjects'>;
   roster: Roster;
   ground: Ground;
+  awareness: Pick<Awareness, 'isAware' | 'stanceTowards'>;
   rules: Pick<RulesOfUsers, 'under'>;
   rows: AudienceRows;
   servers: Pick<ServerMarks, 'mark'>;
@@ -51,7 +53,10 @@ export async function tellOfSettings(deps: SettingsChangeDeps, facts: StoredFact
 
 async function compare(deps: SettingsChangeDeps, former: AudienceSettings, facts: StoredFacts): Promise<void> {
   const { roster, tracker } = deps;
-  const moments = { before: momentBefore(deps, former, facts), after: momentOf(deps.ground) };
+  const moments = {
+    before: momentBefore(deps, former, facts),
+    after: momentOf(deps.ground, (server) => deps.awareness.stanceTowards(server)),
+  };
   const wasOpen = former.enabled && former.outbound;
   const isOpen = deps.settings.enabled && deps.settings.outbound;
   let rows: Row[] = [];
@@ -74,14 +79,16 @@ async function compare(deps: SettingsChangeDeps, former: AudienceSettings, facts
 }
 
 function momentBefore(
-  { roster, ground, rules }: SettingsChangeDeps,
+  { roster, ground, rules, awareness }: SettingsChangeDeps,
   former: AudienceSettings,
   facts: StoredFacts,
 ): Moment {
   const sizes = new RoomSizes({ roster, settings: former });
   sizes.load(facts);
   const rulesOf = rules.under(readAdministratorConfigs(former));
-  return momentOf({ ...ground, rulesOf, counts: (roomId: RoomId) => sizes.counts(roomId) });
+  return momentOf({ ...ground, rulesOf, counts: (roomId: RoomId) => sizes.counts(roomId) }, (server) =>
+    awareness.isAware(server) ? 'send' : former.unawareServers,
+  );
 }
 
 function listBoth(roster: Roster, subject: UserId, { before, after }: { before: Moment; after: Moment }) {
@@ -89,8 +96,9 @@ function listBoth(roster: Roster, subject: UserId, { before, after }: { before: 
 }
 
 function relevant(settings: AudienceSettings): AudienceSettings {
-  const { enabled, outbound, excludedRooms, largestRoom, defaultConfig, overrideConfig } = settings;
-  return { enabled, outbound, excludedRooms: [...excludedRooms].sort(), largestRoom, defaultConfig, overrideConfig };
+  const { enabled, outbound, excludedRooms, largestRoom, defaultConfig, overrideConfig, unawareServers } = settings;
+  const rooms = [...excludedRooms].sort();
+  return { enabled, outbound, excludedRooms: rooms, largestRoom, defaultConfig, overrideConfig, unawareServers };
 }
 
 /** Written by an earlier start; whatever cannot be read is taken for the widest there is. */

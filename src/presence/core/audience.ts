@@ -3,17 +3,20 @@ import { type RoomId, serverOfUser, type UserId } from '../../matrix/ids.ts';
 import type { ServerName } from '../../matrix/server-name.ts';
 import type { Roster } from '../../roster/roster.ts';
 import { type PolicyFacts, reaches, sharesWithWholeServer } from '../policy.ts';
+import type { UnawareServers } from '../settings.ts';
 import { strangerServersOf } from '../sharing-rules.ts';
 import { createFacts, type Ground } from './facts.ts';
 
-/** One moment: its facts, and the rooms that they come from. */
+/** One moment: its facts, the rooms that they come from, and what may be sent to which server. */
 export interface Moment {
   readonly facts: PolicyFacts;
+  /** `send` for a server that is known to honour the field. */
+  stanceTowards(server: ServerName): UnawareServers;
   roomsOf(user: UserId): ReadonlySet<RoomId>;
 }
 
-export function momentOf(ground: Ground): Moment {
-  return { facts: createFacts(ground), roomsOf: (user) => ground.roomsOf(user) };
+export function momentOf(ground: Ground, stanceTowards: Moment['stanceTowards']): Moment {
+  return { facts: createFacts(ground), stanceTowards, roomsOf: (user) => ground.roomsOf(user) };
 }
 
 /** Servers that may have to be told of the subject: who share a room, and those of strangers allowed by name. Ours is no loss. */
@@ -47,11 +50,31 @@ export async function listCandidates(
   return users;
 }
 
-/** Whether any of these users is given the subject before but not after, and the other way round. */
+/**
+ * Whether nothing of the subject is sent to the server, whoever may see them there: it is not known to honour the field, and so
+ * would show an update to every user who shares a room. `candidates`: as `listCandidates` gives them for this moment.
+ */
+export async function isWithheld(
+  { subject, server }: { readonly subject: UserId; readonly server: ServerName },
+  { facts, stanceTowards }: Moment,
+  candidates: ReadonlySet<UserId>,
+): Promise<boolean> {
+  const stance = stanceTowards(server);
+  if (stance !== 'whole_server_only') return stance === 'withhold';
+  let count = 0;
+  for (const user of candidates) {
+    count += 1;
+    if (count % 100 === 0) await breathe();
+    if (facts.shareRoom(subject, user) && !reaches(subject, user, facts)) return true;
+  }
+  return false;
+}
+
+/** Whether any of these users is given the subject before but not after, and the other way round. Undefined: nobody is. */
 async function compareAudience(
   subject: UserId,
   viewers: Iterable<UserId>,
-  moments: { readonly before: PolicyFacts; readonly after: PolicyFacts },
+  moments: { readonly before: PolicyFacts | undefined; readonly after: PolicyFacts | undefined },
 ): Promise<{ readonly gained: boolean; readonly lost: boolean }> {
   let gained = false;
   let lost = false;
@@ -59,8 +82,8 @@ async function compareAudience(
   for (const viewer of viewers) {
     count += 1;
     if (count % 100 === 0) await breathe();
-    const sawBefore = reaches(subject, viewer, moments.before);
-    const seesAfter = reaches(subject, viewer, moments.after);
+    const sawBefore = moments.before !== undefined && reaches(subject, viewer, moments.before);
+    const seesAfter = moments.after !== undefined && reaches(subject, viewer, moments.after);
     gained ||= seesAfter && !sawBefore;
     lost ||= sawBefore && !seesAfter;
     if (gained && lost) break;
@@ -70,19 +93,23 @@ async function compareAudience(
 
 /**
  * What a change does to the subject's audience on a server. `lost` also when it was the whole server, whoever might still
- * join there, and is not any more: what the server holds would be shown to people to come.
+ * join there, and is not any more: what the server holds would be shown to people to come. `gone`: users of the server who left
+ * between the two moments.
  */
 export async function compareOnServer(
   roster: Pick<Roster, 'usersOfServerIn'>,
-  pair: { readonly subject: UserId; readonly server: ServerName },
+  pair: { readonly subject: UserId; readonly server: ServerName; readonly gone?: readonly UserId[] },
   moments: { readonly before: Moment; readonly after: Moment },
 ): Promise<{ readonly gained: boolean; readonly lost: boolean }> {
-  const { subject, server } = pair;
+  const { subject, server, gone = [] } = pair;
   const { before, after } = moments;
-  const viewers = await listCandidates(roster, pair, [before, after]);
+  const present = await listCandidates(roster, pair, [before, after]);
+  const viewers = gone.length === 0 ? present : new Set([...present, ...gone]);
   if (viewers.size === 0) return { gained: false, lost: false };
-  const compared = await compareAudience(subject, viewers, { before: before.facts, after: after.facts });
-  const wasWhole = sharesWithWholeServer(subject, server, before.facts);
-  const isWhole = sharesWithWholeServer(subject, server, after.facts);
+  const was = (await isWithheld(pair, before, viewers)) ? undefined : before.facts;
+  const is = (await isWithheld(pair, after, viewers)) ? undefined : after.facts;
+  const compared = await compareAudience(subject, viewers, { before: was, after: is });
+  const wasWhole = was !== undefined && sharesWithWholeServer(subject, server, was);
+  const isWhole = is !== undefined && sharesWithWholeServer(subject, server, is);
   return { gained: compared.gained, lost: compared.lost || (wasWhole && !isWhole) };
 }

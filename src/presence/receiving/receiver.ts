@@ -4,7 +4,7 @@ import { isUserId, serverOfUser, type UserId } from '../../matrix/ids.ts';
 import { isPresenceState, type PresenceState } from '../../matrix/presence.ts';
 import type { ServerName } from '../../matrix/server-name.ts';
 import { type Copy, everybody, type Recipients, readRecipients, wholeServer } from '../core/copies.ts';
-import type { Shown } from '../core/shown.ts';
+import { isBlank, type Shown } from '../core/shown.ts';
 import type { PresenceSettings } from '../settings.ts';
 import { coversServer, mayMatchServer } from '../sharing-config.ts';
 import type { CopyStore } from './copy-store.ts';
@@ -24,6 +24,8 @@ export interface PushEntry {
   readonly shown: Shown;
   readonly lastActiveAgoMs: number;
   readonly recipients: Recipients;
+  /** It was addressed: whoever does that knows `allowed_recipients`. */
+  readonly isAddressed: boolean;
 }
 
 export interface ReceiverDeps {
@@ -33,6 +35,8 @@ export interface ReceiverDeps {
   settings: Pick<PresenceSettings, 'enabled' | 'inbound' | 'copyExpiresMs'>;
   /** What these subjects' copies were before the transaction; called once it is applied as a whole and stored. `since`: when it began. */
   onReceived(before: ReadonlyMap<UserId, readonly Copy[]>, since: number): Promise<void>;
+  /** The server knows `allowed_recipients`. */
+  onAware(origin: ServerName): void;
   /** Entries that were refused. */
   onDropped(origin: ServerName, entries: number): void;
 }
@@ -47,12 +51,13 @@ export async function receivePresence(
   origin: ServerName,
   contents: readonly unknown[],
 ): Promise<void> {
-  if (!deps.settings.enabled || !deps.settings.inbound || origin === deps.serverName) return;
+  if (!deps.settings.enabled || origin === deps.serverName) return;
   const now = deps.clock.monotonic();
   const before = new Map<UserId, readonly Copy[]>();
   const changed = new Set<UserId>();
   let count = 0;
   let dropped = 0;
+  let isAware = false;
   for (const value of listEntries(contents)) {
     count += 1;
     if (count % 100 === 0) await breathe();
@@ -62,6 +67,8 @@ export async function receivePresence(
       continue;
     }
     const { subject, shown } = entry;
+    isAware ||= entry.isAddressed;
+    if (!deps.settings.inbound) continue;
     if (!before.has(subject)) before.set(subject, deps.remote.copiesOf(subject));
     const isChange = deps.remote.apply(subject, {
       shown,
@@ -72,6 +79,7 @@ export async function receivePresence(
     });
     if (isChange) changed.add(subject);
   }
+  if (isAware) deps.onAware(origin);
   if (dropped > 0) deps.onDropped(origin, dropped);
   if (changed.size > 0) await deps.remote.write([...changed]);
   await deps.onReceived(before, now);
@@ -96,20 +104,18 @@ export function parsePush(
   if (typeof presence !== 'string') return undefined;
   if (status !== undefined && status !== null && typeof status !== 'string') return undefined;
   if (active !== undefined && active !== null && typeof active !== 'boolean') return undefined;
-  const recipients = parseRecipients(entry.allowed_recipients, servers.serverName);
-  if (!recipients) return undefined;
   // `busy` and whatever else others invent is somebody who is there but not free.
   const state: PresenceState = isPresenceState(presence) ? presence : 'unavailable';
-  return {
-    subject,
-    shown: {
-      state,
-      statusMsg: status ? status.slice(0, statusLengthMax) : null,
-      currentlyActive: active === true && state === 'online',
-    },
-    lastActiveAgoMs: clampAgo(entry.last_active_ago),
-    recipients,
+  const shown: Shown = {
+    state,
+    statusMsg: status ? status.slice(0, statusLengthMax) : null,
+    currentlyActive: active === true && state === 'online',
   };
+  const list = entry.allowed_recipients;
+  const recipients = parseRecipients(list, shown, servers.serverName);
+  if (!recipients) return undefined;
+  const isAddressed = Array.isArray(list) && list.length > 0;
+  return { subject, shown, lastActiveAgoMs: clampAgo(entry.last_active_ago), recipients, isAddressed };
 }
 
 function clampAgo(value: unknown): number {
@@ -121,12 +127,14 @@ function clampAgo(value: unknown): number {
  * "If `allowed_recipients` is not present, empty, or null, the update is to be treated as before" (MSC4325). A value that is
  * no list, or a list in which no entry is valid or concerns us, reaches nobody: undefined.
  */
-function parseRecipients(value: unknown, serverName: ServerName): Recipients | undefined {
+function parseRecipients(value: unknown, shown: Shown, serverName: ServerName): Recipients | undefined {
   if (value === undefined || value === null) return everybody;
   if (!Array.isArray(value)) return undefined;
   if (value.length === 0) return everybody;
   const entries = value.slice(0, recipientsMax).filter((entry) => isRecipientHere(entry, serverName));
   if (entries.length === 0) return undefined;
+  // The sender's announcement "means the same" as no list: the audience is who shares a room. Only what takes back is for all.
+  if (entries.every((entry) => entry === `@*:${serverName}`) && !isBlank(shown)) return everybody;
   if (entries.some((entry) => coversServer(entry, serverName))) return wholeServer;
   const recipients = readRecipients(entries);
   return { ...recipients, globs: recipients.globs.slice(0, globsMax) };

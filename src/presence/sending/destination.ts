@@ -37,6 +37,8 @@ export class Destination {
   readonly narrowings = new Map<UserId, Omit<Narrowing, 'destination' | 'subject'>>();
   readonly held = new Map<UserId, Held>();
   progress: Progress | undefined;
+  /** Of whom an `offline` is to tell the server that we know the field; see `Announcements`. */
+  announce: UserId | undefined;
   /** Something goes as soon as the second is over, not when the window is. */
   urgent = false;
   inFlight = false;
@@ -63,7 +65,7 @@ export class Destination {
   }
 
   get isWaiting(): boolean {
-    return this.marks.size > 0 || this.narrowings.size > 0;
+    return this.marks.size > 0 || this.narrowings.size > 0 || this.announce !== undefined;
   }
 
   get isEmpty(): boolean {

@@ -6,12 +6,12 @@ import type { UserId } from '../../matrix/ids.ts';
 import type { PresencePush } from '../../matrix/presence.ts';
 import type { ServerName } from '../../matrix/server-name.ts';
 import type { Roster } from '../../roster/roster.ts';
-import { listCandidates, type Moment } from '../core/audience.ts';
+import { isWithheld, listCandidates, type Moment } from '../core/audience.ts';
 import { isBlank, isSameShown, type Shown, shownOffline } from '../core/shown.ts';
 import type { LocalPresence, LocalSubjects } from '../core/subjects.ts';
-import { type PolicyFacts, reaches, sharesWithWholeServer } from '../policy.ts';
+import { reaches, sharesWithWholeServer } from '../policy.ts';
 import type { Destination, Progress } from './destination.ts';
-import { EduPacker, narrowingEntry, updateEntries, type WireAudience } from './wire.ts';
+import { announcementEntry, EduPacker, narrowingEntry, updateEntries, type WireAudience } from './wire.ts';
 
 /** All that a transaction says of one subject: what takes back, directly followed by the chunks of what is so now. */
 export interface Group {
@@ -29,15 +29,20 @@ export interface Built {
   readonly packer: EduPacker;
   readonly done: Group[];
   progress: Progress | undefined;
+  /** Some entry has `allowed_recipients`, by which the destination learns that we know it. */
+  hasField: boolean;
 }
 
 export interface ParcelBuilderDeps {
   tracker: Pick<LocalSubjects, 'find'>;
   roster: Pick<Roster, 'roomsOf' | 'usersOfServerIn'>;
-  facts: PolicyFacts;
+  /** What is so whenever it is asked. */
+  now: Moment;
   clock: Clock;
   /** Whether updates are sent at all; what is held elsewhere is taken back in any case. */
   isOpen(): boolean;
+  /** Whether the destination is owed the field where it could be left out. */
+  isAnnouncementDue(destination: ServerName): boolean;
 }
 
 /** Says to one destination what is true of its marked subjects now. */
@@ -50,7 +55,7 @@ export class ParcelBuilder {
 
   /** Subjects in turn, as many as fit into `max` EDUs. */
   async build(destination: ServerName, entry: Destination, max: number): Promise<Built> {
-    const built: Built = { packer: new EduPacker(max), done: [], progress: undefined };
+    const built: Built = { packer: new EduPacker(max), done: [], progress: undefined, hasField: false };
     const subjects = new Set([
       ...(entry.progress ? [entry.progress.subject] : []),
       ...entry.narrowings.keys(),
@@ -60,9 +65,11 @@ export class ParcelBuilder {
     for (const subject of subjects) {
       count += 1;
       if (count % 20 === 0) await breathe();
-      const group = await this.#groupOf(destination, entry, subject);
+      const announce = !built.hasField && this.#deps.isAnnouncementDue(destination);
+      const group = await this.#groupOf(destination, entry, { subject, announce });
       if (built.packer.add(group.entries)) {
         built.done.push(group);
+        built.hasField ||= group.entries.some((push) => push.allowed_recipients !== undefined);
         continue;
       }
       // Larger than any transaction: only such a group is ever torn apart. Others wait for the next one.
@@ -70,7 +77,22 @@ export class ParcelBuilder {
         this.#addPart(built, group);
       break;
     }
+    await this.#addAnnouncement(destination, entry, built);
     return built;
+  }
+
+  /** The first that carries the field is enough. */
+  async #addAnnouncement(destination: ServerName, entry: Destination, built: Built): Promise<void> {
+    const subject = entry.announce;
+    if (subject === undefined || built.hasField) return;
+    const pair = { subject, server: destination };
+    const candidates = await listCandidates(this.#deps.roster, pair, [this.#deps.now]);
+    const isTold = this.#deps.isOpen() && candidates.size > 0;
+    if (!isTold || !(await isWithheld(pair, this.#deps.now, candidates))) {
+      entry.announce = undefined;
+      return;
+    }
+    if (built.packer.add([announcementEntry(subject, destination)])) built.hasField = true;
   }
 
   #addPart(built: Built, group: Group): void {
@@ -79,18 +101,23 @@ export class ParcelBuilder {
       if (!built.packer.add([entry])) break;
       last = entry.allowed_recipients?.at(-1) ?? last;
     }
+    built.hasField ||= last !== undefined;
     if (last === undefined || last.startsWith('@*:')) return;
     const { subject, shown, generation, version } = group;
     built.progress = { subject, shown, generation, version: version ?? 0, sentUpTo: last };
   }
 
-  async #groupOf(destination: ServerName, entry: Destination, subject: UserId): Promise<Group> {
+  async #groupOf(
+    destination: ServerName,
+    entry: Destination,
+    { subject, announce }: { readonly subject: UserId; readonly announce: boolean },
+  ): Promise<Group> {
     const mark = entry.marks.get(subject);
     const narrowing = entry.narrowings.get(subject);
     const presence = this.#deps.tracker.find(subject);
     const shown = presence?.shown ?? shownOffline;
     const base = { subject, version: mark?.version, generation: narrowing?.generation, shown };
-    const audience = await this.#audienceOf(destination, subject);
+    const audience = await this.#audienceOf(destination, subject, announce && !narrowing);
     const held = entry.held.get(subject);
     const isKnown = held?.shown && isSameShown(held.shown, shown) && !mark?.resend && !narrowing;
     const update =
@@ -112,13 +139,15 @@ export class ParcelBuilder {
   }
 
   /** Undefined: nobody there, so there is nothing to say. */
-  async #audienceOf(destination: ServerName, subject: UserId): Promise<WireAudience | undefined> {
+  async #audienceOf(destination: ServerName, subject: UserId, announce: boolean): Promise<WireAudience | undefined> {
     if (!this.#deps.isOpen()) return undefined;
-    const { roster, facts } = this.#deps;
-    const now: Moment = { facts, roomsOf: (user) => roster.roomsOf(user) };
-    const candidates = await listCandidates(roster, { subject, server: destination }, [now]);
-    if (candidates.size === 0) return undefined;
-    if (sharesWithWholeServer(subject, destination, facts)) return { kind: 'everybody' };
+    const { roster, now } = this.#deps;
+    const { facts } = now;
+    const pair = { subject, server: destination };
+    const candidates = await listCandidates(roster, pair, [now]);
+    if (candidates.size === 0 || (await isWithheld(pair, now, candidates))) return undefined;
+    if (sharesWithWholeServer(subject, destination, facts))
+      return announce ? { kind: 'everybody', announcedTo: destination } : { kind: 'everybody' };
     const users: UserId[] = [];
     let count = 0;
     for (const viewer of candidates) {

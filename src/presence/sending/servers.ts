@@ -9,11 +9,13 @@ import type { ServerName } from '../../matrix/server-name.ts';
 import type { Roster } from '../../roster/roster.ts';
 import type { Narrowing } from '../../storage/contract/presence.ts';
 import type { Storage } from '../../storage/contract/storage.ts';
+import type { Moment } from '../core/audience.ts';
 import type { Marking } from '../core/marking.ts';
 import type { Shown } from '../core/shown.ts';
 import type { LocalSubjects } from '../core/subjects.ts';
 import { type PolicyFacts, sharesWithWholeServer } from '../policy.ts';
 import type { PresenceSettings } from '../settings.ts';
+import { Announcements } from './announcements.ts';
 import { Destination, type Held } from './destination.ts';
 import { type Built, type Group, ParcelBuilder } from './parcel.ts';
 import { WakeUps } from './wake-ups.ts';
@@ -28,9 +30,10 @@ const renewAfterStartMs = 240_000;
 
 export interface ServersDeps {
   serverName: ServerName;
-  tracker: Pick<LocalSubjects, 'find'>;
-  roster: Pick<Roster, 'roomsOf' | 'usersOfServerIn'>;
+  tracker: Pick<LocalSubjects, 'find' | 'subjects'>;
+  roster: Pick<Roster, 'roomsOf' | 'usersOfServerIn' | 'serversSharingWith'>;
   facts: PolicyFacts;
+  stanceTowards: Moment['stanceTowards'];
   sender: Pick<Sender, 'poke'>;
   storage: Pick<Storage, 'commit'>;
   clock: Clock;
@@ -53,6 +56,7 @@ export class Servers implements EduSource {
   readonly #destinations = new Map<ServerName, Destination>();
   readonly #wakeUps: WakeUps;
   readonly #builder: ParcelBuilder;
+  readonly #announcements: Announcements;
   #renewTimer: Timer | undefined;
   #stopped = false;
 
@@ -65,7 +69,20 @@ export class Servers implements EduSource {
       onOverdue: (destination) =>
         deps.background.run('write down what a server must not keep', () => this.#keepLasting(destination)),
     });
-    this.#builder = new ParcelBuilder({ ...deps, isOpen: () => this.#isOpen() });
+    const { facts, roster, stanceTowards } = deps;
+    const now: Moment = { facts, stanceTowards, roomsOf: (user) => roster.roomsOf(user) };
+    this.#announcements = new Announcements({
+      ...deps,
+      now,
+      isRestrictive: this.#isOpen() && deps.settings.unawareServers !== 'send',
+      announce: (destination, subject) => this.#announce(destination, subject),
+    });
+    this.#builder = new ParcelBuilder({
+      ...deps,
+      now,
+      isOpen: () => this.#isOpen(),
+      isAnnouncementDue: (destination) => this.#announcements.isDue(destination),
+    });
   }
 
   /** The subject's state or audience at this destination changed. */
@@ -109,6 +126,11 @@ export class Servers implements EduSource {
     this.#armRenewal();
   }
 
+  /** When everything is loaded. */
+  start(): void {
+    this.#announcements.start();
+  }
+
   hasPending(destination: ServerName): boolean {
     const entry = this.#destinations.get(destination);
     if (!entry?.isWaiting || entry.inFlight || this.#stopped) return false;
@@ -150,6 +172,7 @@ export class Servers implements EduSource {
 
   stop(): void {
     this.#stopped = true;
+    this.#announcements.stop();
     this.#wakeUps.stop();
     this.#renewTimer?.clear();
   }
@@ -157,11 +180,18 @@ export class Servers implements EduSource {
   /** Of subjects who are offline now: of all others a later process sends what is so, as it renews them. */
   async #keepLasting(name: ServerName): Promise<void> {
     const entry = this.#destinations.get(name);
+    const isTold = this.#deps.stanceTowards(name) !== 'withhold';
     const subjects = [...(entry?.marks ?? [])].flatMap(([subject, { lasting }]) => {
       const isOffline = this.#deps.tracker.find(subject)?.shown.state === 'offline';
-      return lasting && isOffline && !entry?.narrowings.has(subject) ? [subject] : [];
+      return lasting && isOffline && isTold && !entry?.narrowings.has(subject) ? [subject] : [];
     });
     if (subjects.length > 0) await this.#deps.narrowAll(name, subjects);
+  }
+
+  #announce(destination: ServerName, subject: UserId): void {
+    const entry = this.#destinationOf(destination);
+    entry.announce = subject;
+    this.#schedule(destination, entry);
   }
 
   #isOpen(): boolean {
@@ -211,6 +241,10 @@ export class Servers implements EduSource {
     entry.inFlight = false;
     entry.failures = 0;
     entry.progress = built.progress;
+    if (built.hasField) {
+      this.#announcements.carried(name);
+      entry.announce = undefined;
+    }
     for (const group of built.done) this.#settleGroup(name, entry, group);
     this.#settle(name, entry);
   }

@@ -13,8 +13,13 @@ export const eduBytesMax = 65_536;
 
 type Recipients = readonly [string, ...string[]];
 
-/** Who gets an update: everybody there (the field is left out), or these by name. Nobody cannot be said, and is not sent. */
-export type WireAudience = { readonly kind: 'everybody' } | { readonly kind: 'named'; readonly users: Recipients };
+/**
+ * Who gets an update: everybody there, or these by name. Nobody cannot be said, and is not sent. For everybody the field is left
+ * out, or stands as `@*:server`, which means the same and tells that server that we know the field.
+ */
+export type WireAudience =
+  | { readonly kind: 'everybody'; readonly announcedTo?: ServerName }
+  | { readonly kind: 'named'; readonly users: Recipients };
 
 /** `"push":[]`, `content`, `edu_type` and what they are wrapped in. */
 const eduOverheadBytes = 64;
@@ -32,6 +37,11 @@ export function narrowingEntry(subject: UserId, destination: ServerName, lastAct
   };
 }
 
+/** For a server that gets nothing else: of a subject who is withheld there, and so shown as offline in any case. */
+export function announcementEntry(subject: UserId, destination: ServerName): PresencePush {
+  return narrowingEntry(subject, destination, 0);
+}
+
 /** The update as entries that each fit an EDU. They stand together and in this order. */
 export function updateEntries(
   subject: UserId,
@@ -46,7 +56,8 @@ export function updateEntries(
     currently_active: shown.currentlyActive,
     ...(shown.statusMsg === null ? {} : { status_msg: wellFormed(shown.statusMsg) }),
   };
-  if (audience.kind === 'everybody') return [update];
+  if (audience.kind === 'everybody')
+    return [audience.announcedTo ? { ...update, allowed_recipients: [`@*:${audience.announcedTo}`] } : update];
   const roomBytes = eduBytesMax - eduOverheadBytes - bytesOf(update) - `,"allowed_recipients":[]`.length;
   return chunk(audience.users, roomBytes).map((users) => ({ ...update, allowed_recipients: users }));
 }
