@@ -1,16 +1,16 @@
-import { LRUCache } from 'lru-cache';
 import type { Connection } from './database.ts';
+import { RecentMap } from './recent-map.ts';
 
 /** Up to so many texts are quicker looked up one by one than by a list. */
 const fewTexts = 8;
 
 /**
  * Numbers that stand for texts which many rows name: room ids, event ids, state keys. Once given, a number never
- * changes; the caches hold the `cacheMax` last used pairs.
+ * changes; the caches hold `cacheMax` pairs that were used lately.
  */
 export class Numbering<Text extends string> {
-  readonly #numbers: LRUCache<Text, number>;
-  readonly #texts: LRUCache<number, Text>;
+  readonly #numbers: RecentMap<Text, number>;
+  readonly #texts: RecentMap<number, Text>;
   readonly #find;
   readonly #insert;
   readonly #text;
@@ -21,9 +21,8 @@ export class Numbering<Text extends string> {
   /** `table` has the columns `number` (its key) and `text` (unique). */
   constructor(connection: Connection, options: { table: string; number: string; text: string; cacheMax: number }) {
     const { table, number, text, cacheMax } = options;
-    // By size, not by `max`, which would take the memory of a full cache at once.
-    this.#numbers = new LRUCache({ maxSize: cacheMax, sizeCalculation: () => 1 });
-    this.#texts = new LRUCache({ maxSize: cacheMax, sizeCalculation: () => 1 });
+    this.#numbers = new RecentMap(cacheMax);
+    this.#texts = new RecentMap(cacheMax);
     this.#find = connection.prepare<[Text], number>(`SELECT ${number} FROM ${table} WHERE ${text} = ?`).pluck();
     this.#insert = connection.prepare<[Text]>(`INSERT INTO ${table} (${text}) VALUES (?)`);
     this.#text = connection.prepare<[number], Text>(`SELECT ${text} FROM ${table} WHERE ${number} = ?`).pluck();
@@ -33,9 +32,11 @@ export class Numbering<Text extends string> {
     this.#findAll = connection.prepare<[string], { number: number; text: Text }>(
       `SELECT t.${number} AS number, t.${text} AS text FROM json_each(?) j CROSS JOIN ${table} t ON t.${text} = j.value`,
     );
-    this.#textAll = connection.prepare<[string], { number: number; text: Text }>(
-      `SELECT t.${number} AS number, t.${text} AS text FROM json_each(?) j CROSS JOIN ${table} t ON t.${number} = j.value`,
-    );
+    this.#textAll = connection
+      .prepare<[string], [number, Text]>(
+        `SELECT t.${number}, t.${text} FROM json_each(?) j CROSS JOIN ${table} t ON t.${number} = j.value`,
+      )
+      .raw();
   }
 
   /** The number of a text that has one. */
@@ -97,7 +98,7 @@ export class Numbering<Text extends string> {
   texts(numbers: Iterable<number>): Map<number, Text> {
     const { found, missing } = this.#split(numbers, this.#texts);
     if (missing.length === 0) return found;
-    for (const { number, text } of this.#textAll.all(JSON.stringify(missing))) {
+    for (const [number, text] of this.#textAll.all(JSON.stringify(missing))) {
       found.set(number, text);
       this.#remember(number, text);
     }
@@ -117,7 +118,7 @@ export class Numbering<Text extends string> {
 
   #split<Key extends string | number, Value extends string | number>(
     keys: Iterable<Key>,
-    cache: LRUCache<Key, Value>,
+    cache: RecentMap<Key, Value>,
   ): { found: Map<Key, Value>; missing: Key[] } {
     const found = new Map<Key, Value>();
     const missing: Key[] = [];
