@@ -1,6 +1,7 @@
+import { authChainPart } from './engine/auth-chain.ts';
 import { pduCheckPart } from './engine/pdu-check.ts';
 import { resolutionPart } from './engine/resolution.ts';
 import { thousandBranchesPart } from './engine/thousand-branches.ts';
 import { runBench } from './support/run.ts';
 
-await runBench('engine', [pduCheckPart, resolutionPart, thousandBranchesPart]);
+await runBench('engine', [pduCheckPart, resolutionPart, thousandBranchesPart, authChainPart]);

@@ -29,7 +29,7 @@ type HistoryServer = Pick<
 export function createHistoryServer(deps: RoomAccessDeps): HistoryServer {
   const { events, state } = deps.storage;
   const authChainOf = async (eventIds: readonly EventId[]): Promise<EventId[]> => [
-    ...(await listAuthChain(eventIds, (ids) => events.listAuthEdges(ids), authChainMax)),
+    ...(await listAuthChain(eventIds, (ids, ahead) => events.listAuthEdges(ids, ahead), authChainMax)),
   ];
   const stateAt = async (
     origin: Parameters<HistoryServer['getState']>[0],

@@ -416,6 +416,22 @@ export function describeEvents(open: () => Promise<{ storage: Storage; clock: Ma
         expect(edges.get(eventId('b'))?.sort()).toEqual(['$a', '$create']);
       });
 
+      it('tell of what lies below what they are asked about, nearest first and no more than may be', async () => {
+        const chain = Array.from({ length: 10 }, (_, index) => `${index}`);
+        await commit(
+          storage,
+          chain.map((name, index) => eventRow(name, { auth: index === 0 ? ['not stored'] : [`${index - 1}`] })),
+        );
+        const told = async (ahead: number): Promise<string[]> =>
+          [...(await storage.events.listAuthEdges([eventId('9')], ahead)).keys()].sort();
+        expect(await told(0)).toEqual(['$9']);
+        expect(await told(3)).toEqual(['$6', '$7', '$8', '$9']);
+        expect(await told(100)).toEqual(chain.map((name) => `$${name}`));
+        const edges = await storage.events.listAuthEdges([eventId('9')], 100);
+        expect(edges.get(eventId('5'))).toEqual(['$4']);
+        expect(edges.get(eventId('0'))).toEqual(['$not stored']);
+      });
+
       it('know where they begin: what is named and not in the timeline or the history', async () => {
         await commit(storage, [
           eventRow('outlier', { placement: 'outlier', prev: ['nobody asked'] }),

@@ -1,11 +1,6 @@
 import { breathe } from '../../base/breathe.ts';
 import type { EventId } from '../../matrix/ids.ts';
-
-/** The auth events of each event asked for; unknown ones are left out. One query a call. */
-export type ListAuthEdges = (eventIds: readonly EventId[]) => Promise<ReadonlyMap<EventId, readonly EventId[]>>;
-
-/** How many events one call asks for. */
-const readMax = 1_000;
+import { AuthEdges, type ListAuthEdges } from './auth-edges.ts';
 
 /**
  * The *auth chain* of some events: all their auth events, the auth events of these, and so on; without the events themselves unless
@@ -16,21 +11,24 @@ export async function listAuthChain(
   listAuthEdges: ListAuthEdges,
   max = Number.POSITIVE_INFINITY,
 ): Promise<Set<EventId>> {
+  const edges = new AuthEdges(listAuthEdges);
   const chain = new Set<EventId>();
   const walked = new Set<EventId>(eventIds);
-  let level = [...walked];
+  let level: readonly EventId[] = [...walked];
+  let looked = 0;
   while (level.length > 0) {
     const next: EventId[] = [];
-    for (let at = 0; at < level.length; at += readMax) {
-      const edges = await listAuthEdges(level.slice(at, at + readMax));
-      for (const authEvent of [...edges.values()].flat()) {
+    await edges.read(level);
+    for (const eventId of level) {
+      for (const authEvent of edges.get(eventId)) {
         if (chain.size >= max) return chain;
         chain.add(authEvent);
         if (walked.has(authEvent)) continue;
         walked.add(authEvent);
         next.push(authEvent);
       }
-      await breathe();
+      looked += 1;
+      if (looked % 100 === 0) await breathe();
     }
     level = next;
   }

@@ -3,12 +3,13 @@ import type { EventId } from '../../matrix/ids.ts';
 import { authEventIdsOf, type RoomEvent } from '../../matrix/pdu.ts';
 import type { RoomVersion } from '../../matrix/room-versions.ts';
 import { createEventIdOfRoom } from '../event/event-id.ts';
+import { AuthEdges, inParts, type ListAuthEdges } from '../graph/auth-edges.ts';
 
 /** Where state resolution reads from. Each call is one query; ids that are unknown are left out of the answer. */
 export interface EventSources {
   load(eventIds: readonly EventId[]): Promise<ReadonlyMap<EventId, RoomEvent>>;
-  /** The auth events of each event, without loading the events. */
-  listAuthEdges(eventIds: readonly EventId[]): Promise<ReadonlyMap<EventId, readonly EventId[]>>;
+  /** The auth events of each event, and of up to `ahead` that lie below, without loading the events. */
+  readonly listAuthEdges: ListAuthEdges;
 }
 
 /** The auth events of an event; the room id of version 12 cites the create event as `auth_events` do in the versions before. */
@@ -17,18 +18,16 @@ export function listCited(event: RoomEvent, version: RoomVersion): readonly Even
   return version.createIsAuthEvent ? cited : [...cited, createEventIdOfRoom(event.roomId)];
 }
 
-/** How many events or edge lists one call asks for. A level of the graph may hold more. */
-const readMax = 1_000;
-
 /** What one resolution has read so far, so that nothing is asked for twice. */
 export class EventCache {
   readonly #sources: EventSources;
   readonly #events = new Map<EventId, RoomEvent>();
-  readonly #edges = new Map<EventId, readonly EventId[]>();
+  readonly #edges: AuthEdges;
   readonly #absent = new Set<EventId>();
 
   constructor(sources: EventSources) {
     this.#sources = sources;
+    this.#edges = new AuthEdges(sources.listAuthEdges);
   }
 
   /** Reads what is not known yet. */
@@ -52,7 +51,7 @@ export class EventCache {
   /** The auth events of an event whose edges were read; none for one that is unknown. */
   authEventsOf(eventId: EventId): readonly EventId[] {
     const event = this.#events.get(eventId);
-    return event ? authEventIdsOf(event.pdu) : (this.#edges.get(eventId) ?? []);
+    return event ? authEventIdsOf(event.pdu) : this.#edges.get(eventId);
   }
 
   /**
@@ -63,7 +62,7 @@ export class EventCache {
     const reached = new Set<EventId>(from);
     let level = [...reached];
     while (level.length > 0 && !stop?.(level)) {
-      await this.#loadEdges(level);
+      await this.#edges.read(this.#notLoaded(level));
       const next: EventId[] = [];
       let looked = 0;
       for (const eventId of level) {
@@ -80,30 +79,7 @@ export class EventCache {
     return reached;
   }
 
-  async #loadEdges(eventIds: Iterable<EventId>): Promise<void> {
-    for await (const part of inParts(eventIds, (id) => !this.#edges.has(id) && !this.#events.has(id))) {
-      const found = await this.#sources.listAuthEdges(part);
-      for (const id of part) this.#edges.set(id, found.get(id) ?? []);
-      await breathe();
-    }
+  *#notLoaded(eventIds: Iterable<EventId>): Generator<EventId> {
+    for (const eventId of eventIds) if (!this.#events.has(eventId)) yield eventId;
   }
-}
-
-/** The ids that are wanted, none twice, in parts of one read each. */
-async function* inParts(
-  eventIds: Iterable<EventId>,
-  isWanted: (eventId: EventId) => boolean,
-): AsyncGenerator<readonly EventId[]> {
-  let part = new Set<EventId>();
-  let looked = 0;
-  for (const eventId of eventIds) {
-    if (isWanted(eventId)) part.add(eventId);
-    if (part.size === readMax) {
-      yield [...part];
-      part = new Set();
-    }
-    looked += 1;
-    if (looked % 100 === 0) await breathe();
-  }
-  if (part.size > 0) yield [...part];
 }

@@ -124,8 +124,8 @@ function sourcesOf({ storage }: Deps, pending: readonly RoomEvent[]) {
       }
       return events;
     },
-    async listAuthEdges(eventIds: readonly EventId[]) {
-      const edges = new Map<EventId, readonly EventId[]>(await storage.events.listAuthEdges(eventIds));
+    async listAuthEdges(eventIds: readonly EventId[], ahead: number) {
+      const edges = new Map<EventId, readonly EventId[]>(await storage.events.listAuthEdges(eventIds, ahead));
       for (const eventId of eventIds) {
         const event = waiting.get(eventId);
         if (event) edges.set(eventId, authEventIdsOf(event.pdu));

@@ -59,7 +59,9 @@ export function createMembershipServer(deps: RoomsCore): MembershipServer {
       const stored = await storage.events.find(event.eventId);
       if (stored?.snapshotBefore == null) throw notFound('The join is not in the room');
       const stateIds = [...(await storage.state.getSnapshot(stored.snapshotBefore)).values()];
-      const chain = await listAuthChain([...stateIds, event.eventId], (ids) => storage.events.listAuthEdges(ids));
+      const chain = await listAuthChain([...stateIds, event.eventId], (ids, ahead) =>
+        storage.events.listAuthEdges(ids, ahead),
+      );
       const [text = '{}'] = await storage.events.listPduTexts([event.eventId]);
       return {
         event: text,

@@ -177,6 +177,9 @@ export interface EventReads {
   listWaitingRedactions(target: EventId): Promise<EventId[]>;
   /** Ids of events of the room that have `eventId` among their prev_events. */
   listSuccessors(eventId: EventId): Promise<EventId[]>;
-  /** Auth events of each event asked for, by one query a level: event → its auth event ids. For walking auth chains. */
-  listAuthEdges(eventIds: readonly EventId[]): Promise<Map<EventId, EventId[]>>;
+  /**
+   * Auth events of each event asked for: event → its auth event ids; unknown ones are left out. For walking auth chains level by level. Of
+   * what lies below, up to `ahead` events (none if not given) may be told as well, nearest first.
+   */
+  listAuthEdges(eventIds: readonly EventId[], ahead?: number): Promise<Map<EventId, EventId[]>>;
 }

@@ -109,30 +109,50 @@ function createGraphReads({ connection, turn, rooms, events }: EventDeps): Graph
        WHERE w.target_no = ? ORDER BY w.redaction_no LIMIT 100`,
     )
     .pluck();
-  const authEdges = connection.prepare<[string], { eventId: EventId; authNo: number | null }>(
-    `SELECT i.event_id AS eventId, a.auth_no AS authNo
-     FROM json_each(?) CROSS JOIN event_ids i ON i.event_id = value JOIN events e ON e.event_no = i.event_no
-       LEFT JOIN event_auths a ON a.event_no = e.event_no`,
-  );
+  // Without a look at the events themselves, whose texts lie between: only where there are no edges it must be asked whether there is one.
+  const authEdges = connection
+    .prepare<[string], [number, string | null]>(
+      'SELECT value, (SELECT group_concat(a.auth_no) FROM event_auths a WHERE a.event_no = value) FROM json_each(?)',
+    )
+    .raw();
+  // Breadth first: the events asked for, then what they cite, and so on.
+  const authEdgesAhead = connection
+    .prepare<{ from: string; limit: number }, [number, string | null]>(
+      `WITH RECURSIVE reached(event_no) AS (
+         SELECT value FROM json_each(@from)
+         UNION SELECT a.auth_no FROM reached r CROSS JOIN event_auths a ON a.event_no = r.event_no
+         LIMIT @limit
+       )
+       SELECT r.event_no, (SELECT group_concat(a.auth_no) FROM event_auths a WHERE a.event_no = r.event_no) FROM reached r`,
+    )
+    .raw();
+  const stored = connection
+    .prepare<[string], number>('SELECT e.event_no FROM json_each(?) CROSS JOIN events e ON e.event_no = value')
+    .pluck();
 
-  const addAuthEdges = (edges: Map<EventId, EventId[]>, eventIds: readonly EventId[]): void => {
-    const found = authEdges.all(JSON.stringify(eventIds));
-    const texts = events.texts(new Set(found.flatMap(({ authNo }) => (authNo === null ? [] : [authNo]))));
-    for (const { eventId, authNo } of found) {
-      const auths = edges.get(eventId) ?? [];
-      edges.set(eventId, auths);
-      const auth = authNo === null ? undefined : texts.get(authNo);
-      if (auth !== undefined) auths.push(auth);
+  const addAuthEdges = (edges: Map<EventId, EventId[]>, eventIds: readonly EventId[], ahead: number): void => {
+    const numbers = [...events.findAll(eventIds).values()];
+    const from = JSON.stringify(numbers);
+    const found = ahead === 0 ? authEdges.all(from) : authEdgesAhead.all({ from, limit: numbers.length + ahead });
+    const cited = new Map<number, number[]>();
+    const bare: number[] = [];
+    for (const [eventNo, authNos] of found) {
+      if (authNos === null) bare.push(eventNo);
+      else cited.set(eventNo, authNos.split(',').map(Number));
     }
+    if (bare.length > 0) for (const eventNo of stored.all(JSON.stringify(bare))) cited.set(eventNo, []);
+    const texts = events.texts(new Set([...cited].flatMap(([eventNo, authNos]) => [eventNo, ...authNos])));
+    const textOf = (eventNo: number): EventId => texts.get(eventNo) ?? events.text(eventNo);
+    for (const [eventNo, authNos] of cited) edges.set(textOf(eventNo), authNos.map(textOf));
   };
 
   return {
     listBackwardExtremities: (roomId) => turn.read(() => backwardExtremities.all(rooms.find(roomId) ?? 0)),
     listWaitingRedactions: (target) => turn.read(() => waiting.all(events.find(target) ?? 0)),
     listSuccessors: (eventId) => turn.read(() => successors.all(events.find(eventId) ?? 0)),
-    listAuthEdges: async (eventIds) => {
+    listAuthEdges: async (eventIds, ahead = 0) => {
       const edges = new Map<EventId, EventId[]>();
-      for (const chunk of chunksOf([...new Set(eventIds)])) await turn.read(() => addAuthEdges(edges, chunk));
+      for (const chunk of chunksOf([...new Set(eventIds)])) await turn.read(() => addAuthEdges(edges, chunk, ahead));
       return edges;
     },
   };

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { listAuthChain } from '../../../../src/engine/graph/auth-chain.ts';
+import type { ListAuthEdges } from '../../../../src/engine/graph/auth-edges.ts';
 import { choosePrevEvents, depthAfter, depthMax, nextExtremities } from '../../../../src/engine/graph/extremities.ts';
 import { Heap } from '../../../../src/engine/graph/heap.ts';
 import { sortByAuthEvents, sortByPrevEvents } from '../../../../src/engine/graph/topological.ts';
@@ -128,5 +129,49 @@ describe('the auth chain', () => {
 
   it('stops at the limit', async () => {
     expect((await listAuthChain(['$d' as EventId], list, 2)).size).toBe(2);
+  });
+
+  /** Answers with what lies below as well, as a storage does; counts what it is asked and what it tells. */
+  function storageOf(graph: ReadonlyMap<EventId, readonly EventId[]>) {
+    const counts = { calls: 0, told: 0 };
+    const tell: ListAuthEdges = async (ids, ahead) => {
+      const told = new Map<EventId, readonly EventId[]>();
+      const queue = new Set(ids);
+      // A set's iterator also visits what is added while it runs.
+      for (const id of queue) {
+        const cited = graph.get(id);
+        if (cited && told.size < ids.length + ahead) told.set(id, cited);
+        for (const authEvent of cited ?? []) if (queue.size < ids.length + ahead) queue.add(authEvent);
+      }
+      counts.calls += 1;
+      counts.told += told.size;
+      return told;
+    };
+    return { tell, counts };
+  }
+  const chainOf = (name: string, length: number, more: readonly EventId[] = []): [EventId, EventId[]][] =>
+    Array.from({ length }, (_, index) => [
+      `$${name}${index}` as EventId,
+      [...(index + 1 < length ? [`$${name}${index + 1}` as EventId] : []), ...more],
+    ]);
+
+  it('of thousands of levels is read in few goes', async () => {
+    const { tell, counts } = storageOf(new Map(chainOf('a', 20_000)));
+    expect((await listAuthChain(['$a0' as EventId], tell)).size).toBe(19_999);
+    expect(counts.calls).toBeLessThan(60);
+    expect(counts.told).toBeLessThan(21_000);
+  });
+
+  it('is not read over and over where each level leads to the same thousands of events', async () => {
+    const wide = Array.from({ length: 3_000 }, (_, index) => `$wide${index}` as EventId);
+    const top = '$top' as EventId;
+    const graph = new Map<EventId, readonly EventId[]>([
+      ...chainOf('a', 2_000, [top]),
+      [top, wide],
+      ...wide.map((id): [EventId, EventId[]] => [id, []]),
+    ]);
+    const { tell, counts } = storageOf(graph);
+    expect((await listAuthChain(['$a0' as EventId], tell)).size).toBe(1_999 + 1 + 3_000);
+    expect(counts.told).toBeLessThan(4 * graph.size);
   });
 });
