@@ -37,6 +37,18 @@ export class LooseNumber {
   }
 }
 
+/** Which of two numbers is larger, exactly, also of those that no double holds: below 0 for the second, above 0 for the first. */
+export function compareNumbers(left: number | LooseNumber, right: number | LooseNumber): number {
+  const [x, y] = [exactly(left), exactly(right)];
+  return x < y ? -1 : x > y ? 1 : 0;
+}
+
+/** JavaScript compares its two kinds of numbers by what they stand for. */
+function exactly(value: number | LooseNumber): number | bigint {
+  if (typeof value === 'number') return value;
+  return value.isInteger ? BigInt(value.text) : value.valueOf();
+}
+
 function isIntegerToken(token: string): boolean {
   return /^-?[0-9]+$/.test(token);
 }

@@ -1,8 +1,9 @@
 import { breathe } from '../../base/breathe.ts';
 import { compareByCodePoint } from '../../base/canonical-json.ts';
+import { compareNumbers } from '../../base/loose-number.ts';
 import { eventTypes, findMembership } from '../../matrix/event-types.ts';
 import type { EventId } from '../../matrix/ids.ts';
-import { originServerTsOf, type RoomEvent } from '../../matrix/pdu.ts';
+import type { RoomEvent } from '../../matrix/pdu.ts';
 import type { RoomVersion } from '../../matrix/room-versions.ts';
 import { authStateOfEvents } from '../auth-state.ts';
 import { Heap } from '../graph/heap.ts';
@@ -131,7 +132,5 @@ function compareRanked(x: Ranked, y: Ranked): number {
 
 /** By `origin_server_ts`, then by event id, smaller first. */
 export function compareByTime(x: RoomEvent, y: RoomEvent): number {
-  const difference = originServerTsOf(x.pdu) - originServerTsOf(y.pdu);
-  if (difference !== 0) return difference;
-  return compareByCodePoint(x.eventId, y.eventId);
+  return compareNumbers(x.pdu.origin_server_ts, y.pdu.origin_server_ts) || compareByCodePoint(x.eventId, y.eventId);
 }

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import { breathe } from '../../base/breathe.ts';
+import { compareNumbers } from '../../base/loose-number.ts';
 import { eventTypes } from '../../matrix/event-types.ts';
 import type { EventId } from '../../matrix/ids.ts';
-import { depthOf, type RoomEvent, type StateKey, splitStateKey, stateKeyOf } from '../../matrix/pdu.ts';
+import { type RoomEvent, type StateKey, splitStateKey, stateKeyOf } from '../../matrix/pdu.ts';
 import { checkAuth } from '../auth/check.ts';
 import { listNeededKeys } from '../auth/needed-state.ts';
 import type { AuthState } from '../auth-state.ts';
@@ -120,14 +121,11 @@ async function splitPlaces(
   return { resolved, contests };
 }
 
+/** Depths exactly as they were written: up to 2^63 - 1. */
 function sortByDepth(events: readonly RoomEvent[]): RoomEvent[] {
   return events
-    .map((event) => ({
-      event,
-      depth: depthOf(event.pdu),
-      hash: createHash('sha1').update(event.eventId).digest('hex'),
-    }))
-    .sort((x, y) => x.depth - y.depth || (x.hash > y.hash ? -1 : x.hash < y.hash ? 1 : 0))
+    .map((event) => ({ event, hash: createHash('sha1').update(event.eventId).digest() }))
+    .sort((x, y) => compareNumbers(x.event.pdu.depth, y.event.pdu.depth) || Buffer.compare(y.hash, x.hash))
     .map(({ event }) => event);
 }
 
