@@ -39,6 +39,12 @@ export function useVisit(): void {
   });
 }
 
+/** Ends the server and starts it on the same data. */
+export async function restartA(): Promise<void> {
+  a = await a.restart();
+  alice.url = a.url;
+}
+
 export const message = (body: string, more: Partial<Parameters<StubRoom['build']>[0]> = {}) => ({
   type: 'm.room.message',
   sender: mallory,

@@ -50,7 +50,7 @@ export async function acceptEvent(deps: AcceptDeps, received: RoomEvent, options
     const head = await findRoomHead(deps.storage, event.roomId);
     if (!head) return { verdict: 'dropped', reason: 'the room is not known here' };
     const { placement, stateBefore } = options;
-    const judged = await judgeEvent(deps, event, { head, placement, stateBefore });
+    const judged = await judgeEvent(deps, event, { head, placement, stateBefore, known });
     if (judged.before === undefined) return judged.verdict;
     const rows = await rowsFor(deps, event, { head, options, judged, known });
     if (restored) rows.unshift(contentRow(event));

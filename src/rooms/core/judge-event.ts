@@ -19,6 +19,8 @@ export interface JudgeFacts {
   readonly placement: Exclude<EventPlacement, 'outlier'>;
   /** The state before the event where its previous events cannot be had. */
   readonly stateBefore: StatePoint | undefined;
+  /** The event as it is stored already. */
+  readonly known: StoredEvent | undefined;
 }
 
 export interface Judged {
@@ -51,6 +53,12 @@ export async function judgeEvent(deps: JudgeDeps, event: RoomEvent, facts: Judge
   const byStateBefore = byAuthEvents.allowed
     ? checkAuth(event, await readAuthState(deps, before, keys), version)
     : allow;
+  if (byAuthEvents.allowed && !byStateBefore.allowed && !mayReject(facts)) {
+    return {
+      verdict: { verdict: 'dropped', reason: `as its past is told here, ${byStateBefore.reason}` },
+      before: undefined,
+    };
+  }
   // Of the past one asks only whether it was right then.
   const isPast = placement === 'historical' || before.snapshotId === head.snapshotId;
   const byCurrentState =
@@ -58,6 +66,14 @@ export async function judgeEvent(deps: JudgeDeps, event: RoomEvent, facts: Judge
       ? allow
       : checkAuth(event, await readAuthState(deps, storedPoint(deps, head.snapshotId), keys), version);
   return { verdict: decidePduVerdict({ byAuthEvents, byStateBefore, byCurrentState }), before };
+}
+
+/**
+ * A rejection is for good, and what rests on a rejected event is rejected too. So neither the word of one server about the state decides for
+ * it, nor any past that is told of an event which was accepted for its role in the state: it keeps that role, without a place.
+ */
+function mayReject({ stateBefore, known }: JudgeFacts): boolean {
+  return stateBefore === undefined && known?.verdict !== 'accepted';
 }
 
 async function stateBefore(

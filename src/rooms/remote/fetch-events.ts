@@ -29,6 +29,14 @@ const concurrentMax = 5;
 /** How many rounds of auth events behind auth events are followed. */
 const authRoundsMax = 10;
 
+/** What may still be asked of a server because of one attempt. */
+export interface Help {
+  /** False once it did not answer. */
+  answers: boolean;
+  /** How many more states may be asked for: each may be as large as the room. */
+  stateFetches: number;
+}
+
 /** What another server should have had and did not give, so that an event cannot be judged. */
 export class UnobtainableError extends Error {
   override name = 'UnobtainableError';
@@ -61,7 +69,11 @@ export async function fetchAuthEvents(deps: FetchDeps, from: FetchFrom, event: R
  * The state before an event some of whose previous events cannot be had: the resolution of the states behind those that are here
  * and of those that the server tells for the others. Throws UnobtainableError, FederationError.
  */
-export async function fetchStateBefore(deps: FetchDeps, from: FetchFrom, event: RoomEvent): Promise<StatePoint> {
+export async function fetchStateBefore(
+  deps: FetchDeps,
+  from: FetchFrom,
+  { event, help }: { readonly event: RoomEvent; readonly help: Help },
+): Promise<StatePoint> {
   const stored = await deps.storage.events.listByIds(prevEventIdsOf(event.pdu));
   const points: StatePoint[] = [];
   const placed = new Set<EventId>();
@@ -70,9 +82,10 @@ export async function fetchStateBefore(deps: FetchDeps, from: FetchFrom, event: 
     placed.add(entry.event.eventId);
     points.push(storedPoint(deps, entry.snapshotAfter));
   }
-  for (const eventId of prevEventIdsOf(event.pdu)) {
-    if (!placed.has(eventId)) points.push(await fetchStateAfter(deps, from, eventId));
-  }
+  const missing = prevEventIdsOf(event.pdu).filter((eventId) => !placed.has(eventId));
+  if (missing.length > help.stateFetches) throw new UnobtainableError('too many states would have to be asked for');
+  help.stateFetches -= missing.length;
+  for (const eventId of missing) points.push(await fetchStateAfter(deps, from, eventId));
   return resolvePoints(deps, points, from);
 }
 

@@ -5,20 +5,19 @@ import { acceptEvent } from '../core/accept-event.ts';
 import type { RoomsCore } from '../core/deps.ts';
 import type { StatePoint } from '../core/state-point.ts';
 import { parseAndVerify } from '../core/verify-events.ts';
-import { ask, type FetchFrom, fetchAuthEvents, fetchStateBefore, UnobtainableError } from './fetch-events.ts';
+import {
+  ask,
+  type FetchFrom,
+  fetchAuthEvents,
+  fetchStateBefore,
+  type Help,
+  UnobtainableError,
+} from './fetch-events.ts';
 
 type MissingDeps = RoomsCore;
 
 /** Events asked for to close a gap; a wider one stays, and history is fetched when somebody reads it. */
 const gapEventsMax = 20;
-
-/** What may still be asked of a server because of one transaction. */
-export interface Help {
-  /** False once it did not answer. */
-  answers: boolean;
-  /** How many more states may be asked for. */
-  stateFetches: number;
-}
 
 /**
  * Closes the gap before an event that was pushed to us: once "get_missing_events", then for what stands at the edge of a gap that
@@ -63,9 +62,7 @@ export async function takePulled(
   try {
     const { missing } = verdict;
     const lacksPrevious = prevEventIdsOf(event.pdu).some((eventId) => missing.includes(eventId));
-    if (lacksPrevious && help.stateFetches <= 0) return false;
-    if (lacksPrevious) help.stateFetches -= 1;
-    const stateBefore = lacksPrevious ? await fetchStateBefore(deps, from, event) : undefined;
+    const stateBefore = lacksPrevious ? await fetchStateBefore(deps, from, { event, help }) : undefined;
     verdict = await accept(stateBefore);
     if (verdict.verdict === 'waiting' && (await fetchAuthEvents(deps, from, event)))
       verdict = await accept(stateBefore);

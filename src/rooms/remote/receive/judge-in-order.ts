@@ -5,8 +5,8 @@ import type { EventId } from '../../../matrix/ids.ts';
 import { authEventIdsOf, prevEventIdsOf, type RoomEvent } from '../../../matrix/pdu.ts';
 import { acceptEvent } from '../../core/accept-event.ts';
 import type { RoomsCore } from '../../core/deps.ts';
-import { type FetchFrom, fetchAuthEvents } from '../fetch-events.ts';
-import { fillMissing, type Help } from '../missing-events.ts';
+import { type FetchFrom, fetchAuthEvents, type Help } from '../fetch-events.ts';
+import { fillMissing } from '../missing-events.ts';
 
 /**
  * Judges verified events of one room, each behind those of them that it builds on. With `help` the server is asked for what they lack, as

@@ -7,7 +7,7 @@ import type { ServerName } from '../../../matrix/server-name.ts';
 import type { WaitingEvent } from '../../../storage/contract/waiting-events.ts';
 import type { RoomsCore } from '../../core/deps.ts';
 import { checkSigned } from '../../core/verify-events.ts';
-import type { Help } from '../missing-events.ts';
+import type { Help } from '../fetch-events.ts';
 import { judgeInOrder } from './judge-in-order.ts';
 
 /** Events of one room that waited. */
