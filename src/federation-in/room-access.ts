@@ -8,13 +8,14 @@ import { type StateMap, splitStateKey, stateKeyOf } from '../matrix/pdu.ts';
 import { getRoomVersion } from '../matrix/room-versions.ts';
 import type { ServerName } from '../matrix/server-name.ts';
 import { isServerAllowed } from '../rooms/core/server-access.ts';
+import { isErasable } from '../rooms/erased-events.ts';
 import type { Roster } from '../roster/roster.ts';
 import type { StoredEvent } from '../storage/contract/events.ts';
 import type { SnapshotId } from '../storage/contract/state.ts';
 import type { Storage } from '../storage/contract/storage.ts';
 
 export interface RoomAccessDeps {
-  readonly storage: Pick<Storage, 'events' | 'state' | 'rooms'>;
+  readonly storage: Pick<Storage, 'accounts' | 'events' | 'state' | 'rooms'>;
   readonly roster: Pick<Roster, 'serversIn'>;
   readonly serverName: ServerName;
 }
@@ -82,7 +83,8 @@ const visibilityKey = stateKeyOf('m.room.history_visibility', '');
 /**
  * The events as the asking server may have them, in the order given: whole where history visibility lets one of its users
  * see them, else redacted, so that the graph stays whole and the content does not travel. What an event changes itself counts on
- * both its sides, so that a server has the departure of its own last user.
+ * both its sides, so that a server has the departure of its own last user. Events of an erased user are whole for servers that were
+ * in the room then, and for no other.
  */
 export async function encodeForServer(
   deps: RoomAccessDeps,
@@ -90,14 +92,32 @@ export async function encodeForServer(
   origin: ServerName,
 ): Promise<string[]> {
   const open = await listOpenSnapshots(deps, new Set(events.flatMap((stored) => snapshotsAround(stored))), origin);
+  const erased = await listErasedFor(deps, events, origin);
   const texts = await deps.storage.events.listPduTexts(events.map(({ event }) => event.eventId));
   return events.flatMap((stored, index) => {
     const { event } = stored;
     const around = snapshotsAround(stored);
     // An event that is known only as part of the state is told to servers in the room like that state.
-    if (around.length === 0 || around.some((snapshotId) => open.has(snapshotId))) return texts[index] ?? [];
+    const isOpen = around.length === 0 || around.some((snapshotId) => open.has(snapshotId));
+    if (isOpen && !erased.has(event.eventId)) return texts[index] ?? [];
     return canonicalJson(redact(event.pdu, getRoomVersion(event.roomVersion)));
   });
+}
+
+/** Those of the events that an erased user sent when nobody of the asking server was in the room. */
+async function listErasedFor(
+  deps: RoomAccessDeps,
+  events: readonly StoredEvent[],
+  origin: ServerName,
+): Promise<ReadonlySet<EventId>> {
+  const erased = new Set<EventId>();
+  for (const stored of events) {
+    const { sender, type, state_key: stateKey } = stored.event.pdu;
+    if (!isUserId(sender) || deps.storage.accounts.erasedAt(sender) === undefined) continue;
+    if (!isErasable({ type, stateKey: typeof stateKey === 'string' ? stateKey : null, sender })) continue;
+    if (!(await wasInRoom(deps, stored, origin))) erased.add(stored.event.eventId);
+  }
+  return erased;
 }
 
 function snapshotsAround({ snapshotBefore, snapshotAfter }: StoredEvent): SnapshotId[] {

@@ -1,6 +1,10 @@
 import type { DeviceId, UserId } from '../matrix/ids.ts';
 import type { TimelineEvent } from '../storage/contract/events.ts';
-import { memberKey, membershipIn, readStateSlices, type StateReadDeps, type StateSlice } from './state-reads.ts';
+import type { Membership } from '../storage/contract/rooms.ts';
+import { type ErasureDeps, readErasedTexts } from './erased-events.ts';
+import { memberKey, membershipIn, readStateSlices, type StateReadDeps } from './state-reads.ts';
+
+export type ClientEventDeps = StateReadDeps & ErasureDeps;
 
 export interface EventViewer {
   readonly userId: UserId;
@@ -21,7 +25,7 @@ export interface ClientEventOptions {
  * Says nothing about whether the viewer may see them. A fixed number of reads for the whole list.
  */
 export async function encodeClientEvents(
-  deps: StateReadDeps,
+  deps: ClientEventDeps,
   events: readonly TimelineEvent[],
   viewer: EventViewer,
   options: ClientEventOptions,
@@ -35,9 +39,15 @@ export async function encodeClientEvents(
       [memberKey(viewer.userId)],
     ),
   ]);
+  const membershipAt = ({ snapshotAfter }: TimelineEvent): Membership | undefined => {
+    const slice = slices.get(snapshotAfter);
+    return slice && membershipIn(slice, viewer.userId);
+  };
+  const erased = await readErasedTexts(deps, [...events, ...related.values()], viewer.userId, membershipAt);
+  const textOf = (event: TimelineEvent): string => erased.get(event.eventId) ?? event.clientText;
   return events.map((event) => {
-    const unsigned = unsignedOf(event, { related, slice: slices.get(event.snapshotAfter), viewer, options });
-    return splice(event, unsigned, options.withRoomId);
+    const unsigned = unsignedOf(event, { related, membership: membershipAt(event), viewer, options, textOf });
+    return splice(event, textOf(event), { unsigned, withRoomId: options.withRoomId });
   });
 }
 
@@ -53,16 +63,18 @@ async function readRelated(
 
 interface Surroundings {
   readonly related: ReadonlyMap<string, TimelineEvent>;
-  readonly slice: StateSlice | undefined;
+  /** What the viewer was behind the event; undefined where that is not known. */
+  readonly membership: Membership | undefined;
   readonly viewer: EventViewer;
   readonly options: ClientEventOptions;
+  readonly textOf: (event: TimelineEvent) => string;
 }
 
 function unsignedOf(event: TimelineEvent, around: Surroundings): string {
   const { viewer, options } = around;
   const parts = [`"age":${options.nowMs - event.originServerTs}`];
   // "including any changes caused by the event" (MSC4115), therefore the state behind it.
-  if (around.slice) parts.push(`"membership":"${membershipIn(around.slice, viewer.userId)}"`);
+  if (around.membership) parts.push(`"membership":"${around.membership}"`);
   // "This will be set by the server only to the device that sent the event."
   const sent = event.transaction;
   if (sent && sent.userId === viewer.userId && sent.deviceId === viewer.deviceId) {
@@ -70,21 +82,26 @@ function unsignedOf(event: TimelineEvent, around: Surroundings): string {
   }
   const replaced = event.replaces === null ? undefined : around.related.get(event.replaces);
   if (replaced) {
-    const { content } = JSON.parse(replaced.clientText) as { content: unknown };
+    const { content } = JSON.parse(around.textOf(replaced)) as { content: unknown };
     parts.push(`"replaces_state":${JSON.stringify(replaced.eventId)}`);
     parts.push(`"prev_sender":${JSON.stringify(replaced.sender)}`);
     parts.push(`"prev_content":${JSON.stringify(content)}`);
   }
   const redaction = event.redactedBy === null ? undefined : around.related.get(event.redactedBy);
   if (redaction) {
-    const age = `"age":${options.nowMs - redaction.originServerTs}`;
-    parts.push(`"redacted_because":${splice(redaction, `{${age}}`, options.withRoomId)}`);
+    const unsigned = `{"age":${options.nowMs - redaction.originServerTs}}`;
+    const text = splice(redaction, around.textOf(redaction), { unsigned, withRoomId: options.withRoomId });
+    parts.push(`"redacted_because":${text}`);
   }
   return `{${parts.join(',')}}`;
 }
 
-/** The stored text is an object with at least one field, so its closing brace can make room for more. */
-function splice(event: TimelineEvent, unsigned: string, withRoomId: boolean): string {
+/** The text is an object with at least one field, so its closing brace can make room for more. */
+function splice(
+  event: TimelineEvent,
+  text: string,
+  { unsigned, withRoomId }: { readonly unsigned: string; readonly withRoomId: boolean },
+): string {
   const roomId = withRoomId ? `,"room_id":${JSON.stringify(event.roomId)}` : '';
-  return `${event.clientText.slice(0, -1)}${roomId},"unsigned":${unsigned}}`;
+  return `${text.slice(0, -1)}${roomId},"unsigned":${unsigned}}`;
 }

@@ -17,7 +17,7 @@ import {
 export type Direction = 'backward' | 'forward';
 
 export interface HistoryDeps {
-  readonly storage: Pick<Storage, 'events' | 'state' | 'rooms' | 'position'>;
+  readonly storage: Pick<Storage, 'accounts' | 'events' | 'state' | 'rooms' | 'position'>;
   /** The durable position a sync token stands for; undefined for anything else. `/sync` owns the format. */
   readonly positionOfSyncToken: (token: string) => Position | undefined;
 }

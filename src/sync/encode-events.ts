@@ -1,6 +1,5 @@
 import { breathe } from '../base/breathe.ts';
-import { encodeClientEvents } from '../rooms/client-event.ts';
-import type { StateReadDeps } from '../rooms/state-reads.ts';
+import { type ClientEventDeps, encodeClientEvents } from '../rooms/client-event.ts';
 import type { TimelineEvent } from '../storage/contract/events.ts';
 import type { SyncScope } from './stream.ts';
 
@@ -8,7 +7,7 @@ const eventsPerSlice = 200;
 
 /** State and timeline of one room for this viewer, as JSON texts. Others run between the slices of a large state. */
 export async function encodeRoomEvents(
-  deps: StateReadDeps,
+  deps: ClientEventDeps,
   scope: SyncScope,
   events: { readonly state: readonly TimelineEvent[]; readonly timeline: readonly TimelineEvent[] },
 ): Promise<{ state: string[]; timeline: string[] }> {

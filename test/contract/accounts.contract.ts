@@ -103,7 +103,19 @@ export function describeAccounts(open: OpenStorage): void {
       expect(await storage.accountData.find(bob, null, 't')).toBeDefined();
       expect(await storage.accounts.findFilter(bob, '1')).toBeDefined();
       await commit(storage, [{ kind: 'account', ...account, deactivatedAtMs: 9 }]);
-      expect(await storage.accounts.listErasures([alice, bob])).toEqual(new Map([[alice, positionAt(erased)]]));
+      expect([storage.accounts.erasedAt(alice), storage.accounts.erasedAt(bob)]).toEqual([
+        positionAt(erased),
+        undefined,
+      ]);
+    });
+
+    it('does not take an erasure for one that was undone', async () => {
+      await commit(storage, [{ kind: 'account', ...account }]);
+      const twice = token('same', 'PHONE');
+      await expect(
+        storage.commit({ rows: [{ kind: 'account_erased', userId: alice }, twice, twice] }),
+      ).rejects.toThrow();
+      expect(storage.accounts.erasedAt(alice)).toBeUndefined();
     });
 
     it('stores devices and updates them', async () => {

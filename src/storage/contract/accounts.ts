@@ -86,6 +86,9 @@ export interface AccountReads {
   listAccounts(after: UserId | null, limit: number): Promise<AccountRow[]>;
   /** Users whose account was deactivated and who are still in a room, invited or knocking, in order of user id. */
   listDeparting(after: UserId | null, limit: number): Promise<UserId[]>;
-  /** Those of the users who were erased, with the position of the erasure. */
-  listErasures(userIds: readonly UserId[]): Promise<Map<UserId, Position>>;
+  /**
+   * When this local user was erased; undefined: never. Answers from memory, since it is asked for every event that is read: whoever
+   * was not in a room by then is to see the user's events redacted.
+   */
+  erasedAt(userId: UserId): Position | undefined;
 }

@@ -10,6 +10,7 @@ import type {
 } from '../contract/accounts.ts';
 import type { Position } from '../contract/numbers.ts';
 import type { Connection } from './core/database.ts';
+import type { ErasedUsers } from './core/erased-users.ts';
 import type { Turn } from './core/turn.ts';
 import { positionOf, type Writes } from './core/writes.ts';
 import { createTokenReads, createTokenRemoval, createTokenWrites } from './tokens.ts';
@@ -20,7 +21,7 @@ const accountColumns =
 const deviceColumns = `user_id AS userId, device_id AS deviceId, display_name AS displayName, created_at_ms AS createdAtMs,
   last_seen_at_ms AS lastSeenAtMs, last_seen_ip AS lastSeenIp`;
 
-export function createAccountReads(connection: Connection, turn: Turn): AccountReads {
+export function createAccountReads(connection: Connection, turn: Turn, erased: ErasedUsers): AccountReads {
   const account = connection.prepare<[UserId], AccountRow>(`SELECT ${accountColumns} FROM accounts WHERE user_id = ?`);
   const device = connection.prepare<[UserId, DeviceId], DeviceRow>(
     `SELECT ${deviceColumns} FROM devices WHERE user_id = ? AND device_id = ?`,
@@ -46,10 +47,6 @@ export function createAccountReads(connection: Connection, turn: Turn): AccountR
        ORDER BY user_id LIMIT ?`,
     )
     .pluck();
-  const erasures = connection.prepare<[string], { userId: UserId; position: Position }>(
-    `SELECT user_id AS userId, erased_at_position AS position FROM accounts
-     WHERE user_id IN (SELECT value FROM json_each(?)) AND erased_at_position IS NOT NULL`,
-  );
   const accounts = connection.prepare<[string, number], AccountRow>(
     `SELECT ${accountColumns} FROM accounts WHERE user_id > ? AND deactivated_at_ms IS NULL ORDER BY user_id LIMIT ?`,
   );
@@ -75,13 +72,15 @@ export function createAccountReads(connection: Connection, turn: Turn): AccountR
         return { userId, filterId, definition };
       }),
     listDeparting: (after, limit) => turn.read(() => departing.all(after ?? '', limit)),
-    listErasures: (userIds) =>
-      turn.read(() => new Map(erasures.all(JSON.stringify(userIds)).map(({ userId, position }) => [userId, position]))),
+    erasedAt: (userId) => erased.find(userId),
     listAccounts: (after, limit) => turn.read(() => accounts.all(after ?? '', limit)),
   };
 }
 
-export function createAccountWrites(connection: Connection, names: DirectoryNames): Writes<AccountTableRow['kind']> {
+export function createAccountWrites(
+  connection: Connection,
+  { names, erased }: { names: DirectoryNames; erased: ErasedUsers },
+): Writes<AccountTableRow['kind']> {
   const deactivatedAt = connection
     .prepare<[UserId], number | null>('SELECT deactivated_at_ms FROM accounts WHERE user_id = ?')
     .pluck();
@@ -144,7 +143,9 @@ export function createAccountWrites(connection: Connection, names: DirectoryName
       if (wasActive && row.deactivatedAtMs !== null) step.change({ kind: 'account_deactivated', userId: row.userId });
     },
     account_erased({ userId }, step) {
-      markErased.run(positionOf(step), userId);
+      const position = positionOf(step);
+      markErased.run(position, userId);
+      erased.add(userId, position);
       for (const statement of removeOwned) statement.run(userId);
     },
     device(row) {

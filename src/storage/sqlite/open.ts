@@ -13,6 +13,7 @@ import { createChangeReads, createChangeWrites } from './changes.ts';
 import { Committer } from './core/committer.ts';
 import { createCurrentStates } from './core/current-states.ts';
 import { type Connection, openDatabase, type Synchronous } from './core/database.ts';
+import { ErasedUsers } from './core/erased-users.ts';
 import { EventRecords } from './core/event-records.ts';
 import { defaultMigrationsDir, migrate } from './core/migrations.ts';
 import { Numbering } from './core/numbering.ts';
@@ -116,11 +117,12 @@ function assemble({ connection, close, clock, log, synchronous }: Parts): Storag
   const states = createCurrentStates(connection);
   const waiting = createWaitingEventWrites(connection);
   const records = new EventRecords(rooms);
+  const erased = new ErasedUsers(connection);
   const deps = { connection, turn, ...numberings, snapshots, states, listings, names, waiting, records };
   const imports = createImportWrites(deps);
   const changeWrites = createChangeWrites(connection);
   const writes: Writes<RowKind> = {
-    ...createAccountWrites(connection, names),
+    ...createAccountWrites(connection, { names, erased }),
     ...createAccountDataWrites(connection),
     reaction_cursor: changeWrites.reaction_cursor,
     ...createDirectoryWrites(deps),
@@ -147,6 +149,7 @@ function assemble({ connection, close, clock, log, synchronous }: Parts): Storag
     undone() {
       for (const numbering of Object.values(numberings)) numbering.forget();
       snapshots.forget();
+      erased.forget();
       waiting.forget();
       imports.forget();
     },
@@ -155,7 +158,7 @@ function assemble({ connection, close, clock, log, synchronous }: Parts): Storag
   let stopping: Promise<void> | undefined;
 
   return {
-    accounts: createAccountReads(connection, turn),
+    accounts: createAccountReads(connection, turn, erased),
     accountData: createAccountDataReads(connection, turn),
     changes: createChangeReads(connection, turn),
     directory: createDirectoryReads(connection, turn),

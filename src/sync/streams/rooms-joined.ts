@@ -13,7 +13,7 @@ import { changesSummary, type RoomSummary, readSummary } from '../summary.ts';
 import { readTimeline, type Timeline } from '../timeline.ts';
 
 export interface RoomsJoinedDeps {
-  readonly storage: Pick<Storage, 'events' | 'state' | 'rooms'>;
+  readonly storage: Pick<Storage, 'accounts' | 'events' | 'state' | 'rooms'>;
   readonly roster: Pick<Roster, 'usersIn'>;
 }
 

@@ -15,7 +15,7 @@ import type { LeftRoom, SyncScope, SyncStream } from '../stream.ts';
 import { readTimeline, type Timeline } from '../timeline.ts';
 
 export interface RoomsLeftDeps {
-  readonly storage: Pick<Storage, 'events' | 'state' | 'rooms'>;
+  readonly storage: Pick<Storage, 'accounts' | 'events' | 'state' | 'rooms'>;
 }
 
 /**
