@@ -1,4 +1,4 @@
 import { bundle, serverEntries } from './bundle.mjs';
 
-/** The server in `dist`. Types are checked elsewhere. */
-await bundle(serverEntries, 'dist');
+/** `node scripts/build.mjs [FOLDER]`: the server, in `dist` where no folder is named. Types are checked elsewhere. */
+await bundle(serverEntries, process.argv[2] ?? 'dist');

@@ -140,7 +140,7 @@ const ports = { from: 10_000, count: 20_000 };
 /** Test files run in several processes, each of which begins elsewhere. */
 let nextPort = Math.floor(Math.random() * ports.count);
 
-async function findFreePort(): Promise<number> {
+export async function findFreePort(): Promise<number> {
   for (let tried = 0; tried < 100; tried += 1) {
     const port = ports.from + (nextPort % ports.count);
     nextPort += 1;
