@@ -97,7 +97,8 @@ export async function readTimeline(deps: TimelineDeps, request: TimelineRequest)
   const first = cut || complete ? (shown[0] ?? oldest) : oldest;
   return {
     events: shown,
-    limited: cut || !complete || lowest > request.after,
+    // Also where nothing of ours stands before the gap: the client has to learn that others may have said something there.
+    limited: cut || !complete || gap !== undefined,
     prevBatch: first ? walk.tokenBefore(first) : (await emptyTimeline(deps, request)).prevBatch,
   };
 }

@@ -51,6 +51,24 @@ describe('an event whose past is missing', () => {
     expect(await textsOf(alice, room)).toEqual(events.map((_, index) => `wide ${index}`));
   });
 
+  it('limits the timeline while the gap is there, whether or not something of ours stands before it', async () => {
+    const talk = async (anything: boolean) => {
+      await alice.sync();
+      if (anything) await alice.say(room, 'before the gap');
+      const events = Array.from({ length: 5 }, (_, index) => guest.say(mallory, `gap ${index}`));
+      stub.on('get_missing_events', () => ({ events: events.slice(3, 4).map(({ pdu }) => pdu) }));
+      await stub.send(a, { pdus: events.slice(-1).map(({ pdu }) => pdu) });
+      await settle(a);
+      const answer = await alice.sync();
+      return [newTexts(answer, room), answer.rooms.join[room].timeline.limited];
+    };
+    expect(await talk(true)).toEqual([['gap 3', 'gap 4'], true]);
+    expect(await talk(false)).toEqual([['gap 3', 'gap 4'], true]);
+    await alice.say(room, 'and no gap');
+    const { timeline } = (await alice.sync()).rooms.join[room];
+    expect([timeline.events.length, timeline.limited]).toEqual([1, false]);
+  });
+
   it('that nobody gives is not taken, and costs nothing else', async () => {
     unserve('get_missing_events', 'state_ids', 'state', 'event', 'event_auth', 'backfill');
     const lost = guest.build(message('lost', { prev_events: [unknownId()], depth: 90 }));
