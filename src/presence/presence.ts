@@ -16,13 +16,15 @@ import type { Presence, PresencePart, SyncBegin } from './types.ts';
 /** Each asks the policy about everybody who shares a room. */
 const explanationsPerMinute = 30;
 const pruneEveryMs = 86_400_000;
+/** Users whose PUTs of this minute are counted; the table is made whole at once. */
+const putsUsersMax = 10_000;
 
 /** Presence whole. */
 export function createPresence(deps: PresenceDeps): Presence {
   const parts = createParts(deps);
   const { tracker, inboxes, dispatcher, rows, background, settings, clock, storage } = parts;
   const explanations = new RateLimit({ clock, points: explanationsPerMinute, windowMs: 60_000 });
-  const puts = new RateLimit({ clock, points: settings.putsPerMinute, windowMs: 60_000 });
+  const puts = new RateLimit({ clock, points: settings.putsPerMinute, windowMs: 60_000, keysMax: putsUsersMax });
   /** What must be written was asked for by `rowsForDeactivation`. */
   const userDeactivated = (userId: UserId): void => {
     tracker.remove(userId);

@@ -72,6 +72,25 @@ describe('who names her and is named by her', () => {
     expect(await daves.readStates()).toEqual({ [alice]: 'unavailable' });
   });
 
+  it('of another server keeps her also when what they saw last was for everybody in the room', async () => {
+    await world.join(room('a'), dave);
+    await world.put(alice, 'unavailable', 'to the room');
+    await world.advance(2_000);
+    await world.leave(room('a'), dave);
+    await world.advance(2_000);
+    expect(await world.get(dave, alice)).toMatchObject({ status_msg: 'to the room' });
+  });
+
+  it('of another server that forgot her when it restarted has her with the first shared room', async () => {
+    await world.share(dave, {});
+    await world.put(alice, 'unavailable', 'unwanted');
+    await world.advance(2_000);
+    await world.host(there).restart();
+    await world.join(room('a'), dave);
+    await world.advance(2_000);
+    expect(await world.get(dave, alice)).toMatchObject({ status_msg: 'unwanted' });
+  });
+
   it('is named one by one: leaving out the list would not reach them', () => {
     const push = world.takeTransactions(there).flatMap((transaction) => transaction.push);
     expect(push.filter(({ user_id }) => user_id === alice)).toMatchObject([{ allowed_recipients: [dave] }]);

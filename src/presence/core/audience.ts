@@ -70,6 +70,20 @@ export async function isWithheld(
   return false;
 }
 
+/**
+ * Whether the viewer, of another server, comes to share a room with somebody who lets them in by name, or stops to. Their server
+ * may have thrown away what it was sent of a stranger, and what was for whoever shares a room is not theirs any more: so it is as if
+ * they gained sight.
+ */
+export function changesMeeting(
+  subject: UserId,
+  viewer: UserId,
+  { before, after }: { readonly before: PolicyFacts | undefined; readonly after: PolicyFacts | undefined },
+): boolean {
+  if (!before || !after || !before.rulesOf(subject).namedByServer.has(serverOfUser(viewer))) return false;
+  return after.shareRoom(subject, viewer) !== before.shareRoom(subject, viewer);
+}
+
 /** Whether any of these users is given the subject before but not after, and the other way round. Undefined: nobody is. */
 async function compareAudience(
   subject: UserId,
@@ -84,7 +98,7 @@ async function compareAudience(
     if (count % 100 === 0) await breathe();
     const sawBefore = moments.before !== undefined && reaches(subject, viewer, moments.before);
     const seesAfter = moments.after !== undefined && reaches(subject, viewer, moments.after);
-    gained ||= seesAfter && !sawBefore;
+    gained ||= seesAfter && (!sawBefore || changesMeeting(subject, viewer, moments));
     lost ||= sawBefore && !seesAfter;
     if (gained && lost) break;
   }

@@ -1,0 +1,81 @@
+import type { UserId } from '../../../src/matrix/ids.ts';
+import { type Client, here, room, type Seen, World } from '../../support/presence-world.ts';
+import { alice, members, type Scenario, strangers } from './scenarios.ts';
+
+const viewers = [...members, ...strangers];
+
+/** In what order things come: who shares a room from the start, and who only when she is online already. */
+export type Arrangement = 'together' | 'they join' | 'she joins';
+export type Moment = 'before a restart' | 'after a restart';
+
+/** One play of a scenario, as far as everybody's clients have come. */
+export interface Stage {
+  readonly world: World;
+  /** By viewer, what a client got that synced all along. */
+  readonly live: ReadonlyMap<UserId, readonly Seen[]>;
+  /** By viewer, what a client got that slept from before she came online until the end. */
+  readonly resumed: ReadonlyMap<UserId, readonly Seen[]>;
+}
+
+export const status = 'to some';
+
+/** Every server of the world stops and starts; the clients keep their tokens. */
+async function restart(world: World): Promise<void> {
+  for (const host of world.hosts.values()) await host.restart();
+}
+
+export async function play(scenario: Scenario, arrangement: Arrangement, moment: Moment): Promise<Stage> {
+  const restarts = moment === 'after a restart';
+  const world = await World.start(scenario.settings);
+  await world.join(room('c'), ...(arrangement === 'they join' ? viewers : strangers));
+  if (arrangement !== 'she joins') await enter(world, [alice]);
+  if (arrangement !== 'they join') await enter(world, members);
+  await write(world, scenario);
+  const awake = clients(world, 'AWAKE');
+  const asleep = clients(world, 'ASLEEP');
+  for (const client of [...awake, ...asleep]) await client.read();
+  for (const client of awake) await client.sync({ set: 'offline' });
+  if (restarts && arrangement === 'together') {
+    await restart(world);
+    for (const client of awake) await client.sync({ set: 'offline' });
+  }
+  await world.put(alice, 'online', status);
+  await world.advance(2_000);
+  const live = new Map<UserId, Seen[]>();
+  if (arrangement === 'together') for (const client of awake) live.set(client.userId, await client.read());
+  if (restarts) await restart(world);
+  if (arrangement === 'they join') await enter(world, members);
+  if (arrangement === 'she joins') await enter(world, [alice]);
+  await world.advance(3_000);
+  const newlyShared = arrangement === 'together' ? [] : [alice];
+  const resumed = new Map<UserId, Seen[]>();
+  for (const client of asleep) {
+    const isMember = members.includes(client.userId);
+    resumed.set(client.userId, await client.read({ newlyShared: isMember ? newlyShared : [] }));
+  }
+  return { world, live, resumed };
+}
+
+async function enter(world: World, users: readonly UserId[]): Promise<void> {
+  const ofRoomB = new Set<UserId>([alice, ...members.filter((_, index) => index % 2 === 0)]);
+  await world.join(room('b'), ...users.filter((userId) => ofRoomB.has(userId)));
+  await world.join(room('a'), ...users);
+}
+
+async function write(world: World, { config, type, found, ignored, wanted = [] }: Scenario): Promise<void> {
+  if (config) await world.share(alice, config, type);
+  if (ignored) await world.ignore(alice, ...ignored);
+  for (const viewer of wanted) await world.share(viewer, { allowed_users: [alice] });
+  const rows = Object.entries(found ?? {}).map(([each, content]) => ({
+    kind: 'account_data' as const,
+    userId: alice,
+    roomId: null,
+    type: each,
+    content,
+  }));
+  if (rows.length > 0) await world.host(here).commit(rows);
+}
+
+function clients(world: World, deviceId: string): Client[] {
+  return viewers.map((viewer) => world.device(viewer, deviceId));
+}
