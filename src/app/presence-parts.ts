@@ -18,7 +18,7 @@ interface PresenceNeighbours {
 
 /** Presence with the settings of the configuration. */
 export function createPresenceOf(surroundings: Surroundings, neighbours: PresenceNeighbours): Presence {
-  const { config, clock, random, log } = surroundings;
+  const { config, clock, random, log, metrics } = surroundings;
   const { storage, roster, waiters, outgoing } = neighbours;
   return createPresence({
     serverName: config.server_name,
@@ -29,6 +29,7 @@ export function createPresenceOf(surroundings: Surroundings, neighbours: Presenc
     clock,
     random,
     log,
+    metrics,
     settings: presenceSettings(config),
   });
 }

@@ -2,6 +2,7 @@ import { mkdirSync, readFileSync } from 'node:fs';
 import type { PasswordCost } from '../accounts/passwords.ts';
 import { type Clock, systemClock } from '../base/clock.ts';
 import { createLog, type Log } from '../base/log.ts';
+import { createMetrics, noMetrics } from '../base/metrics.ts';
 import { systemRandom } from '../base/random.ts';
 import { createHttpApp, type HttpApp } from '../http/app.ts';
 import { ListenError, type Listening, listen } from '../http/listen.ts';
@@ -12,6 +13,7 @@ import { openSqliteStorage } from '../storage/sqlite/open.ts';
 import { certificateHosts, ensureCertificate } from './certificates.ts';
 import type { PlaceOf } from './config/load.ts';
 import { type Config, isLoopback, isRegistrationOpen, type ListenerConfig } from './config/shape.ts';
+import { openMetricsListener } from './metrics-listener.ts';
 import { reasonOf, StartError } from './start-error.ts';
 import type { Surroundings } from './surroundings.ts';
 import { createLantern, type Lantern } from './wiring.ts';
@@ -25,6 +27,8 @@ export interface RunningListener {
 export interface RunningServer {
   readonly listeners: readonly RunningListener[];
   readonly lantern: Lantern;
+  /** Where the metrics are read; only where the configuration says so. */
+  readonly metricsUrl?: string;
   /** Resolves when nothing that needs no further time is left to do; for tests. */
   idle(): Promise<void>;
   /** Stops accepting, answers what waits, writes down what is in memory, closes the database. */
@@ -51,17 +55,29 @@ export async function startServer(config: Config, options: StartOptions = {}): P
     const key = await loadOrCreateKeyFile({ path: config.signing_key, random, log });
     const storage = await openStorage(config, { clock, log });
     undo.unshift(() => storage.stop());
+    const metrics = config.metrics.enabled ? createMetrics() : undefined;
+    if (metrics) undo.unshift(async () => metrics.stop());
     const { passwordCost } = options;
     const signer = { server: config.server_name, key };
-    const surroundings = { config, clock, random, log, signer, ...(passwordCost ? { passwordCost } : {}) };
+    const surroundings = {
+      config,
+      clock,
+      random,
+      log,
+      signer,
+      metrics: metrics ?? noMetrics,
+      ...(passwordCost ? { passwordCost } : {}),
+    };
     const lantern = await createLantern(surroundings, storage);
     undo.unshift(() => lantern.stop());
     await lantern.start();
     const open = await openListeners(surroundings, lantern, undo);
+    const metricsUrl = metrics ? await openMetricsListener(config, { metrics, log }, undo) : undefined;
     warnOfOpenDoors(config, log);
     return {
       listeners: open,
       lantern,
+      ...(metricsUrl ? { metricsUrl } : {}),
       idle: () => lantern.idle(),
       stop: () => runAll(undo),
     };
@@ -137,6 +153,8 @@ function readPem(file: string): string {
 }
 
 function warnOfOpenDoors(config: Config, log: Log): void {
+  if (config.metrics.enabled && !isLoopback(config.metrics.address))
+    log.warn('anybody who can reach the address of the metrics may read them (metrics.address)');
   const outside = config.listeners.filter(({ address }) => !isLoopback(address));
   if (outside.length === 0) return;
   if (isRegistrationOpen(config))
@@ -150,8 +168,11 @@ function asStartError(error: unknown, config: Config): unknown {
   if (error instanceof KeyFileError) return new StartError(error.message, ['signing_key']);
   if (error instanceof StorageOpenError) return new StartError(error.message, ['data_dir']);
   if (error instanceof ListenError) {
-    const index = config.listeners.findIndex(({ address, port }) => error.message.includes(`${address}:${port}`));
-    return new StartError(`${error.message}. Choose another address or port.`, ['listeners', Math.max(index, 0)]);
+    const isMeant = ({ address, port }: { address: string; port: number }) =>
+      error.message.includes(`${address}:${port}`);
+    const index = config.listeners.findIndex(isMeant);
+    const setting = index === -1 && isMeant(config.metrics) ? ['metrics', 'port'] : ['listeners', Math.max(index, 0)];
+    return new StartError(`${error.message}. Choose another address or port.`, setting);
   }
   return error;
 }

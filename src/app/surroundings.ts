@@ -1,6 +1,7 @@
 import type { PasswordCost } from '../accounts/passwords.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
+import type { Metrics } from '../base/metrics.ts';
 import type { Random } from '../base/random.ts';
 import type { Signer } from '../signing/sign-json.ts';
 import type { Config } from './config/shape.ts';
@@ -12,5 +13,7 @@ export interface Surroundings {
   readonly random: Random;
   readonly log: Log;
   readonly signer: Signer;
+  /** Counts nothing where nobody may look. */
+  readonly metrics: Metrics;
   readonly passwordCost?: PasswordCost;
 }

@@ -2,6 +2,7 @@ import { assert } from '../base/assert.ts';
 import { Background } from '../base/background.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
+import { type Metrics, noMetrics } from '../base/metrics.ts';
 import type { Random } from '../base/random.ts';
 import type { Sender } from '../federation-out/sender-contract.ts';
 import type { Waiters } from '../feed/feed.ts';
@@ -16,6 +17,7 @@ import { Dispatcher } from './change/dispatcher.ts';
 import { Awareness } from './core/awareness.ts';
 import type { Copy } from './core/copies.ts';
 import { createFacts, type Ground } from './core/facts.ts';
+import { createPresenceMetrics, registerPresenceGauges } from './core/metrics.ts';
 import { Past } from './core/past.ts';
 import { RoomSizes } from './core/room-sizes.ts';
 import { RulesOfUsers, readAdministratorConfigs } from './core/rules.ts';
@@ -41,6 +43,8 @@ export interface PresenceDeps {
   clock: Clock;
   random: Random;
   log: Log;
+  /** Nothing is counted without. */
+  metrics?: Metrics;
   settings?: Partial<PresenceSettings>;
 }
 
@@ -99,6 +103,13 @@ export function createParts(deps: PresenceDeps) {
     onAware: (origin) => awareness.saw(origin),
     onDropped: (origin, entries) => deps.log.info({ origin, entries }, 'entries of a presence update were refused'),
   };
+  registerPresenceGauges(deps.metrics ?? noMetrics, {
+    usersByState: () => tracker.countByState(),
+    connectedViewers: () => inboxes.size,
+    remoteSubjects: () => remote.size,
+    marksWaiting: () => servers.marksWaiting,
+    narrowingsWaiting: () => servers.narrowingsWaiting,
+  });
   return { ...subjects, servers, rows, dispatcher, sights, reader, receiver };
 }
 
@@ -127,6 +138,7 @@ function createCommon(deps: PresenceDeps) {
     ground,
     facts: createFacts(ground),
     past: new Past(),
+    metrics: createPresenceMetrics(deps.metrics ?? noMetrics),
     background: new Background({ log }),
     now: () => clock.monotonic(),
     isLocal: (userId: UserId): boolean => serverOfUser(userId) === serverName,

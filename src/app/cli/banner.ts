@@ -3,11 +3,15 @@ import { isRegistrationOpen } from '../config/shape.ts';
 import type { RunningServer } from '../server.ts';
 
 /** What a person reads when the server is up: where it listens, who it is, and what to do next. */
-export function describeStart({ config, file }: LoadedConfig, server: Pick<RunningServer, 'listeners'>): string {
+export function describeStart(
+  { config, file }: LoadedConfig,
+  server: Pick<RunningServer, 'listeners' | 'metricsUrl'>,
+): string {
   const lines = [
     `Lantern is up: ${config.server_name}`,
     '',
     ...server.listeners.map(({ url, serves }) => `  ${serves.join(' and ').padEnd(21)} ${url}`),
+    ...(server.metricsUrl ? [`  ${'metrics'.padEnd(21)} ${server.metricsUrl}`] : []),
     `  ${'log level'.padEnd(21)} ${config.log.level}`,
     `  ${'data'.padEnd(21)} ${config.data_dir}`,
     `  ${'configuration'.padEnd(21)} ${file ?? 'built-in defaults; copy lantern.example.yaml to lantern.yaml to change them'}`,

@@ -49,6 +49,12 @@ const federation = z.strictObject({
   notary_servers: z.array(notaryServer).max(5).default([]),
 });
 
+const metrics = z.strictObject({
+  enabled: z.boolean().default(false),
+  address: z.string().min(1).default('127.0.0.1'),
+  port: port.default(9090),
+});
+
 const database = z.strictObject({
   file: path.default('lantern.db'),
   synchronous: z.enum(['normal', 'full']).default('normal'),
@@ -136,6 +142,7 @@ export const configShape = z.strictObject({
       { address: '127.0.0.1', port: 8448, serves: ['federation'], tls: true, behind_proxy: false },
     ]),
   log: log.prefault({}),
+  metrics: metrics.prefault({}),
   database: database.prefault({}),
   federation: federation.prefault({}),
   rooms: rooms.prefault({}),

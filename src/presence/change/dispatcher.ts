@@ -5,6 +5,7 @@ import { listServers } from '../core/audience.ts';
 import { type Copy, findVisible } from '../core/copies.ts';
 import { createFacts } from '../core/facts.ts';
 import type { Marking } from '../core/marking.ts';
+import type { PresenceMetrics } from '../core/metrics.ts';
 import type { PastChange } from '../core/past.ts';
 import type { RulesOfUsers } from '../core/rules.ts';
 import { isBlank, isSameShown, shownOffline } from '../core/shown.ts';
@@ -17,6 +18,7 @@ const jobsMax = 1_000;
 export interface DispatcherDeps extends Omit<AudienceChangesDeps, 'listConnected' | 'changedLately'> {
   background: Background;
   rules: Pick<RulesOfUsers, 'namedBy'>;
+  metrics: PresenceMetrics;
 }
 
 /** See `Marking`. */
@@ -61,6 +63,7 @@ export class Dispatcher {
     });
     this.#changed.add(subject);
     if (waiting === undefined) this.#add({ kind: 'told', subject, at: this.#deps.now() });
+    else this.#deps.metrics.coalesced.add(1, 'local');
   }
 
   /** Something that the policy is made of changed; `change` holds what it was before, and has this number in the past. */
@@ -145,6 +148,7 @@ export class Dispatcher {
       const how = this.#told.get(job.subject) ?? { urgent: false, lasting: false };
       this.#told.delete(job.subject);
       await this.#tellNow(job.subject, how);
+      this.#deps.metrics.wakeSeconds.observe((this.#deps.now() - job.at) / 1_000);
       return;
     }
     try {
@@ -155,11 +159,17 @@ export class Dispatcher {
   }
 
   async #tellNow(subject: UserId, how: Telling): Promise<void> {
-    const { inboxes, waiters, roster, servers } = this.#deps;
-    for (const viewer of await this.#listConnected(subject)) {
+    const { inboxes, waiters, roster, servers, metrics } = this.#deps;
+    const viewers = await this.#listConnected(subject);
+    let recipients = 0;
+    for (const viewer of viewers) {
       if (!reaches(subject, viewer, this.#now)) continue;
+      recipients += 1;
       if (inboxes.find(viewer)?.putUpdate(subject)) waiters.wake(viewer);
     }
+    metrics.updates.add();
+    metrics.recipients.observe(recipients);
+    metrics.suppressed.add(viewers.size - recipients);
     for (const server of listServers(subject, roster, this.#now))
       servers.mark(server, subject, { ...how, resend: false });
   }

@@ -85,6 +85,13 @@ export class Tracker implements LocalSubjects {
     return this.#subjects.size;
   }
 
+  /** How many users are in each state; for who watches the server. */
+  countByState(): Record<PresenceState, number> {
+    const counts = { online: 0, unavailable: 0, offline: 0 };
+    for (const { shown } of this.#subjects.values()) counts[shown.state] += 1;
+    return counts;
+  }
+
   begin(sync: SyncBegin): () => void {
     const { clock, settings } = this.#deps;
     const now = clock.monotonic();

@@ -4,6 +4,7 @@ import { isUserId, serverOfUser, type UserId } from '../../matrix/ids.ts';
 import { isPresenceState, type PresenceState } from '../../matrix/presence.ts';
 import type { ServerName } from '../../matrix/server-name.ts';
 import { type Copy, everybody, type Recipients, readRecipients, wholeServer } from '../core/copies.ts';
+import type { PresenceMetrics } from '../core/metrics.ts';
 import { isBlank, type Shown } from '../core/shown.ts';
 import type { PresenceSettings } from '../settings.ts';
 import { coversServer, mayMatchServer } from '../sharing-config.ts';
@@ -37,6 +38,7 @@ export interface ReceiverDeps {
   onReceived(before: ReadonlyMap<UserId, readonly Copy[]>, since: number): Promise<void>;
   /** The server knows `allowed_recipients`. */
   onAware(origin: ServerName): void;
+  metrics: Pick<PresenceMetrics, 'received'>;
   /** Entries that were refused. */
   onDropped(origin: ServerName, entries: number): void;
 }
@@ -80,6 +82,8 @@ export async function receivePresence(
     if (isChange) changed.add(subject);
   }
   if (isAware) deps.onAware(origin);
+  deps.metrics.received.add(deps.settings.inbound ? count - dropped : 0, 'accepted');
+  deps.metrics.received.add(dropped, 'dropped');
   if (dropped > 0) deps.onDropped(origin, dropped);
   if (changed.size > 0) await deps.remote.write([...changed]);
   await deps.onReceived(before, now);

@@ -11,6 +11,7 @@ import type { Narrowing } from '../../storage/contract/presence.ts';
 import type { Storage } from '../../storage/contract/storage.ts';
 import type { Moment } from '../core/audience.ts';
 import type { Marking } from '../core/marking.ts';
+import type { PresenceMetrics } from '../core/metrics.ts';
 import type { Shown } from '../core/shown.ts';
 import type { LocalSubjects } from '../core/subjects.ts';
 import { type PolicyFacts, sharesWithWholeServer } from '../policy.ts';
@@ -40,6 +41,7 @@ export interface ServersDeps {
   random: Random;
   background: Background;
   settings: PresenceSettings;
+  metrics: Pick<PresenceMetrics, 'coalesced' | 'sent'>;
   /** Writes down that the destination has something of these subjects that it must not keep. */
   narrowAll(destination: ServerName, subjects: readonly UserId[]): Promise<void>;
 }
@@ -89,6 +91,7 @@ export class Servers implements EduSource {
   mark(destination: ServerName, subject: UserId, how: Marking): void {
     if (destination === this.#deps.serverName || !this.#isOpen()) return;
     const entry = this.#destinationOf(destination);
+    if (entry.marks.has(subject)) this.#deps.metrics.coalesced.add(1, 'federation');
     entry.mark(subject, how);
     this.#schedule(destination, entry);
   }
@@ -129,6 +132,19 @@ export class Servers implements EduSource {
   /** When everything is loaded. */
   start(): void {
     this.#announcements.start();
+  }
+
+  /** Over all destinations; for who watches the server. */
+  get marksWaiting(): number {
+    let count = 0;
+    for (const { marks } of this.#destinations.values()) count += marks.size;
+    return count;
+  }
+
+  get narrowingsWaiting(): number {
+    let count = 0;
+    for (const { narrowings } of this.#destinations.values()) count += narrowings.size;
+    return count;
   }
 
   hasPending(destination: ServerName): boolean {
@@ -245,7 +261,10 @@ export class Servers implements EduSource {
       this.#announcements.carried(name);
       entry.announce = undefined;
     }
-    for (const group of built.done) this.#settleGroup(name, entry, group);
+    for (const group of built.done) {
+      this.#deps.metrics.sent.add(group.entries.length);
+      this.#settleGroup(name, entry, group);
+    }
     this.#settle(name, entry);
   }
 
