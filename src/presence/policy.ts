@@ -1,6 +1,6 @@
 import { serverOfUser, type UserId } from '../matrix/ids.ts';
 import type { ServerName } from '../matrix/server-name.ts';
-import { coversServer, mayMatchServer, type SharingConfig } from './sharing-config.ts';
+import { coversServer, type Glob, mayMatchServer, type SharingConfig } from './sharing-config.ts';
 import { type SharingRules, strangerServersOf } from './sharing-rules.ts';
 
 /**
@@ -30,19 +30,27 @@ export interface Verdict {
   readonly step: PolicyStep;
 }
 
-const yes = (step: PolicyStep): Verdict => ({ sees: true, step });
-const no = (step: PolicyStep): Verdict => ({ sees: false, step });
+const yes = makeVerdicts(true);
+const no = makeVerdicts(false);
 const nobody: ReadonlySet<UserId> = new Set();
 
 /** Whether `viewer` is in the audience of `subject`: whether the subject, and the administrator, let them see. */
 export function maySee(subject: UserId, viewer: UserId, facts: PolicyFacts): boolean {
-  if (viewer === subject) return true;
+  return findStep(subject, viewer, facts) !== null;
+}
+
+/** The step by which the viewer is let in, the lowest where there are two documents; null: they are not. */
+function findStep(subject: UserId, viewer: UserId, facts: PolicyFacts): PolicyStep | null {
+  if (viewer === subject) return 1;
   const { configs, override, ignored, unreadable } = facts.rulesOf(subject);
-  if (unreadable) return false;
+  if (unreadable) return null;
+  let lowest: PolicyStep = 9;
   for (const config of configs) {
-    if (!decide({ subject, viewer, config, ignored }, facts).sees) return false;
+    const { sees, step } = decide({ subject, viewer, config, ignored }, facts);
+    if (!sees) return null;
+    if (step < lowest) lowest = step;
   }
-  return override === null || !findObjection({ subject, viewer, override }, facts);
+  return override !== null && findObjection({ subject, viewer, override }, facts) ? null : lowest;
 }
 
 /**
@@ -51,8 +59,10 @@ export function maySee(subject: UserId, viewer: UserId, facts: PolicyFacts): boo
  * who asks, and few of those are told at all.
  */
 export function reaches(subject: UserId, viewer: UserId, facts: PolicyFacts): boolean {
-  if (!maySee(subject, viewer, facts)) return false;
-  if (viewer === subject || facts.shareRoom(subject, viewer)) return true;
+  const step = findStep(subject, viewer, facts);
+  if (step === null) return false;
+  // Step 2 is the only one that needs no shared room.
+  if (step !== 2 || facts.shareRoom(subject, viewer)) return true;
   const [ownServer, server] = [serverOfUser(subject), serverOfUser(viewer)];
   if (server === ownServer) return wants(viewer, subject, facts);
   return strangerServersOf(facts.rulesOf(subject), ownServer).includes(server);
@@ -77,17 +87,29 @@ export function decide(
 ): Verdict {
   const { subject, viewer, config, ignored } = question;
   const { allowed, denied } = config;
-  if (viewer === subject) return yes(1);
+  if (viewer === subject) return yes[1];
   // The only step that needs no shared room.
-  if (allowed.users.has(viewer)) return yes(2);
-  if (ignored.has(viewer) || denied.users.has(viewer)) return no(3);
-  if (allowed.globs.some((glob) => glob.matches(viewer)) && facts.shareCountingRoom(subject, viewer)) return yes(4);
-  if (denied.globs.some((glob) => glob.matches(viewer))) return no(5);
-  if (allowed.rooms.size > 0 && facts.shareCountingRoom(subject, viewer, { among: allowed.rooms })) return yes(6);
+  if (allowed.users.has(viewer)) return yes[2];
+  if (ignored.has(viewer) || denied.users.has(viewer)) return no[3];
+  if (matchesAny(allowed.globs, viewer) && facts.shareCountingRoom(subject, viewer)) return yes[4];
+  if (matchesAny(denied.globs, viewer)) return no[5];
+  if (allowed.rooms.size > 0 && facts.shareCountingRoom(subject, viewer, { among: allowed.rooms })) return yes[6];
   // A catch-all is the user's default, so it is asked after the rooms that they allow.
-  if (denied.catchAll !== null) return no(7);
-  if (facts.shareCountingRoom(subject, viewer, { except: denied.rooms })) return yes(8);
-  return no(9);
+  if (denied.catchAll !== null) return no[7];
+  const which = denied.rooms.size > 0 ? { except: denied.rooms } : undefined;
+  if (facts.shareCountingRoom(subject, viewer, which)) return yes[8];
+  return no[9];
+}
+
+function matchesAny(globs: readonly Glob[], viewer: UserId): boolean {
+  for (const glob of globs) if (glob.matches(viewer)) return true;
+  return false;
+}
+
+/** By step; made once, because the policy is asked millions of times. */
+function makeVerdicts(sees: boolean): Readonly<Record<PolicyStep, Verdict>> {
+  const of = (step: PolicyStep): Verdict => ({ sees, step });
+  return { 1: of(1), 2: of(2), 3: of(3), 4: of(4), 5: of(5), 6: of(6), 7: of(7), 8: of(8), 9: of(9) };
 }
 
 /**

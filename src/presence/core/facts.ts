@@ -57,10 +57,15 @@ export function withDifference(ground: Ground, difference: Difference): Ground {
 export function createFacts(ground: Ground): PolicyFacts {
   return {
     rulesOf: (subject) => ground.rulesOf(subject),
-    shareRoom: (a, b) => someShared(ground.roomsOf(a), ground.roomsOf(b), () => true),
+    shareRoom(a, b) {
+      const [few, many] = bySize(ground.roomsOf(a), ground.roomsOf(b));
+      for (const roomId of few) if (many.has(roomId)) return true;
+      return false;
+    },
     shareCountingRoom(a, b, which) {
-      const isChosen = (roomId: RoomId) => isWanted(roomId, which) && ground.counts(roomId);
-      return someShared(ground.roomsOf(a), ground.roomsOf(b), isChosen);
+      const [few, many] = bySize(ground.roomsOf(a), ground.roomsOf(b));
+      for (const roomId of few) if (many.has(roomId) && isWanted(roomId, which) && ground.counts(roomId)) return true;
+      return false;
     },
     everyRoomIs(user, accepts) {
       for (const roomId of ground.roomsOf(user)) if (!accepts(roomId, ground.counts(roomId))) return false;
@@ -70,12 +75,11 @@ export function createFacts(ground: Ground): PolicyFacts {
 }
 
 function isWanted(roomId: RoomId, which: RoomChoice | undefined): boolean {
-  if (which?.among && !which.among.has(roomId)) return false;
-  return !which?.except?.has(roomId);
+  if (which === undefined) return true;
+  if (which.among && !which.among.has(roomId)) return false;
+  return !which.except?.has(roomId);
 }
 
-function someShared(a: ReadonlySet<RoomId>, b: ReadonlySet<RoomId>, accepts: (roomId: RoomId) => boolean): boolean {
-  const [few, many] = a.size <= b.size ? [a, b] : [b, a];
-  for (const roomId of few) if (many.has(roomId) && accepts(roomId)) return true;
-  return false;
+function bySize(a: ReadonlySet<RoomId>, b: ReadonlySet<RoomId>): [ReadonlySet<RoomId>, ReadonlySet<RoomId>] {
+  return a.size <= b.size ? [a, b] : [b, a];
 }

@@ -90,14 +90,12 @@ export class Inbox {
     if (this.#given.size > entriesMax) this.#given = new Map();
   }
 
-  /** Undefined: what was addressed since that number is not all here. */
-  entriesSince(number: number): Iterable<readonly [UserId, InboxEntry]> | undefined {
+  /** In the order of their numbers. Undefined: what was addressed since that number is not all here. */
+  entriesSince(number: number): (readonly [UserId, InboxEntry])[] | undefined {
     if (number < this.#floor || number > this.#last) return undefined;
-    return this.#after(number);
-  }
-
-  *#after(number: number): Generator<readonly [UserId, InboxEntry]> {
-    for (const pair of this.#entries) if (pair[1].number > number) yield pair;
+    const entries: (readonly [UserId, InboxEntry])[] = [];
+    for (const pair of this.#entries) if (pair[1].number > number) entries.push(pair);
+    return entries;
   }
 
   /** The token was answered with nothing new as of `number`, so it comes again. */

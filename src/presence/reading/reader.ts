@@ -67,7 +67,7 @@ export class Reader {
     const token = this.#deps.tokens.parse(since);
     const number = inbox.findEquivalent(since) ?? (token.epoch === 'ours' ? token.number : undefined);
     const entries = number === undefined ? undefined : inbox.entriesSince(number);
-    if (number !== undefined && entries) return this.#incremental(answer, since, { number, entries: [...entries] });
+    if (number !== undefined && entries) return this.#incremental(answer, since, { number, entries });
     // Taken before anything is read: what is addressed meanwhile is given next time.
     const upTo = inbox.next();
     if (token.epoch === 'ours') await this.#sinceAway(answer, token);
