@@ -163,10 +163,12 @@ function withoutRecipients(copy: Copy, gone: Recipients & { readonly isErased: b
 function merged(copies: readonly Copy[], copy: Copy): readonly Copy[] {
   if (isBlank(copy.shown) && !isOpen(copy.recipients)) {
     const isTrace = ({ shown, recipients }: Copy) => isBlank(shown) && !isOpen(recipients);
-    // Whom a trace names no later copy names, so it may as well stand last.
-    const users = new Set([...copies.filter(isTrace), copy].flatMap(({ recipients }) => [...recipients.users]));
-    const rest = copies.filter((other) => !isTrace(other));
-    return [...rest, { ...copy, recipients: { ...nobody, users } }];
+    // Whom a trace names no later copy names, so it may as well stand last; but for one that is for everybody without a list.
+    const newest = copies.findLastIndex(({ recipients }) => recipients.everybody) + 1;
+    const [older, newer] = [copies.slice(0, newest), copies.slice(newest)];
+    const users = new Set([...newer.filter(isTrace), copy].flatMap(({ recipients }) => [...recipients.users]));
+    const rest = newer.filter((other) => !isTrace(other));
+    return [...older, ...rest, { ...copy, recipients: { ...nobody, users } }];
   }
   const last = copies.at(-1);
   const isChunk =

@@ -12,6 +12,7 @@ import {
   type Viewpoint,
 } from '../../../../src/presence/core/copies.ts';
 import { isBlank, type Shown, shownOffline } from '../../../../src/presence/core/shown.ts';
+import { propertyRuns } from '../../../support/property-runs.ts';
 
 const users = ['@a:h', '@b:h', '@ab:h', '@c:h'] as UserId[];
 const online: Shown = { state: 'online', statusMsg: null, currentlyActive: false };
@@ -66,7 +67,7 @@ describe('copies', () => {
           }
         }
       }),
-      { numRuns: 300 },
+      { numRuns: propertyRuns(1_000) },
     );
   });
 
