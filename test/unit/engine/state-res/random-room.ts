@@ -57,7 +57,11 @@ export function play(version: string, steps: readonly Step[]): { forked: ForkedR
   return { forked, forks };
 }
 
-function sketchOf({ kind, sender, target, level }: Step, levels: JsonObject): EventSketch & { stateKey: string } {
+/** What somebody tries, by the power levels that hold where they are. */
+export function sketchOf(
+  { kind, sender, target, level }: Step,
+  levels: JsonObject,
+): EventSketch & { stateKey: string } {
   const member = (stateKey: string, content: JsonObject) => ({ type: 'm.room.member', stateKey, sender, content });
   const state = (type: string, content: JsonObject) => ({ type, stateKey: '', sender, content });
   const restricted = { join_rule: 'restricted', allow: [{ type: 'm.room_membership', room_id: '!other:a.test' }] };
