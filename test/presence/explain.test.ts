@@ -55,6 +55,7 @@ describe('the audience', () => {
         whole_server: true,
         viewers: 2,
         honours_list: false,
+        withheld: false,
       },
     ]);
     expect(report.warnings).toEqual([]);
@@ -161,6 +162,37 @@ describe('a warning', () => {
     await world.share(alice, { denied_users: [bob] });
     expect(await warnings()).toEqual([]);
   });
+
+  it('is not given of a server that sent a list itself, for seven days, also over a restart', async () => {
+    await world.share(alice, { denied_users: [erin] });
+    const lists = { user_id: dave, presence: 'online', last_active_ago: 0, allowed_recipients: [bob] };
+    await world.host(here).presence.receive(there, [{ push: [lists] }]);
+    await world.settle();
+    expect(await warnings()).toEqual([]);
+    await world.host(here).restart({ crash: true });
+    expect(await warnings()).toEqual([]);
+    await world.advance(7 * 86_400_000 - 1_000);
+    expect(await warnings()).toEqual([]);
+    await world.advance(1_000);
+    expect(await warnings()).toEqual([['server_may_not_honour_list', there]]);
+  });
+
+  it.each([
+    ['withhold', {}, true],
+    ['withhold', { denied_users: [erin] }, true],
+    ['whole_server_only', {}, false],
+    ['whole_server_only', { denied_users: [erin] }, true],
+  ] as const)(
+    'is given of a server that is told nothing, with %s and %o',
+    async (unawareServers, config, isWithheld) => {
+      await prepare({ unawareServers });
+      await world.share(alice, config);
+      const report = await explain();
+      expect(report.servers).toMatchObject([{ server_name: there, withheld: isWithheld, sees: !isWithheld }]);
+      expect(report.viewers.map(({ user_id }) => user_id)).toEqual([bob, carol]);
+      expect(await warnings()).toEqual(isWithheld ? [['server_withheld', there]] : []);
+    },
+  );
 
   it('is given of servers that are not told, because the list names too many', async () => {
     const names = Array.from({ length: 21 }, (_, index) => user(`x:${index}.test`));

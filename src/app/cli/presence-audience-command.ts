@@ -27,7 +27,10 @@ export async function presenceAudienceCommand({ positionals, options }: CommandL
   const storage = await openToRead(config.database.file);
   try {
     const settings = presenceSettings(config);
-    const report = await reportFromStorage({ storage, serverName: config.server_name, settings }, subject);
+    const report = await reportFromStorage(
+      { storage, serverName: config.server_name, settings, clock: systemClock },
+      subject,
+    );
     process.stdout.write(options.json ? `${JSON.stringify(encodeReport(report))}\n` : describe(report));
   } finally {
     await storage.stop();
@@ -50,7 +53,8 @@ function describe({ subject, viewers, servers, warnings }: AudienceReport): stri
       const note = decision.sees && !sharesRoom ? ' (shares no room: told only if they want to be)' : '';
       return `  ${decision.sees ? 'yes' : 'no '}  ${viewer}  ${reasonOf(decision)}${note}`;
     }),
-    ...servers.map(({ server, isWhole, viewers: count, honoursList, ...decision }) => {
+    ...servers.map(({ server, isWhole, viewers: count, honoursList, isWithheld, ...decision }) => {
+      if (isWithheld) return `  no   ${server}  told nothing (not known to honour lists)`;
       const who = isWhole
         ? `everybody there who shares a room  ${reasonOf(decision)}`
         : `${count} named users, as above`;

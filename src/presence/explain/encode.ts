@@ -11,12 +11,13 @@ export function encodeReport({ subject, viewers, next, servers, warnings }: Audi
       ...encodeDecision(decision),
       shares_room: sharesRoom,
     })),
-    servers: servers.map(({ server, isWhole, viewers: count, honoursList, ...decision }) => ({
+    servers: servers.map(({ server, isWhole, viewers: count, honoursList, isWithheld, ...decision }) => ({
       server_name: server,
       ...encodeDecision(decision),
       whole_server: isWhole,
       viewers: count,
       honours_list: honoursList,
+      withheld: isWithheld,
     })),
     warnings: warnings.map(({ code, entry, message }) => ({ code, message, ...(entry === null ? {} : { entry }) })),
     ...(next === null ? {} : { next_batch: next }),

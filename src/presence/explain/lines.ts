@@ -14,6 +14,8 @@ export interface ServerLine extends Decision {
   readonly isWhole: boolean;
   /** How many there see the subject. */
   readonly viewers: number;
+  /** Nothing is sent, because the server is not known to honour a list and the configuration says so. */
+  readonly isWithheld: boolean;
   /** Whether the server is known to honour a list of recipients. */
   readonly honoursList: boolean;
 }

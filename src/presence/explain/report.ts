@@ -3,6 +3,7 @@ import { compareByCodePoint } from '../../base/canonical-json.ts';
 import { serverOfUser, type UserId } from '../../matrix/ids.ts';
 import type { ServerName } from '../../matrix/server-name.ts';
 import type { Roster } from '../../roster/roster.ts';
+import type { Awareness } from '../core/awareness.ts';
 import { sharesWithWholeServer } from '../policy.ts';
 import type { PresenceSettings } from '../settings.ts';
 import { strangerServersOf } from '../sharing-rules.ts';
@@ -27,8 +28,7 @@ export interface AudienceReport {
 export interface ReportDeps extends Basis {
   readonly serverName: ServerName;
   readonly roster: Pick<Roster, 'usersSharingWith' | 'usersIn'>;
-  /** Whether the server is known to honour a list of recipients; without it none is. */
-  readonly isAware?: (server: ServerName) => boolean;
+  readonly awareness: Pick<Awareness, 'isAware' | 'stanceTowards'>;
   readonly settings: Pick<PresenceSettings, 'enabled' | 'outbound'>;
 }
 
@@ -52,9 +52,10 @@ export async function reportAudience(
     await breathe();
     if (!isAsked(deps, server)) continue;
     const isWhole = server !== deps.serverName && sharesWithWholeServer(subject, server, facts);
-    if (!isWhole) lines.push(...users);
+    const isWithheld = server !== deps.serverName && isKeptFrom(deps, server, isWhole);
+    if (!isWhole && !isWithheld) lines.push(...users);
     if (server !== deps.serverName && page.after === null)
-      servers.push(await describeServer(deps, { subject, server, users, isWhole }));
+      servers.push(await describeServer(deps, { subject, server, users, isWhole, isWithheld }));
   }
   const rest = lines
     .sort(compareByCodePoint)
@@ -77,6 +78,11 @@ function isAsked({ settings, serverName }: ReportDeps, server: ServerName): bool
   return settings.enabled && (settings.outbound || server === serverName);
 }
 
+function isKeptFrom({ awareness }: ReportDeps, server: ServerName, isWhole: boolean): boolean {
+  const stance = awareness.stanceTowards(server);
+  return stance === 'withhold' || (stance === 'whole_server_only' && !isWhole);
+}
+
 async function describeViewers(deps: ReportDeps, subject: UserId, users: readonly UserId[]): Promise<ViewerLine[]> {
   const lines: ViewerLine[] = [];
   for (const viewer of users) {
@@ -89,9 +95,9 @@ async function describeViewers(deps: ReportDeps, subject: UserId, users: readonl
 
 async function describeServer(
   deps: ReportDeps,
-  given: { subject: UserId; server: ServerName; users: readonly UserId[]; isWhole: boolean },
+  given: { subject: UserId; server: ServerName; users: readonly UserId[]; isWhole: boolean; isWithheld: boolean },
 ): Promise<ServerLine> {
-  const { subject, server, users, isWhole } = given;
+  const { subject, server, users, isWhole, isWithheld } = given;
   const told = new Set(strangerServersOf(deps.facts.rulesOf(subject), deps.serverName));
   let viewers = 0;
   let decision: Decision | undefined = isWhole ? explainWholeServer(subject, server, deps) : undefined;
@@ -106,7 +112,9 @@ async function describeServer(
     if (own.sees && !decision.sees) decision = own;
   }
   const nobody: Decision = { sees: false, step: 9, config: 'own', list: null, entry: null };
-  return { server, isWhole, viewers, honoursList: deps.isAware?.(server) ?? false, ...(decision ?? nobody) };
+  const honoursList = deps.awareness.isAware(server);
+  if (isWithheld) return { ...(decision ?? nobody), server, isWhole, viewers: 0, honoursList, isWithheld, sees: false };
+  return { ...(decision ?? nobody), server, isWhole, viewers, honoursList, isWithheld };
 }
 
 function groupByServer(users: readonly UserId[]): Map<ServerName, UserId[]> {

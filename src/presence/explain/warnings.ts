@@ -16,7 +16,8 @@ export interface Warning {
     | 'room_does_not_count'
     | 'matches_nobody'
     | 'server_not_told'
-    | 'server_may_not_honour_list';
+    | 'server_may_not_honour_list'
+    | 'server_withheld';
   readonly entry: string | null;
   readonly message: string;
 }
@@ -97,7 +98,9 @@ function* serverWarnings({ facts, subject, ownServer, servers, settings }: Warni
     const message = `Users of ${server} who share no room with you are not told: your list names too many servers`;
     yield warning('server_not_told', server, message);
   }
-  for (const { server, honoursList, isWhole, viewers } of servers) {
+  for (const { server, honoursList, isWhole, isWithheld, viewers } of servers) {
+    if (isWithheld)
+      yield warning('server_withheld', server, `${server} is told nothing: it is not known to honour your choice`);
     if (honoursList || isWhole || viewers === 0) continue;
     const message = `${server} is not known to honour your choice: it may show you to all of its users in your rooms`;
     yield warning('server_may_not_honour_list', server, message);

@@ -66,6 +66,12 @@ describe('the command', () => {
     expect(out).toContain('Note: @z* in denied_users matches nobody with whom you share a room.');
   });
 
+  it('says which servers are told nothing, by the configuration that it is given', async () => {
+    const { out } = await run('--set', 'presence.unaware_servers=withhold', alice.userId);
+    expect(out).toContain(`no   ${b.name}  told nothing`);
+    expect(out).not.toContain('@bob');
+  });
+
   it('sees what was committed a moment ago', async () => {
     await alice.setAccountData('m.presence_sharing_config', { denied_users: ['@*'] });
     const { out } = await run('--json', alice.userId);
