@@ -1,0 +1,6 @@
+import { runBench } from './support/run.ts';
+import { deepHistoryPart } from './sync/deep-history.ts';
+import { initialSyncPart } from './sync/initial-sync.ts';
+import { nothingNewPart } from './sync/nothing-new.ts';
+
+await runBench('sync', [initialSyncPart, nothingNewPart, deepHistoryPart]);
