@@ -57,6 +57,23 @@ describe('a denial, then the end of the last shared room', () => {
   });
 });
 
+describe('a loss that leaves no shared room', () => {
+  const days = 86_400_000;
+
+  it.each([
+    [29, true],
+    [31, false],
+  ])('is remembered for thirty days: after %i of them, %s', async (count, isRemembered) => {
+    await world.leave(room('a'), alice);
+    for (let day = 0; day < count; day += 1) await world.advance(days);
+    const losses = await world.host(here).storage.presence.listLosses(bob, 0);
+    expect(losses.some(({ subject }) => subject === alice)).toBe(isRemembered);
+    await world.host(here).restart();
+    const seen = await bobs.read();
+    expect(seen.some(({ sender }) => sender === alice)).toBe(isRemembered);
+  });
+});
+
 describe('a filter', () => {
   it.each([
     ['after a while', async () => world.advance(away)],

@@ -232,6 +232,57 @@ describe('nothing is told of what changes nothing', () => {
   });
 });
 
+describe('syncs that change the presence more often than the limit', () => {
+  const flap = async (times: number) => {
+    const phone = world.device(alice);
+    for (let time = 1; time <= times; time += 1) await phone.sync({ set: time % 2 === 1 ? 'unavailable' : 'online' });
+  };
+
+  beforeEach(async () => {
+    world = await World.start({ putsPerMinute: 6 }, [here]);
+    await world.join(room('a'), alice, bob);
+    viewer = world.device(bob);
+    viewer.poll('offline', true);
+    await viewer.read();
+  });
+
+  it('are shown up to it; the rest is deferred to the latest value, and nothing is refused', async () => {
+    const states: string[] = [];
+    const phone = world.device(alice);
+    for (let time = 1; time <= 21; time += 1) {
+      await phone.sync({ set: time % 2 === 1 ? 'unavailable' : 'online' });
+      states.push(...(await viewer.read()).map(({ presence }) => presence));
+    }
+    expect(states).toHaveLength(6);
+    expect(states.at(-1)).toBe('online');
+    const end = phone.poll('unavailable', true);
+    await world.advance(60_000);
+    expect(await viewer.read()).toMatchObject([{ sender: alice, presence: 'unavailable' }]);
+    end();
+  });
+
+  it('do not keep a PUT from being shown at once', async () => {
+    await flap(21);
+    await viewer.read();
+    await world.put(alice, 'unavailable', 'busy');
+    expect(await viewer.read()).toMatchObject([{ sender: alice, presence: 'unavailable', status_msg: 'busy' }]);
+  });
+
+  it('do not keep a user who has gone from being taken for offline, a minute later at most', async () => {
+    await flap(21);
+    await viewer.read();
+    await world.advance(59_000);
+    await viewer.read();
+    await world.advance(1_000);
+    expect(await stateOf(alice)).toBe('offline');
+  });
+
+  it('below the limit are shown at once', async () => {
+    await flap(5);
+    expect(await viewer.read()).toMatchObject([{ sender: alice, presence: 'unavailable' }]);
+  });
+});
+
 describe('the end of a process', () => {
   it('gives users who were online 45 seconds to come back', async () => {
     const phone = world.device(alice);

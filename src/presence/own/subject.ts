@@ -15,6 +15,10 @@ export interface Subject extends LocalPresence {
   devices: Map<DeviceId, Device>;
   grace: Grace | null;
   writtenAt: number;
+  /** Changes by syncs in the minute that ends then. */
+  syncChanges: { readonly endsAt: number; count: number };
+  /** Until then a change that went beyond their limit waits. */
+  heldUntil: number;
 }
 
 export function newSubject(): Subject {
@@ -26,7 +30,12 @@ export function newSubject(): Subject {
     devices: new Map(),
     grace: null,
     writtenAt: Number.NEGATIVE_INFINITY,
+    ...neverChanged(),
   };
+}
+
+function neverChanged(): Pick<Subject, 'syncChanges' | 'heldUntil'> {
+  return { syncChanges: { endsAt: Number.NEGATIVE_INFINITY, count: 0 }, heldUntil: Number.NEGATIVE_INFINITY };
 }
 
 /** What an earlier process wrote. Users who were there get a grace to come back. */
@@ -46,6 +55,7 @@ export function restoreSubject(
     devices: new Map(row.devices.flatMap((stored) => restoreDevice(stored, { wasThere, seenAt }))),
     grace: wasThere ? { state: row.state, until } : null,
     writtenAt: Number.NEGATIVE_INFINITY,
+    ...neverChanged(),
   };
 }
 

@@ -29,8 +29,16 @@ const devicesMax = 100;
 const writeEveryMs = 60_000;
 /** The first change of a while is written sooner: who was told of it must be told of its end, also after a crash. */
 const writeSoonMs = 1_000;
+/** In it a user's syncs may change their presence as often as PUTs may in a minute. */
+const syncWindowMs = 60_000;
 const rowsPerCommit = 500;
 const pageSize = 1_000;
+
+/**
+ * Why a user's presence may be another one: a sync, time or activity, the end of a device, or a PUT (or the end of the user) with
+ * the status that it leaves.
+ */
+type Cause = 'sync' | 'time' | 'end' | { readonly statusMsg: string | null };
 
 export interface TrackerDeps {
   storage: Pick<Storage, 'commit'> & { presence: Pick<Storage['presence'], 'listAll'> };
@@ -55,7 +63,7 @@ export class Tracker implements LocalSubjects {
 
   constructor(deps: TrackerDeps) {
     this.#deps = deps;
-    this.#deadlines = new Sweeper({ clock: deps.clock, onDue: (userId) => this.#recompute(userId) });
+    this.#deadlines = new Sweeper({ clock: deps.clock, onDue: (userId) => this.#recompute(userId, 'time') });
   }
 
   /** Users who were online get a grace to come back; nobody stays online for ever. */
@@ -96,19 +104,19 @@ export class Tracker implements LocalSubjects {
     const { clock, settings } = this.#deps;
     const now = clock.monotonic();
     if (sync.setPresence !== 'offline') this.#getSubject(sync.userId).grace = null;
-    this.#update(sync.userId, sync.deviceId, (device) => beginSync(device, sync, { now, timers: settings }));
+    this.#update(sync, 'sync', (device) => beginSync(device, sync, { now, timers: settings }));
     let open = sync.setPresence !== 'offline';
     return () => {
       if (!open) return;
       open = false;
       const device = this.#subjects.get(sync.userId)?.devices.get(sync.deviceId);
       if (!device || device.syncs === 0) return;
-      this.#update(sync.userId, sync.deviceId, (current) => endSync(current, clock.monotonic()));
+      this.#update(sync, 'sync', (current) => endSync(current, clock.monotonic()));
     };
   }
 
   activity(userId: UserId, deviceId: DeviceId): void {
-    this.#update(userId, deviceId, (device) => actOnDevice(device, this.#deps.clock.monotonic()));
+    this.#update({ userId, deviceId }, 'time', (device) => actOnDevice(device, this.#deps.clock.monotonic()));
   }
 
   /** Resolves when what changed is stored. */
@@ -121,7 +129,7 @@ export class Tracker implements LocalSubjects {
     const subject = this.#getSubject(userId);
     const stored = JSON.stringify([subject.shown.state, subject.shown.statusMsg, deviceRows(subject)]);
     subject.grace = null;
-    this.#update(userId, deviceId, (device) => putDevice(device, word.state, now), word.statusMsg);
+    this.#update({ userId, deviceId }, { statusMsg: word.statusMsg }, (device) => putDevice(device, word.state, now));
     const { state, statusMsg } = subject.shown;
     const isChange = JSON.stringify([state, statusMsg, deviceRows(subject)]) !== stored;
     // An equal PUT does not promise what the one before it has not stored yet.
@@ -137,7 +145,7 @@ export class Tracker implements LocalSubjects {
     if (!subject) return;
     subject.grace = null;
     if (subject.devices.delete(deviceId)) this.#markUnwritten(userId);
-    this.#recompute(userId);
+    this.#recompute(userId, 'end');
   }
 
   /** Ends all devices and forgets status and activity. The row is for the caller to remove. */
@@ -147,7 +155,7 @@ export class Tracker implements LocalSubjects {
     subject.devices.clear();
     subject.grace = null;
     subject.activeAt = null;
-    this.#recompute(userId, null);
+    this.#recompute(userId, { statusMsg: null });
     this.#unwritten.delete(userId);
   }
 
@@ -178,7 +186,11 @@ export class Tracker implements LocalSubjects {
     return subject;
   }
 
-  #update(userId: UserId, deviceId: DeviceId, change: (device: Device) => Device, statusMsg?: string | null): void {
+  #update(
+    { userId, deviceId }: { readonly userId: UserId; readonly deviceId: DeviceId },
+    cause: Cause,
+    change: (device: Device) => Device,
+  ): void {
     if (this.#stopped) return;
     const subject = this.#getSubject(userId);
     const before = subject.devices.get(deviceId);
@@ -189,10 +201,10 @@ export class Tracker implements LocalSubjects {
     const words = before === undefined ? undefined : wordsOf(before);
     if (wordsOf(after) !== words && (after.put !== null || after.hidden || before?.hidden)) this.#markUnwritten(userId);
     this.#forgetDevices(subject);
-    this.#recompute(userId, statusMsg);
+    this.#recompute(userId, cause);
   }
 
-  #recompute(userId: UserId, statusMsg?: string | null): void {
+  #recompute(userId: UserId, cause: Cause): void {
     const subject = this.#subjects.get(userId);
     if (!subject || this.#stopped) return;
     const { clock, settings } = this.#deps;
@@ -207,15 +219,31 @@ export class Tracker implements LocalSubjects {
     const before = subject.shown;
     const shown: Shown = {
       state: next.state,
-      statusMsg: statusMsg === undefined ? before.statusMsg : statusMsg,
+      statusMsg: typeof cause === 'object' ? cause.statusMsg : before.statusMsg,
       currentlyActive: next.currentlyActive,
     };
     if (isSameShown(before, shown)) return;
+    if (this.#isHeld(subject, cause, now)) {
+      this.#deadlines.set(userId, Math.min(next.nextAt ?? Number.POSITIVE_INFINITY, subject.heldUntil));
+      return;
+    }
     subject.shown = shown;
     subject.changedAt = now;
     subject.changedAtMs = clock.now();
     this.#markUnwritten(userId);
     this.#deps.onChange(userId, before);
+  }
+
+  /** "Presence changes by sync beyond the limit are deferred to the latest value, never lost, never answered with an error." */
+  #isHeld(subject: Subject, cause: Cause, now: number): boolean {
+    if (cause !== 'sync') return cause === 'time' && now < subject.heldUntil;
+    if (now >= subject.syncChanges.endsAt) subject.syncChanges = { endsAt: now + syncWindowMs, count: 0 };
+    if (subject.syncChanges.count < this.#deps.settings.putsPerMinute) {
+      subject.syncChanges.count += 1;
+      return now < subject.heldUntil;
+    }
+    subject.heldUntil = subject.syncChanges.endsAt;
+    return true;
   }
 
   #forgetDevices(subject: Subject): void {
