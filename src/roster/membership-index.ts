@@ -21,7 +21,9 @@ interface UserEntry {
   /** The one copy of the id that all sets share. */
   readonly userId: UserId;
   readonly server: ServerName;
-  readonly rooms: Set<RoomId>;
+  rooms: Set<RoomId>;
+  /** Somebody holds `rooms` as a snapshot: the next change makes another set. */
+  isHeld: boolean;
 }
 
 const none: ReadonlySet<never> = new Set<never>();
@@ -70,6 +72,13 @@ export class MembershipIndex implements Roster {
 
   roomsOf(userId: UserId): ReadonlySet<RoomId> {
     return this.#users.get(userId)?.rooms ?? none;
+  }
+
+  snapshotOfRooms(userId: UserId): ReadonlySet<RoomId> {
+    const user = this.#users.get(userId);
+    if (!user) return none;
+    user.isHeld = true;
+    return user.rooms;
   }
 
   isJoined(roomId: RoomId, userId: UserId): boolean {
@@ -155,7 +164,7 @@ export class MembershipIndex implements Roster {
     const user = this.#getUser(userId);
     if (user.rooms.has(roomId)) return;
     const room = this.#getRoom(roomId);
-    user.rooms.add(room.roomId);
+    roomsToChange(user).add(room.roomId);
     room.users.add(user.userId);
     const present = room.byServer.get(user.server);
     if (present === undefined) this.#addServer(room, user);
@@ -167,7 +176,8 @@ export class MembershipIndex implements Roster {
   #leave(roomId: RoomId, userId: UserId): void {
     const user = this.#users.get(userId);
     const room = this.#rooms.get(roomId);
-    if (!room || !user?.rooms.delete(roomId)) return;
+    if (!room || !user?.rooms.has(roomId)) return;
+    roomsToChange(user).delete(roomId);
     room.users.delete(userId);
     this.#hideConnected(roomId, userId);
     const present = room.byServer.get(user.server);
@@ -205,7 +215,7 @@ export class MembershipIndex implements Roster {
     let user = this.#users.get(userId);
     if (!user) {
       const server = serverOfUser(userId);
-      user = { userId, server: this.#roomsByServer.get(server)?.server ?? server, rooms: new Set() };
+      user = { userId, server: this.#roomsByServer.get(server)?.server ?? server, rooms: new Set(), isHeld: false };
       this.#users.set(userId, user);
     }
     return user;
@@ -232,4 +242,12 @@ export class MembershipIndex implements Roster {
     if (!room?.connected?.delete(userId)) return;
     if (room.connected.size === 0) room.connected = undefined;
   }
+}
+
+function roomsToChange(user: UserEntry): Set<RoomId> {
+  if (user.isHeld) {
+    user.rooms = new Set(user.rooms);
+    user.isHeld = false;
+  }
+  return user.rooms;
 }

@@ -8,6 +8,8 @@ import type { ServerName } from '../matrix/server-name.ts';
 export interface Roster {
   /** Rooms that the user is joined to. Empty for unknown users. */
   roomsOf(userId: UserId): ReadonlySet<RoomId>;
+  /** The same as of now, for ever: a set that no later change touches. Costs nothing while the user's rooms stay the same. */
+  snapshotOfRooms(userId: UserId): ReadonlySet<RoomId>;
   isJoined(roomId: RoomId, userId: UserId): boolean;
   /** All joined users, local and remote. */
   usersIn(roomId: RoomId): ReadonlySet<UserId>;

@@ -11,7 +11,7 @@ import type { SyncToken } from './token.ts';
 
 export interface ScopeDeps {
   readonly storage: Pick<Storage, 'accountData' | 'rooms' | 'position'>;
-  readonly roster: Pick<Roster, 'roomsOf'>;
+  readonly roster: Pick<Roster, 'snapshotOfRooms'>;
   readonly typing: TypingReads;
 }
 
@@ -32,7 +32,7 @@ export async function readScope(deps: ScopeDeps, request: ScopeRequest): Promise
   // Taken in one go, before anything is awaited: who is joined is as of this position.
   const typing = { epoch: deps.typing.epoch, number: deps.typing.number() };
   const upTo = deps.storage.position();
-  const joined = new Set(deps.roster.roomsOf(request.viewer.userId));
+  const joined = deps.roster.snapshotOfRooms(request.viewer.userId);
   const ignored = parseIgnoredUsers(
     (await deps.storage.accountData.find(request.viewer.userId, null, ignoredUsersType))?.content,
   );
@@ -49,7 +49,7 @@ interface RoomFacts {
 async function readRooms(deps: ScopeDeps, request: ScopeRequest, facts: RoomFacts): Promise<ScopeRooms> {
   const isShown = (roomId: RoomId): boolean => acceptsRoom(request.filter, roomId);
   const { joined } = facts;
-  const joinedShown = new Set([...joined].filter(isShown));
+  const joinedShown = namesRooms(request.filter) ? new Set([...joined].filter(isShown)) : joined;
   const news = request.since === null ? await readAll(deps, request, facts) : await readChanged(deps, request, facts);
   const told = news.rows.filter(({ membership }) => isShown(membership.roomId));
   return {
@@ -59,11 +59,22 @@ async function readRooms(deps: ScopeDeps, request: ScopeRequest, facts: RoomFact
       news.rows.filter(({ before }) => before?.membership === 'join').map(({ membership }) => membership.roomId),
     ),
     joinedShown,
+    known: without(joined, news.newlyJoined),
+    knownShown: without(joinedShown, news.newlyJoined),
     pending: told
       .map(({ membership }) => membership)
       .filter((row) => row.membership === 'knock' || (row.membership === 'invite' && !facts.ignored.has(row.sender))),
     left: told.filter(({ membership }) => membership.membership === 'leave' || membership.membership === 'ban'),
   };
+}
+
+function namesRooms(filter: SyncFilter): boolean {
+  return filter.rooms !== undefined || filter.notRooms.size > 0;
+}
+
+/** The very set where nothing is taken from it: who has a thousand rooms must not pay for them at each poll. */
+function without(rooms: ReadonlySet<RoomId>, taken: ReadonlySet<RoomId>): ReadonlySet<RoomId> {
+  return taken.size === 0 ? rooms : new Set([...rooms].filter((roomId) => !taken.has(roomId)));
 }
 
 interface RoomNews {

@@ -41,6 +41,9 @@ export interface ScopeRooms {
   readonly departed: ReadonlySet<RoomId>;
   /** The joined ones that pass the filter's lists of rooms. */
   readonly joinedShown: ReadonlySet<RoomId>;
+  /** Those joined that the client knows as joined; and of them those that pass the filter. */
+  readonly known: ReadonlySet<RoomId>;
+  readonly knownShown: ReadonlySet<RoomId>;
   /** Invites and knocks to be told, the filter obeyed; not those by ignored users. */
   readonly pending: readonly StoredMembership[];
   /** Left rooms and bans to be told, the filter obeyed. */

@@ -26,7 +26,7 @@ import { encodeSyncToken, parseSyncToken, type SyncToken } from './token.ts';
 
 export interface SyncDeps {
   readonly storage: Pick<Storage, 'accounts' | 'accountData' | 'events' | 'receipts' | 'rooms' | 'state' | 'position'>;
-  readonly roster: Pick<Roster, 'roomsOf' | 'usersIn' | 'shareRoom' | 'connect' | 'disconnect'>;
+  readonly roster: Pick<Roster, 'roomsOf' | 'snapshotOfRooms' | 'usersIn' | 'shareRoom' | 'connect' | 'disconnect'>;
   readonly waiters: Pick<Waiters, 'ticket' | 'wait'>;
   readonly windows: Pick<AnswerWindows, 'answered' | 'untilOpen'>;
   readonly typing: TypingReads;

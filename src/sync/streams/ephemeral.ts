@@ -49,22 +49,17 @@ function listTypingRooms(typing: TypingReads, scope: SyncScope): Set<RoomId> {
 /** Receipts to be told, by room: new ones, and all of a room that is new to the client. Private ones only to their owner. */
 async function listReceipts(deps: EphemeralDeps, scope: SyncScope): Promise<Map<RoomId, ReceiptRow[]>> {
   const byRoom = new Map<RoomId, ReceiptRow[]>();
-  const wanted = [...scope.rooms.joinedShown].filter((roomId) => accepts(scope, roomId, 'm.receipt'));
-  const isNew = (roomId: RoomId): boolean => scope.rooms.newlyJoined.has(roomId);
-  const read = async (rooms: readonly RoomId[], after: Position): Promise<void> => {
-    if (rooms.length === 0 || scope.upTo <= after) return;
-    for (const row of await deps.storage.receipts.listSince(new Set(rooms), after, scope.upTo)) {
-      if (!isVisible(scope, row)) continue;
+  const read = async (rooms: ReadonlySet<RoomId>, after: Position): Promise<void> => {
+    if (rooms.size === 0 || scope.upTo <= after) return;
+    for (const row of await deps.storage.receipts.listSince(rooms, after, scope.upTo)) {
+      if (!accepts(scope, row.roomId, 'm.receipt') || !isVisible(scope, row)) continue;
       const rows = byRoom.get(row.roomId);
       if (rows) rows.push(row);
       else byRoom.set(row.roomId, [row]);
     }
   };
-  await read(
-    wanted.filter((roomId) => !isNew(roomId)),
-    scope.after,
-  );
-  await read(wanted.filter(isNew), 0);
+  await read(scope.rooms.knownShown, scope.after);
+  await read(scope.rooms.newlyJoined, 0);
   return byRoom;
 }
 

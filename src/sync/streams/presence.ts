@@ -46,8 +46,8 @@ async function listNewlyShared(deps: PresenceStreamDeps, scope: SyncScope): Prom
     for (const userId of deps.roster.usersIn(roomId)) users.add(userId);
     await breathe();
   }
-  const known = new Set([...scope.rooms.joined].filter((roomId) => !scope.rooms.newlyJoined.has(roomId)));
-  for (const { userId } of await deps.storage.rooms.listNewlyJoined(known, scope.after, scope.upTo)) users.add(userId);
+  const came = await deps.storage.rooms.listNewlyJoined(scope.rooms.known, scope.after, scope.upTo);
+  for (const { userId } of came) users.add(userId);
   users.delete(scope.viewer.userId);
   return users;
 }

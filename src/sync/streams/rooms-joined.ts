@@ -36,9 +36,10 @@ export function createRoomsJoinedStream(deps: RoomsJoinedDeps): SyncStream {
   return {
     async read(scope, answer) {
       const news = await readNews(deps, scope);
-      for (const roomId of scope.rooms.joinedShown) {
-        const isNew = scope.rooms.newlyJoined.has(roomId);
-        if (!isNew && !scope.fullState && !news.changed.has(roomId)) continue;
+      const { joinedShown, newlyJoined } = scope.rooms;
+      for (const roomId of scope.fullState ? joinedShown : new Set([...newlyJoined, ...news.changed])) {
+        if (!joinedShown.has(roomId)) continue;
+        const isNew = newlyJoined.has(roomId);
         await readRoom({ deps, scope, answer }, { roomId, isNew, news });
         await breathe();
       }
@@ -54,7 +55,7 @@ interface Reading {
 
 async function readNews(deps: RoomsJoinedDeps, scope: SyncScope): Promise<RoomsNews> {
   const { after, upTo, rooms } = scope;
-  const known = new Set([...rooms.joinedShown].filter((roomId) => !rooms.newlyJoined.has(roomId)));
+  const known = rooms.knownShown;
   if (known.size === 0 || upTo <= after) return { changed: new Set(), states: new Map(), gaps: new Map() };
   const { events, state } = deps.storage;
   const [withEvents, states] = await Promise.all([

@@ -171,3 +171,28 @@ describe('the roster', () => {
     );
   });
 });
+
+describe('a snapshot of the rooms of a user', () => {
+  const user = '@held:a.test' as UserId;
+  const [first, second] = ['!first:a.test', '!second:a.test'] as RoomId[] as [RoomId, RoomId];
+  const change = (roomId: RoomId, after: 'join' | 'leave') =>
+    ({ kind: 'membership', position: 1, roomId, userId: user, before: null, after, eventId: '$e' as EventId }) as const;
+
+  it('stays what it was, and costs nothing while the rooms stay the same', () => {
+    const index = new MembershipIndex({ serverName: 'a.test' as ServerName });
+    index.apply([change(first, 'join')]);
+    const before = index.snapshotOfRooms(user);
+    expect(index.snapshotOfRooms(user)).toBe(before);
+    index.apply([change(second, 'join')]);
+    expect([...before]).toEqual([first]);
+    const between = index.snapshotOfRooms(user);
+    index.apply([change(first, 'leave')]);
+    expect([...between]).toEqual([first, second]);
+    expect([...index.snapshotOfRooms(user)]).toEqual([second]);
+    expect([...index.roomsOf(user)]).toEqual([second]);
+  });
+
+  it('is empty for somebody unknown', () => {
+    expect(new MembershipIndex({ serverName: 'a.test' as ServerName }).snapshotOfRooms(user).size).toBe(0);
+  });
+});
