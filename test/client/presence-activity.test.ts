@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { TestServer } from '../support/server.ts';
 import type { TestUser } from '../support/user.ts';
-import { inRoom, newUsers } from './rooms-support.ts';
+import { newUsers } from './rooms-support.ts';
 
 let server: TestServer;
 beforeAll(async () => {
@@ -26,9 +26,30 @@ it('creating, joining and leaving rooms is no activity, so a PUT of online is st
   ]);
 });
 
-it('sending a message is activity', async () => {
+it.each([
+  ['sending a message', 'PUT', 'send/m.room.message/txn', { msgtype: 'm.text', body: 'here' }],
+  ['writing state', 'PUT', 'state/m.room.topic/', { topic: 'here' }],
+  ['a redaction', 'PUT', 'redact/$event/txn', {}],
+  ['a receipt', 'POST', 'receipt/m.read/$event', {}],
+  ['a read marker', 'POST', 'read_markers', { 'm.fully_read': '$event' }],
+  ['typing', 'PUT', 'typing/@me', { typing: true, timeout: 1_000 }],
+])('%s is activity', async (_, method, path, body) => {
   const [alice] = await newUsers(server, 'alice');
   const room = await alice.createRoom({});
-  await alice.ok('PUT', inRoom(room, 'send', 'm.room.message', 'txn'), { msgtype: 'm.text', body: 'here' });
+  const sent = await alice.ok('GET', `/rooms/${encodeURIComponent(room)}/messages?dir=b&limit=1`);
+  const event: string = sent.chunk[0].event_id;
+  const filled = JSON.stringify(body).replace('$event', event);
+  const where = path.replace('$event', encodeURIComponent(event)).replace('@me', encodeURIComponent(alice.userId));
+  expect(await presenceOf(alice)).toBe('offline');
+  await alice.ok(method, `/rooms/${encodeURIComponent(room)}/${where}`, JSON.parse(filled));
   expect(await presenceOf(alice)).toBe('online');
 });
+
+it.each(['joined_rooms', 'account/whoami', 'sync?timeout=0&set_presence=offline'])(
+  'reading %s is none',
+  async (path) => {
+    const [alice] = await newUsers(server, 'alice');
+    await alice.ok('GET', `/${path}`);
+    expect(await presenceOf(alice)).toBe('offline');
+  },
+);
