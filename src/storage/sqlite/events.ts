@@ -9,11 +9,15 @@ import {
 } from './core/event-records.ts';
 import { createTimelineReads } from './timelines.ts';
 
-/** Ids of one query; longer lists are read in several, with a chance for others between them. */
+/**
+ * Ids of one query, where it reads events and where only what refers to them; longer lists are read in several, with a chance for others
+ * between them. An event is parsed, which takes as long as to read it.
+ */
+const eventsMax = 100;
 const idsMax = 500;
 
-function* chunksOf<T>(items: readonly T[]): Generator<readonly T[]> {
-  for (let start = 0; start < items.length; start += idsMax) yield items.slice(start, start + idsMax);
+function* chunksOf<T>(items: readonly T[], sizeMax: number): Generator<readonly T[]> {
+  for (let start = 0; start < items.length; start += sizeMax) yield items.slice(start, start + sizeMax);
 }
 
 export function createEventReads(deps: EventDeps): EventReads {
@@ -63,7 +67,7 @@ function createLookups({ connection, turn, records }: EventDeps): Lookups {
   /** Reads a list of ids chunk by chunk. */
   const inChunks = async <T>(ids: readonly EventId[], read: (json: string) => T[]): Promise<T[]> => {
     const found: T[] = [];
-    for (const chunk of chunksOf(ids)) found.push(...(await turn.read(() => read(JSON.stringify(chunk)))));
+    for (const chunk of chunksOf(ids, eventsMax)) found.push(...(await turn.read(() => read(JSON.stringify(chunk)))));
     return found;
   };
 
@@ -152,7 +156,8 @@ function createGraphReads({ connection, turn, rooms, events }: EventDeps): Graph
     listSuccessors: (eventId) => turn.read(() => successors.all(events.find(eventId) ?? 0)),
     listAuthEdges: async (eventIds, ahead = 0) => {
       const edges = new Map<EventId, EventId[]>();
-      for (const chunk of chunksOf([...new Set(eventIds)])) await turn.read(() => addAuthEdges(edges, chunk, ahead));
+      for (const chunk of chunksOf([...new Set(eventIds)], idsMax))
+        await turn.read(() => addAuthEdges(edges, chunk, ahead));
       return edges;
     },
   };
