@@ -14,7 +14,9 @@ if (!/^[a-z-]+$/.test(name) || !existsSync(source)) {
   process.exit(2);
 }
 const folder = join('dist', 'bench', name);
-await bundle({ ...serverEntries, bench: source }, folder);
+// The load may need a bare program to compare with, in a process of its own.
+const barePoll = 'bench/support/bare-poll-server.ts';
+await bundle({ ...serverEntries, bench: source, 'bare-poll-server': barePoll }, folder);
 const child = spawn(process.execPath, ['--expose-gc', join(folder, 'bench.js'), ...options], {
   stdio: 'inherit',
 });
