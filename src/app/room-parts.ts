@@ -1,6 +1,6 @@
 import { type Aliases, createAliases } from '../directory/aliases.ts';
 import { createPublicRooms, type PublicRooms } from '../directory/public-rooms.ts';
-import { checkSignatures } from '../federation-out/signature-checks.ts';
+import { checkSignatures, learnKeys } from '../federation-out/signature-checks.ts';
 import { MatrixError } from '../matrix/errors.ts';
 import type { Presence } from '../presence/types.ts';
 import { createRooms, type Rooms } from '../rooms/rooms.ts';
@@ -40,6 +40,7 @@ export function createRoomParts(surroundings: Surroundings, neighbours: RoomNeig
     requests: outgoing.requests,
     flushOutgoing: (server) => outgoing.sender.flush(server),
     checkSignatures: (checks, options) => checkSignatures(outgoing.keyRing, checks, options),
+    learnKeys: (wanted) => learnKeys(outgoing.keyRing, wanted),
     defaultRoomVersion: config.rooms.default_version,
     publishing: config.rooms.publishing,
     ports: {

@@ -150,7 +150,7 @@ function listen({ storage, roster, feed, waiters, presence, typing, rooms, outgo
   feed.onChanges((changes) => typing.onChanges(changes));
   feed.onChanges(createSyncWakes({ roster, waiters }));
   feed.onChanges((changes) => pokeDestinations(outgoing, changes));
-  feed.onChanges((changes) => rooms.waiting.onChanges(changes));
+  feed.onChanges((changes) => rooms.onChanges(changes));
   storage.onCommit((changes) => {
     roster.apply(changes);
     feed.handle(changes);
@@ -169,10 +169,8 @@ async function start(
   await presence.start();
   await feed.start();
   await outgoing.health.start();
-  if (config.federation.enabled) {
-    await outgoing.sender.start();
-    rooms.waiting.start();
-  }
+  if (config.federation.enabled) await outgoing.sender.start();
+  rooms.start();
   await deactivation.start();
 }
 
@@ -193,7 +191,7 @@ async function stop({ clock }: Surroundings, parts: Parts): Promise<void> {
   waiters.stop();
   typing.stop();
   await deactivation.stop();
-  rooms.waiting.stop();
+  rooms.stop();
   await withinGrace(clock, rooms.idle());
   await feed.stop();
   await outgoing.sender.stop();

@@ -1,12 +1,19 @@
-import { listEventIds, listEvents } from './answers.ts';
-import { FederationError, type FederationRequests } from './requests-contract.ts';
-import type { SendCall } from './signed-call.ts';
+import { type EventId, isEventId } from '../matrix/ids.ts';
+import type { JsonObject } from '../matrix/pdu.ts';
+import { eventsOf, streamAnswer } from './event-stream.ts';
+import { type AnsweredEvent, FederationError, type FederationRequests } from './requests-contract.ts';
+import type { Call, SendCall } from './signed-call.ts';
 
 const secondMs = 1_000;
 const mebibyte = 1_024 * 1_024;
 
 const few = { timeoutMs: 30 * secondMs, responseBytesMax: 16 * mebibyte, heedBackoff: 'yes' } as const;
 const wholeState = { timeoutMs: 120 * secondMs, responseBytesMax: 256 * mebibyte, heedBackoff: 'yes' } as const;
+
+/** Events in the answer to a question for a few, of which some may ask for a hundred. */
+const fewEventsMax = 1_000;
+/** Events in one answer; no room that works has as many. */
+const eventsMax = 500_000;
 
 /** History and state of rooms (server-server API, "Backfilling and retrieving missing events", "Retrieving events"). */
 export function createEventRequests(
@@ -17,37 +24,76 @@ export function createEventRequests(
 > {
   return {
     async getEvent(server, eventId) {
-      const answer = await send({ ...few, server, method: 'GET', path: ['v1', 'event', eventId] });
-      const [event] = listEvents(answer, 'pdus');
+      const path = ['v1', 'event', eventId];
+      const [event] = await listStreamed(send, { ...few, server, method: 'GET', path }, 'pdus');
       if (!event) throw new FederationError('bad_answer', 'the answer holds no valid event', 200);
       return event;
     },
 
-    async getState(server, roomId, eventId) {
+    async getState(server, roomId, eventId, take) {
       const path = ['v1', 'state', roomId];
-      const answer = await send({ ...wholeState, server, method: 'GET', path, query: [['event_id', eventId]] });
-      return { pdus: listEvents(answer, 'pdus'), authChain: listEvents(answer, 'auth_chain') };
+      const call: Call = { ...wholeState, server, method: 'GET', path, query: [['event_id', eventId]] };
+      await streamAnswer(send, call, {
+        lists: ['pdus', 'auth_chain'],
+        elementsMax: eventsMax,
+        take: (list, elements) => take(list === 'pdus' ? 'state' : 'auth_chain', eventsOf(elements)),
+      });
     },
 
     async getStateIds(server, roomId, eventId) {
       const path = ['v1', 'state_ids', roomId];
-      const answer = await send({ ...wholeState, server, method: 'GET', path, query: [['event_id', eventId]] });
-      return { pduIds: listEventIds(answer, 'pdu_ids'), authChainIds: listEventIds(answer, 'auth_chain_ids') };
+      const ids = { pdu_ids: [] as EventId[], auth_chain_ids: [] as EventId[] };
+      const call: Call = { ...wholeState, server, method: 'GET', path, query: [['event_id', eventId]] };
+      await streamAnswer(send, call, {
+        lists: Object.keys(ids),
+        elementsMax: eventsMax,
+        async take(list, elements) {
+          const found = elements.map(({ value }) => value).filter(isEventId);
+          ids[list === 'pdu_ids' ? list : 'auth_chain_ids'].push(...found);
+        },
+      });
+      return { pduIds: ids.pdu_ids, authChainIds: ids.auth_chain_ids };
     },
 
-    async getEventAuth(server, roomId, eventId) {
+    async getEventAuth(server, roomId, eventId, take) {
       const path = ['v1', 'event_auth', roomId, eventId];
-      return listEvents(await send({ ...wholeState, server, method: 'GET', path }), 'auth_chain');
+      await streamAnswer(
+        send,
+        { ...wholeState, server, method: 'GET', path },
+        {
+          lists: ['auth_chain'],
+          elementsMax: eventsMax,
+          take: (_list, elements) => take('auth_chain', eventsOf(elements)),
+        },
+      );
     },
 
     async backfill(server, roomId, from, limit) {
       const query = [...from.map((eventId) => ['v', eventId] as const), ['limit', String(limit)] as const];
-      return listEvents(await send({ ...few, server, method: 'GET', path: ['v1', 'backfill', roomId], query }), 'pdus');
+      const path = ['v1', 'backfill', roomId];
+      return jsonOf(await listStreamed(send, { ...few, server, method: 'GET', path, query }, 'pdus'));
     },
 
     async getMissingEvents(server, roomId, body) {
       const path = ['v1', 'get_missing_events', roomId];
-      return listEvents(await send({ ...few, server, method: 'POST', path, content: { ...body } }), 'events');
+      return jsonOf(await listStreamed(send, { ...few, server, method: 'POST', path, content: { ...body } }, 'events'));
     },
   };
+}
+
+/** The events of one list: cut out one by one, since sixteen mebibytes parsed at once would hold up everybody. */
+async function listStreamed(send: SendCall, call: Call, list: string): Promise<AnsweredEvent[]> {
+  const events: AnsweredEvent[] = [];
+  await streamAnswer(send, call, {
+    lists: [list],
+    elementsMax: fewEventsMax,
+    async take(_list, elements) {
+      events.push(...eventsOf(elements));
+    },
+  });
+  return events;
+}
+
+function jsonOf(events: readonly AnsweredEvent[]): JsonObject[] {
+  return events.map(({ json }) => json);
 }

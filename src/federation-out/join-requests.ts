@@ -3,9 +3,10 @@ import type { EventId, RoomId } from '../matrix/ids.ts';
 import type { JsonObject } from '../matrix/pdu.ts';
 import { findRoomVersion } from '../matrix/room-versions.ts';
 import type { ServerName } from '../matrix/server-name.ts';
-import { findString, getObject, listEvents } from './answers.ts';
+import { findString, getObject } from './answers.ts';
+import { eventsOf, streamAnswer } from './event-stream.ts';
 import { FederationError, type FederationRequests } from './requests-contract.ts';
-import type { Answer, SendCall } from './signed-call.ts';
+import type { Answer, Call, SendCall } from './signed-call.ts';
 
 const secondMs = 1_000;
 const kibibyte = 1_024;
@@ -15,6 +16,11 @@ const eventBytesMax = 256 * kibibyte;
 
 /** Somebody waits for each of these, so none heeds the back-off. */
 const waitedFor = { timeoutMs: 30 * secondMs, responseBytesMax: eventBytesMax, heedBackoff: 'no' } as const;
+
+/** The whole state of a room that may have a hundred thousand members. */
+const wholeState = { timeoutMs: 180 * secondMs, responseBytesMax: 256 * mebibyte, heedBackoff: 'no' } as const;
+/** Events in one answer; no room that works has as many. */
+const eventsMax = 500_000;
 
 /** Joining, leaving and inviting (server-server API, "Joining Rooms", "Leaving Rooms", "Inviting to a room"). */
 export function createJoinRequests(
@@ -29,22 +35,21 @@ export function createJoinRequests(
       return { roomVersion: findString(answer, 'room_version') ?? '1', event: getObject(answer, 'event') };
     },
 
-    async sendJoin(server, roomId, eventId, event) {
-      const answer = await send({
-        server,
-        method: 'PUT',
-        path: ['v2', 'send_join', roomId, eventId],
-        content: event,
-        // The whole state of a room that may have a hundred thousand members.
-        timeoutMs: 180 * secondMs,
-        responseBytesMax: 256 * mebibyte,
-        heedBackoff: 'no',
-      });
-      return {
-        state: listEvents(answer, 'state'),
-        authChain: listEvents(answer, 'auth_chain'),
-        event: answer.body.event === undefined ? undefined : getObject(answer, 'event'),
+    async sendJoin(server, roomId, eventId, event, take) {
+      const sendAs = (version: 'v1' | 'v2') => {
+        const path = [version, 'send_join', roomId, eventId];
+        const call: Call = { ...wholeState, server, method: 'PUT', path, content: event };
+        return streamAnswer(send, call, {
+          lists: ['state', 'auth_chain'],
+          elementsMax: eventsMax,
+          take: (list, elements) => take(list === 'state' ? list : 'auth_chain', eventsOf(elements)),
+        });
       };
+      const answer = await sendAs('v2').catch((error: unknown) => {
+        if (!lacksEndpoint(error)) throw error;
+        return sendAs('v1');
+      });
+      return { event: answer.body.event === undefined ? undefined : getObject(answer, 'event') };
     },
 
     async makeLeave(server, roomId, userId) {
@@ -53,8 +58,13 @@ export function createJoinRequests(
     },
 
     async sendLeave(server, roomId, eventId, event) {
-      const path = ['v2', 'send_leave', roomId, eventId];
-      await send({ ...waitedFor, server, method: 'PUT', path, content: event });
+      const call = { ...waitedFor, server, method: 'PUT', content: event } as const;
+      try {
+        await send({ ...call, path: ['v2', 'send_leave', roomId, eventId] });
+      } catch (error) {
+        if (!lacksEndpoint(error)) throw error;
+        await send({ ...call, path: ['v1', 'send_leave', roomId, eventId], answersInList: true });
+      }
     },
 
     async invite(server, roomId, eventId, body) {
@@ -69,6 +79,12 @@ export function createJoinRequests(
       }
     },
   };
+}
+
+/** Server-server API, "Unsupported endpoints": 404 `M_UNRECOGNIZED`, or 405 for the method; older servers say no more than 404. */
+function lacksEndpoint(error: unknown): boolean {
+  if (!(error instanceof FederationError) || (error.status !== 404 && error.status !== 405)) return false;
+  return error.body?.errcode === undefined || error.body.errcode === 'M_UNRECOGNIZED';
 }
 
 /** "Senders which receive a 400 or 404 response … should retry using the v1 API as the server may be older, if the room version is 1 or 2." */

@@ -41,6 +41,15 @@ export interface PublicRoomsAnswer {
   total: number | undefined;
 }
 
+/** An event in an answer: unverified JSON, read exactly, and its text as it was written. */
+export interface AnsweredEvent {
+  readonly json: JsonObject;
+  readonly text: string;
+}
+
+/** Takes events of a large answer while it arrives, in order and a few at a time. The answer waits for it. */
+export type TakeEvents = (list: 'state' | 'auth_chain', events: readonly AnsweredEvent[]) => Promise<void>;
+
 /**
  * Every call the specification has us make (server-server API). Answers are checked for their outer shape only: events in
  * them are unverified JSON, read exactly. All throw FederationError. Each has a time limit and a size limit of its own.
@@ -57,7 +66,8 @@ export interface FederationRequests {
     roomId: RoomId,
     eventId: EventId,
     event: JsonObject,
-  ): Promise<{ state: JsonObject[]; authChain: JsonObject[]; event: JsonObject | undefined }>;
+    take: TakeEvents,
+  ): Promise<{ event: JsonObject | undefined }>;
   makeLeave(
     server: ServerName,
     roomId: RoomId,
@@ -70,18 +80,14 @@ export interface FederationRequests {
     eventId: EventId,
     body: { room_version: string; event: JsonObject; invite_room_state: JsonObject[] },
   ): Promise<JsonObject>;
-  getEvent(server: ServerName, eventId: EventId): Promise<JsonObject>;
-  getState(
-    server: ServerName,
-    roomId: RoomId,
-    eventId: EventId,
-  ): Promise<{ pdus: JsonObject[]; authChain: JsonObject[] }>;
+  getEvent(server: ServerName, eventId: EventId): Promise<AnsweredEvent>;
+  getState(server: ServerName, roomId: RoomId, eventId: EventId, take: TakeEvents): Promise<void>;
   getStateIds(
     server: ServerName,
     roomId: RoomId,
     eventId: EventId,
   ): Promise<{ pduIds: EventId[]; authChainIds: EventId[] }>;
-  getEventAuth(server: ServerName, roomId: RoomId, eventId: EventId): Promise<JsonObject[]>;
+  getEventAuth(server: ServerName, roomId: RoomId, eventId: EventId, take: TakeEvents): Promise<void>;
   backfill(server: ServerName, roomId: RoomId, from: readonly EventId[], limit: number): Promise<JsonObject[]>;
   getMissingEvents(
     server: ServerName,

@@ -2,7 +2,12 @@ import { assert } from '../base/assert.ts';
 import { CanonicalJsonError, canonicalJson } from '../base/canonical-json.ts';
 import type { Clock } from '../base/clock.ts';
 import { parseExactJson } from '../base/exact-json.ts';
-import { type OutgoingHttp, OutgoingHttpError, type OutgoingResponse } from '../base/outgoing-http.ts';
+import {
+  type OutgoingHttp,
+  OutgoingHttpError,
+  type OutgoingRequest,
+  type OutgoingResponse,
+} from '../base/outgoing-http.ts';
 import { isObject } from '../engine/members.ts';
 import type { JsonObject } from '../matrix/pdu.ts';
 import type { ServerName } from '../matrix/server-name.ts';
@@ -34,6 +39,8 @@ export interface Call {
    * yes: fails at once while the server is in back-off. no: somebody waits for just this, so it is tried all the same.
    */
   heedBackoff: 'yes' | 'no';
+  /** Reads the body of a 200 while it arrives, and gives what is to be the answer's. What it throws is thrown on. */
+  readBody?: (chunks: AsyncIterable<Uint8Array>) => Promise<JsonObject>;
   /** The answer is a list of the status and the object, as the first versions of some endpoints have it. */
   answersInList?: boolean;
   /** Whether only a 200 says that the server is well; else any answer does that does not come from a proxy before it. */
@@ -43,7 +50,7 @@ export interface Call {
 /** A 200 with a JSON object, read exactly. */
 export interface Answer {
   body: JsonObject;
-  /** What `body` was parsed from. */
+  /** What `body` was parsed from; empty where it was read while it arrived. */
   text: string;
 }
 
@@ -64,8 +71,8 @@ export function createSignedCall(deps: CallDeps): SendCall {
     if (call.heedBackoff === 'yes' && !health.mayTry(call.server)) {
       throw new FederationError('unreachable', `${call.server} did not answer lately and is left alone for a while`);
     }
-    const response = await reach(deps, call);
-    const answer = response.status === 200 ? parseObject(response, call.answersInList) : undefined;
+    const { response, read } = await reach(deps, call);
+    const answer = read ?? (response.status === 200 ? parseObject(response, call.answersInList) : undefined);
     if (call.only200IsWell ? !answer : proxyStatuses.has(response.status)) health.markFailed(call.server);
     else health.markReachable(call.server);
     if (answer) return answer;
@@ -76,11 +83,29 @@ export function createSignedCall(deps: CallDeps): SendCall {
   };
 }
 
-async function reach(deps: CallDeps, call: Call): Promise<OutgoingResponse> {
+interface Reached {
+  readonly response: OutgoingResponse;
+  /** What `readBody` gave. */
+  readonly read: Answer | undefined;
+}
+
+async function reach(deps: CallDeps, call: Call): Promise<Reached> {
+  let read: Answer | undefined;
+  const { readBody } = call;
+  const takeBody =
+    readBody &&
+    (async (chunks: AsyncIterable<Uint8Array>) => {
+      read = { body: await readBody(chunks), text: '' };
+    });
   try {
-    return await sendToTargets(deps, call);
+    const response = await sendToTargets(deps, call, takeBody);
+    return { response, read };
   } catch (error) {
-    if (!(error instanceof OutgoingHttpError)) throw error;
+    if (!(error instanceof OutgoingHttpError)) {
+      // Whatever was wrong with the answer, there was one.
+      if (takeBody) deps.health.markReachable(call.server);
+      throw error;
+    }
     // It answers, or we have too much to do: neither is a reason to leave it alone.
     if (error.reason === 'too_large') {
       deps.health.markReachable(call.server);
@@ -91,7 +116,11 @@ async function reach(deps: CallDeps, call: Call): Promise<OutgoingResponse> {
   }
 }
 
-async function sendToTargets(deps: CallDeps, call: Call): Promise<OutgoingResponse> {
+async function sendToTargets(
+  deps: CallDeps,
+  call: Call,
+  takeBody: OutgoingRequest['takeBody'],
+): Promise<OutgoingResponse> {
   const endsAtMs = deps.clock.monotonic() + call.timeoutMs;
   const uri = uriOf(call);
   const headers = headersOf(deps.signer, call, uri);
@@ -104,6 +133,7 @@ async function sendToTargets(deps: CallDeps, call: Call): Promise<OutgoingRespon
       path: uri,
       headers: { ...headers, host: resolved.hostHeader },
       ...body,
+      ...(takeBody ? { takeBody } : {}),
       timeoutMs,
       responseBytesMax: call.responseBytesMax,
     });

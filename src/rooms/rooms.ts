@@ -1,6 +1,7 @@
 import type { Reaction } from '../feed/feed.ts';
 import type { JsonObject } from '../matrix/pdu.ts';
 import type { ServerName } from '../matrix/server-name.ts';
+import type { Change } from '../storage/contract/changes.ts';
 import type { RoomsCore } from './core/deps.ts';
 import { createRoomLock } from './core/room-lock.ts';
 import { type AliasPorts, createAliasPorts } from './local/alias-ports.ts';
@@ -13,6 +14,7 @@ import { createUpgrading, type Upgrading } from './local/upgrade.ts';
 import { createRoomHistory, type RoomHistory } from './reading/room-history.ts';
 import { createRoomState, type RoomState } from './reading/room-state.ts';
 import { createBackfill } from './remote/backfill.ts';
+import { Imports } from './remote/import/imports.ts';
 import { inviteRemote } from './remote/invite-remote.ts';
 import { createRemoteJoins } from './remote/join-remote.ts';
 import { leaveRemote } from './remote/leave-remote.ts';
@@ -20,6 +22,7 @@ import { createReceiver, type Receiver } from './remote/receive/receive.ts';
 import { type InviteRequest, receiveInvite } from './remote/receive/receive-invite.ts';
 import { tryWaiting } from './remote/receive/try-waiting.ts';
 import { WaitingEvents } from './remote/receive/waiting-events.ts';
+import type { RemoteCore } from './remote/remote-core.ts';
 import { createMembershipServer, type MembershipServer } from './serve/room-server.ts';
 
 export type RoomsDeps = Omit<RoomsCore, 'lock'> & {
@@ -39,8 +42,6 @@ export interface Rooms {
   readonly history: RoomHistory;
   /** PDUs that other servers push. */
   readonly receiver: Receiver;
-  /** What they pushed and cannot be judged yet. Started, stopped and told of changes by whoever owns the rooms. */
-  readonly waiting: Pick<WaitingEvents, 'start' | 'stop' | 'onChanges'>;
   /** What other servers ask of our rooms, history aside. */
   readonly server: MembershipServer & {
     receiveInvite(origin: ServerName, request: InviteRequest): Promise<JsonObject>;
@@ -48,20 +49,28 @@ export interface Rooms {
   /** What the directory asks of rooms. */
   readonly aliasPorts: AliasPorts;
   readonly profileReaction: Reaction;
+  /** For the feed: what pushed events wait for may have come. */
+  onChanges(changes: readonly Change[]): void;
+  /** Takes up what waited when the process ended, and clears up what it cut off. */
+  start(): void;
+  /** Begins nothing new. What is under way may still wait for other servers; `idle` says when it has ended. */
+  stop(): void;
   /** Resolves when nothing that was begun is under way. */
   idle(): Promise<void>;
 }
 
 export function createRooms(deps: RoomsDeps): Rooms {
   const core: RoomsCore = { ...deps, lock: createRoomLock() };
-  const joins = createRemoteJoins({ ...core, onEnd: (roomId) => waiting.tryRoom(roomId) });
+  const imports = new Imports(core);
+  const remote: RemoteCore = { ...core, imports };
+  const joins = createRemoteJoins({ ...remote, onEnd: (roomId) => waiting.tryRoom(roomId) });
   const waiting: WaitingEvents = new WaitingEvents({
     ...core,
-    tryWaiting: (attempt) => tryWaiting({ ...core, isJoining: joins.isJoining }, attempt),
+    tryWaiting: (attempt) => tryWaiting({ ...remote, isJoining: joins.isJoining }, attempt),
     listHelpers: (roomId) => [...core.roster.serversIn(roomId)].filter((server) => server !== core.serverName),
   });
-  const backfill = createBackfill(core);
-  const receiver = createReceiver({ ...core, waiting, findJoining: joins.findJoining });
+  const backfill = createBackfill(remote);
+  const receiver = createReceiver({ ...remote, waiting, findJoining: joins.findJoining });
   const inviteOther: InviteRemote = (invite, content) => inviteRemote(core, invite, content);
   const sending = createSending({ ...core, inviteRemote: inviteOther });
   const membership = createMembershipChanges({
@@ -81,16 +90,25 @@ export function createRooms(deps: RoomsDeps): Rooms {
     state: createRoomState(reading),
     history: createRoomHistory({ ...reading, fillGap: backfill.fillGap }),
     receiver,
-    waiting,
     server: {
       ...createMembershipServer(core),
       receiveInvite: (origin, request) => receiveInvite(core, origin, request),
     },
     aliasPorts: createAliasPorts(core, sending),
     profileReaction: createProfileReaction(core),
+    onChanges: (changes) => waiting.onChanges(changes),
+    start() {
+      imports.clearUp();
+      waiting.start();
+    },
+    stop() {
+      imports.stop();
+      waiting.stop();
+    },
     async idle() {
       await Promise.all([joins.idle(), receiver.idle(), backfill.idle()]);
       await waiting.idle();
+      await imports.idle();
       await core.lock.idle();
     },
   };

@@ -74,6 +74,20 @@ export function describeRooms(open: OpenStorage): void {
       ]);
     });
 
+    it('are listed page by page, whatever they are', async () => {
+      await commit(storage, [
+        memberRow(carol, 'ban'),
+        memberRow(alice, 'leave'),
+        memberRow(bob, 'join'),
+        memberRow(bob, 'join', { roomId: attic }),
+      ]);
+      const page = async (after: UserId | null, limit: number) =>
+        (await storage.rooms.listMemberPage(lobby, after, limit)).map((row) => `${row.userId} ${row.membership}`);
+      expect(await page(null, 2)).toEqual([`${alice} leave`, `${bob} join`]);
+      expect(await page(bob, 2)).toEqual([`${carol} ban`]);
+      expect(await page(carol, 2)).toEqual([]);
+    });
+
     it('keep what another server told of an invite', async () => {
       const outOfBand = { event: { type: 'm.room.member' }, strippedState: [{ type: 'm.room.name' }] };
       const row = memberRow(alice, 'invite');

@@ -2,6 +2,7 @@ import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
 import type { Random } from '../../base/random.ts';
 import type { SignObject } from '../../engine/event/build.ts';
+import type { WantedKey } from '../../federation-out/notaries.ts';
 import type { FederationRequests } from '../../federation-out/requests-contract.ts';
 import type { SignatureVerdict } from '../../federation-out/signature-checks.ts';
 import type { RoomAlias, RoomId, UserId } from '../../matrix/ids.ts';
@@ -61,6 +62,8 @@ export interface RoomsCore {
   /** Tries now what waits to be sent to a server; resolves when it has it or could not be reached. */
   readonly flushOutgoing: (server: ServerName) => Promise<void>;
   readonly checkSignatures: CheckSignatures;
+  /** Asks for keys that are not at hand, all of them side by side. */
+  readonly learnKeys: (wanted: ReadonlyMap<ServerName, readonly WantedKey[]>) => Promise<void>;
   readonly lock: RoomLock;
   readonly ports: RoomsPorts;
 }

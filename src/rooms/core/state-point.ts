@@ -59,6 +59,19 @@ export function newPoint(deps: Deps, roomId: RoomId, map: StateMap, parent?: Sta
   return pointOfMap(deps, { roomId, map, difference: { set: map, removed: [] }, parent });
 }
 
+/** The same, kept as the difference to a state that is much like it; that state itself where they are equal. */
+export async function pointLike(
+  deps: Deps,
+  roomId: RoomId,
+  map: StateMap,
+  parent: StatePoint | undefined,
+): Promise<StatePoint> {
+  if (!parent) return newPoint(deps, roomId, map);
+  const change = await difference(await parent.readMap(), map);
+  if (isEmpty(change)) return parent;
+  return pointOfMap(deps, { roomId, map, difference: change, parent });
+}
+
 function pointOfMap(
   deps: Deps,
   given: { roomId: RoomId; map: StateMap; difference: StateDifference; parent: StatePoint | undefined },

@@ -3,10 +3,10 @@ import type { RoomId } from '../../matrix/ids.ts';
 import { getRoomVersion } from '../../matrix/room-versions.ts';
 import type { ServerName } from '../../matrix/server-name.ts';
 import type { HistoryPlace } from '../../storage/contract/events.ts';
-import type { RoomsCore } from '../core/deps.ts';
 import { parseAndVerify } from '../core/verify-events.ts';
 import { ask } from './fetch-events.ts';
 import { takePulled } from './missing-events.ts';
+import type { RemoteCore } from './remote-core.ts';
 
 export interface Backfill {
   /**
@@ -24,7 +24,7 @@ const serversMax = 3;
 const stateFetchesMax = 10;
 const patienceMs = 12_000;
 
-export function createBackfill(deps: RoomsCore): Backfill {
+export function createBackfill(deps: RemoteCore): Backfill {
   const underWay = new Map<RoomId, Promise<boolean>>();
 
   async function fill(roomId: RoomId, boundary: HistoryPlace, lowestDepth: number): Promise<boolean> {
@@ -57,7 +57,7 @@ export function createBackfill(deps: RoomsCore): Backfill {
 }
 
 /** False when it takes too long. */
-function withPatience(deps: RoomsCore, running: Promise<boolean>): Promise<boolean> {
+function withPatience(deps: RemoteCore, running: Promise<boolean>): Promise<boolean> {
   return new Promise((resolve, reject) => {
     const timer = deps.clock.setTimer(patienceMs, () => resolve(false));
     running.then(resolve, reject).finally(() => timer.clear());
@@ -66,11 +66,11 @@ function withPatience(deps: RoomsCore, running: Promise<boolean>): Promise<boole
 
 /** How many events of the answer took their place. */
 async function fetchFrom(
-  deps: RoomsCore,
+  deps: RemoteCore,
   request: {
     readonly roomId: RoomId;
     readonly server: ServerName;
-    readonly from: Parameters<RoomsCore['requests']['backfill']>[2];
+    readonly from: Parameters<RemoteCore['requests']['backfill']>[2];
   },
 ): Promise<number> {
   const { roomId, server } = request;

@@ -1,4 +1,5 @@
-import { FederationError } from '../../federation-out/requests-contract.ts';
+import { breathe } from '../../base/breathe.ts';
+import { type AnsweredEvent, FederationError } from '../../federation-out/requests-contract.ts';
 import type { EventId, RoomId } from '../../matrix/ids.ts';
 import {
   authEventIdsOf,
@@ -10,12 +11,15 @@ import {
 } from '../../matrix/pdu.ts';
 import type { RoomVersion } from '../../matrix/room-versions.ts';
 import type { ServerName } from '../../matrix/server-name.ts';
-import type { RoomsCore } from '../core/deps.ts';
-import { newPoint, resolvePoints, type StatePoint, storedPoint } from '../core/state-point.ts';
-import { parseAndVerify, parseEvents, verifyEvents } from '../core/verify-events.ts';
-import { importOutliers } from './import-outliers.ts';
+import { pointLike, resolvePoints, type StatePoint, storedPoint } from '../core/state-point.ts';
+import { Intake } from './import/intake.ts';
+import { judgeIntake } from './import/judge-intake.ts';
+import type { RemoteCore } from './remote-core.ts';
 
-export type FetchDeps = Pick<RoomsCore, 'storage' | 'clock' | 'requests' | 'checkSignatures' | 'log'>;
+type FetchDeps = Pick<
+  RemoteCore,
+  'storage' | 'clock' | 'requests' | 'checkSignatures' | 'learnKeys' | 'log' | 'imports'
+>;
 
 export interface FetchFrom {
   readonly server: ServerName;
@@ -26,6 +30,8 @@ export interface FetchFrom {
 /** So many missing events are asked for one by one; for more, the whole state or auth chain is cheaper. */
 const singleRequestsMax = 20;
 const concurrentMax = 5;
+/** Stored events that are looked at together. */
+const readMax = 500;
 /** How many rounds of auth events behind auth events are followed. */
 const authRoundsMax = 10;
 
@@ -46,23 +52,25 @@ export class UnobtainableError extends Error {
  * Stores the auth events that an event lacks, with those behind them, as far as the server gives them. True if all of the
  * event's own are known then.
  */
-export async function fetchAuthEvents(deps: FetchDeps, from: FetchFrom, event: RoomEvent): Promise<boolean> {
-  const fetched = new Map<EventId, RoomEvent>();
-  let missing = await listUnknown(deps, authEventIdsOf(event.pdu));
-  for (let round = 0; missing.length > 0 && round < authRoundsMax; round++) {
-    const answers =
-      missing.length > singleRequestsMax
-        ? await ask(() => deps.requests.getEventAuth(from.server, from.roomId, event.eventId))
-        : await fetchSingly(deps, from, missing);
-    const events = await parseAndVerify(deps, answers ?? [], from);
-    const news = events.filter((entry) => !fetched.has(entry.eventId));
-    for (const entry of news) fetched.set(entry.eventId, entry);
-    if (news.length === 0) break;
-    const behind = new Set(news.flatMap((entry) => authEventIdsOf(entry.pdu)));
-    missing = (await listUnknown(deps, [...behind])).filter((eventId) => !fetched.has(eventId));
-  }
-  if (fetched.size > 0) await importOutliers(deps, from, [...fetched.values()]);
-  return (await listUnknown(deps, authEventIdsOf(event.pdu))).length === 0;
+export function fetchAuthEvents(deps: FetchDeps, from: FetchFrom, event: RoomEvent): Promise<boolean> {
+  return deps.imports.run(async (running) => {
+    const intake = new Intake(deps, running, from);
+    const asked = new Set<EventId>();
+    let missing = await listUnknown(deps, authEventIdsOf(event.pdu));
+    for (let round = 0; missing.length > 0 && round < authRoundsMax; round++) {
+      for (const eventId of missing) asked.add(eventId);
+      if (missing.length > singleRequestsMax) {
+        const { server, roomId } = from;
+        await ask(() => deps.requests.getEventAuth(server, roomId, event.eventId, (...given) => intake.take(...given)));
+      } else {
+        await intake.take('auth_chain', await fetchSingly(deps, from, missing));
+      }
+      const outside = intake.graph.listOutside().filter((eventId) => !asked.has(eventId));
+      missing = await listUnknown(deps, outside);
+    }
+    await judgeIntake(deps, intake);
+    return (await listUnknown(deps, authEventIdsOf(event.pdu))).length === 0;
+  });
 }
 
 /**
@@ -92,50 +100,62 @@ export async function fetchStateBefore(
 async function fetchStateAfter(deps: FetchDeps, from: FetchFrom, eventId: EventId): Promise<StatePoint> {
   const { server, roomId, version } = from;
   const ids = await deps.requests.getStateIds(server, roomId, eventId);
-  const wanted = [...new Set([...ids.pduIds, ...ids.authChainIds, eventId])];
-  const missing = await listUnknown(deps, wanted);
-  const useless = await fetchMissing(deps, from, { missing, at: eventId });
-  const known = await deps.storage.events.listByIds([...ids.pduIds, eventId]);
-  const byId = new Map(known.map((entry) => [entry.event.eventId, entry]));
-  const map = new Map<StateKey, EventId>();
-  for (const stateId of [...ids.pduIds, eventId]) {
-    const entry = byId.get(stateId);
-    if (!entry) {
-      if (useless.has(stateId)) continue;
-      throw new UnobtainableError(`${server} did not give ${stateId}, which is part of the state at ${eventId}`);
-    }
-    const { event, verdict } = entry;
-    if (verdict === 'rejected' || event.roomId !== roomId || !isStateEvent(event)) continue;
-    map.set(stateKeyOf(event.pdu.type, event.pdu.state_key), stateId);
-  }
+  const missing = await listUnknown(deps, [...new Set([...ids.pduIds, ...ids.authChainIds, eventId])]);
+  const unbelieved = await fetchMissing(deps, from, { missing, at: eventId });
+  const map = await readStateOf(deps, from, { ids: [...new Set([...ids.pduIds, eventId])], unbelieved });
   if (!map.has(stateKeyOf('m.room.create', ''))) {
     throw new UnobtainableError(`the state that ${server} told at ${eventId} has no create event`);
   }
   deps.log.debug({ roomId, server, eventId, events: map.size, version: version.id }, 'fetched the state at an event');
-  return newPoint(deps, roomId, map);
+  // Mostly it is nearly the state that the room has.
+  const current = await deps.storage.state.findCurrentSnapshot(roomId);
+  return pointLike(deps, roomId, map, current === undefined ? undefined : storedPoint(deps, current));
+}
+
+/** The state that these events make, the later before the earlier. Throws UnobtainableError where one did not come. */
+async function readStateOf(
+  deps: FetchDeps,
+  { roomId, server }: FetchFrom,
+  { ids, unbelieved }: { readonly ids: readonly EventId[]; readonly unbelieved: ReadonlySet<EventId> },
+): Promise<Map<StateKey, EventId>> {
+  const map = new Map<StateKey, EventId>();
+  for (let start = 0; start < ids.length; start += readMax) {
+    const part = ids.slice(start, start + readMax);
+    const stored = await deps.storage.events.listByIds(part);
+    const byId = new Map(stored.map((entry) => [entry.event.eventId, entry]));
+    for (const eventId of part) {
+      const entry = byId.get(eventId);
+      if (!entry) {
+        if (unbelieved.has(eventId)) continue;
+        throw new UnobtainableError(`${server} did not give ${eventId}, which is part of a state that it told`);
+      }
+      const { event, verdict } = entry;
+      if (verdict === 'rejected' || event.roomId !== roomId || !isStateEvent(event)) continue;
+      map.set(stateKeyOf(event.pdu.type, event.pdu.state_key), eventId);
+    }
+    await breathe();
+  }
+  return map;
 }
 
 /** Stores what it can get; answers which of the ids came but are not to be believed. */
-async function fetchMissing(
+function fetchMissing(
   deps: FetchDeps,
   from: FetchFrom,
-  wanted: { readonly missing: readonly EventId[]; readonly at: EventId },
+  { missing, at }: { readonly missing: readonly EventId[]; readonly at: EventId },
 ): Promise<ReadonlySet<EventId>> {
-  const { missing, at } = wanted;
-  if (missing.length === 0) return new Set();
-  const answers: unknown[] = [];
-  if (missing.length > singleRequestsMax) {
-    const state = await deps.requests.getState(from.server, from.roomId, at);
-    answers.push(...state.pdus, ...state.authChain);
-    if (missing.includes(at)) answers.push(...(await fetchSingly(deps, from, [at])));
-  } else {
-    answers.push(...(await fetchSingly(deps, from, missing)));
-  }
-  const all = await parseEvents(answers, from);
-  const verified = await verifyEvents(deps, all, from.version);
-  const { orphaned } = await importOutliers(deps, from, verified);
-  const good = new Set(verified.map((event) => event.eventId));
-  return new Set(all.map((event) => event.eventId).filter((eventId) => !good.has(eventId) && !orphaned.has(eventId)));
+  if (missing.length === 0) return Promise.resolve(new Set());
+  return deps.imports.run(async (running) => {
+    const intake = new Intake(deps, running, from);
+    const isMany = missing.length > singleRequestsMax;
+    if (isMany) {
+      await deps.requests.getState(from.server, from.roomId, at, (...given) => intake.take(...given));
+    }
+    // The event itself is no part of the state before it.
+    const singly = isMany ? missing.filter((eventId) => eventId === at) : missing;
+    await intake.take('auth_chain', await fetchSingly(deps, from, singly));
+    return (await judgeIntake(deps, intake)).unbelieved;
+  });
 }
 
 async function listUnknown(deps: FetchDeps, eventIds: readonly EventId[]): Promise<EventId[]> {
@@ -144,8 +164,8 @@ async function listUnknown(deps: FetchDeps, eventIds: readonly EventId[]): Promi
 }
 
 /** A few at once; those that the server does not give are left out. */
-async function fetchSingly(deps: FetchDeps, from: FetchFrom, eventIds: readonly EventId[]): Promise<unknown[]> {
-  const found: unknown[] = [];
+async function fetchSingly(deps: FetchDeps, from: FetchFrom, eventIds: readonly EventId[]): Promise<AnsweredEvent[]> {
+  const found: AnsweredEvent[] = [];
   const remaining = eventIds.values();
   const work = async (): Promise<void> => {
     for (const eventId of remaining) {

@@ -8,11 +8,12 @@ import type { RoomId, UserId } from '../../matrix/ids.ts';
 import type { JsonObject, RoomEvent } from '../../matrix/pdu.ts';
 import { findRoomVersion, type RoomVersion, supportedRoomVersions } from '../../matrix/room-versions.ts';
 import type { ServerName } from '../../matrix/server-name.ts';
-import type { RoomsCore } from '../core/deps.ts';
 import { verifyEvents } from '../core/verify-events.ts';
 import type { FetchFrom } from './fetch-events.ts';
-import { BadRoomError, importRoom } from './import-room.ts';
+import { BadRoomError, importRoom } from './import/import-room.ts';
+import { Intake } from './import/intake.ts';
 import { takePulled } from './missing-events.ts';
+import type { RemoteCore } from './remote-core.ts';
 import { tellFirst } from './tell-first.ts';
 import { isTemplateFor } from './templates.ts';
 
@@ -42,7 +43,7 @@ export interface RemoteJoins {
 
 const waitingMax = 100;
 
-export type RemoteJoinsDeps = RoomsCore & {
+export type RemoteJoinsDeps = RemoteCore & {
   /** A join of this room has ended, well or not. */
   readonly onEnd: (roomId: RoomId) => void;
 };
@@ -81,11 +82,11 @@ export function createRemoteJoins(deps: RemoteJoinsDeps): RemoteJoins {
   };
 }
 
-function isIn(deps: RoomsCore, roomId: RoomId): boolean {
+function isIn(deps: RemoteCore, roomId: RoomId): boolean {
   return deps.roster.usersOfServerIn(roomId, deps.serverName).size > 0;
 }
 
-async function joinThroughAny(deps: RoomsCore, join: RemoteJoin, joining: Joining): Promise<void> {
+async function joinThroughAny(deps: RemoteCore, join: RemoteJoin, joining: Joining): Promise<void> {
   const failures: MatrixError[] = [];
   for (const server of join.servers) {
     try {
@@ -115,7 +116,7 @@ function asRefusal(error: unknown, server: ServerName): MatrixError {
 }
 
 async function joinThrough(
-  deps: RoomsCore,
+  deps: RemoteCore,
   join: RemoteJoin,
   { server, joining }: { readonly server: ServerName; readonly joining: Joining },
 ): Promise<void> {
@@ -126,21 +127,39 @@ async function joinThrough(
   if (!version) throw new BadRoomError(`its version ${template.roomVersion} is not known here`);
   joining.version = version;
   const event = completeJoin(deps, join, { event: template.event, version });
-  const answer = await deps.requests.sendJoin(server, roomId, event.eventId, event.pdu);
-  const returned = answer.event === undefined ? undefined : parsePdu(answer.event, version);
-  // A restricted join needs the signature of the server that vouches for it.
+  const from = { server, roomId, version };
+  if (isIn(deps, roomId)) {
+    const answer = await deps.requests.sendJoin(server, roomId, event.eventId, event.pdu, async () => undefined);
+    return takeJoin(deps, from, await verifyJoin(deps, { event, version, returned: answer.event }));
+  }
+  await deps.imports.run(async (running) => {
+    const intake = new Intake(deps, running, from);
+    const answer = await deps.requests.sendJoin(server, roomId, event.eventId, event.pdu, (list, events) =>
+      intake.take(list, events),
+    );
+    const verified = await verifyJoin(deps, { event, version, returned: answer.event });
+    await importRoom(deps, { join: verified, version, server, intake, running });
+  });
+}
+
+/** Our join, with the signatures that it came back with: a restricted one needs that of the server which vouches for it. */
+async function verifyJoin(
+  deps: RemoteCore,
+  join: { readonly event: RoomEvent; readonly version: RoomVersion; readonly returned: JsonObject | undefined },
+): Promise<RoomEvent> {
+  const { event, version } = join;
+  const returned = join.returned === undefined ? undefined : parsePdu(join.returned, version);
   const signed =
     returned?.outcome === 'parsed' && returned.event.eventId === event.eventId
       ? withSignatures(event, returned.event.pdu.signatures)
       : event;
   const [verified] = await verifyEvents(deps, [signed], version);
   if (!verified) throw new BadRoomError('nobody signed for the user whom its join names');
-  if (isIn(deps, roomId)) return takeJoin(deps, { server, roomId, version }, verified);
-  await importRoom(deps, { join: verified, version, server, state: answer.state, authChain: answer.authChain });
+  return verified;
 }
 
 /** We are in the room already: the join is one more event of it, which the other server made possible. */
-async function takeJoin(deps: RoomsCore, from: FetchFrom, join: RoomEvent): Promise<void> {
+async function takeJoin(deps: RemoteCore, from: FetchFrom, join: RoomEvent): Promise<void> {
   const isTaken = await takePulled(deps, from, join, {
     placement: 'timeline',
     help: { answers: true, stateFetches: 1 },
@@ -149,7 +168,7 @@ async function takeJoin(deps: RoomsCore, from: FetchFrom, join: RoomEvent): Prom
 }
 
 function completeJoin(
-  deps: RoomsCore,
+  deps: RemoteCore,
   { roomId, userId, content }: RemoteJoin,
   template: { readonly event: JsonObject; readonly version: RoomVersion },
 ): RoomEvent {

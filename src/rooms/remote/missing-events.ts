@@ -2,7 +2,6 @@ import { sortByPrevEvents } from '../../engine/graph/topological.ts';
 import { FederationError } from '../../federation-out/requests-contract.ts';
 import { prevEventIdsOf, type RoomEvent } from '../../matrix/pdu.ts';
 import { acceptEvent } from '../core/accept-event.ts';
-import type { RoomsCore } from '../core/deps.ts';
 import type { StatePoint } from '../core/state-point.ts';
 import { parseAndVerify } from '../core/verify-events.ts';
 import {
@@ -13,8 +12,9 @@ import {
   type Help,
   UnobtainableError,
 } from './fetch-events.ts';
+import type { RemoteCore } from './remote-core.ts';
 
-type MissingDeps = RoomsCore;
+type MissingDeps = RemoteCore;
 
 /** Events asked for to close a gap; a wider one stays, and history is fetched when somebody reads it. */
 const gapEventsMax = 20;

@@ -56,6 +56,8 @@ export interface RoomReads {
   listMembershipsOfUser(userId: UserId, memberships: readonly Membership[]): Promise<StoredMembership[]>;
   /** Members of a room with one of these memberships, in order of their first row. */
   listMembers(roomId: RoomId, memberships: readonly Membership[]): Promise<StoredMembership[]>;
+  /** All memberships of a room, whatever they are, in order of the user ids behind `after`. */
+  listMemberPage(roomId: RoomId, after: UserId | null, limit: number): Promise<StoredMembership[]>;
   countMembers(roomId: RoomId, membership: Membership): Promise<number>;
   /** The same for many rooms; those with none are left out. */
   countMembersOf(roomIds: ReadonlySet<RoomId>, membership: Membership): Promise<Map<RoomId, number>>;

@@ -39,6 +39,7 @@ type MemberReads = Pick<
   | 'listHeroesOf'
   | 'listMembershipsOfUser'
   | 'listMembers'
+  | 'listMemberPage'
   | 'countMembers'
   | 'listHeroes'
   | 'listJoined'
@@ -48,6 +49,9 @@ type MemberReads = Pick<
 function createMemberReads(connection: Connection, turn: Turn, rooms: Numbering<RoomId>): MemberReads {
   const find = connection.prepare<[number, UserId], MembershipRecord>(
     `${memberships} WHERE m.room_no = ? AND m.user_id = ?`,
+  );
+  const page = connection.prepare<[number, string, number], MembershipRecord>(
+    `${memberships} WHERE m.room_no = ? AND m.user_id > ? ORDER BY m.user_id LIMIT ?`,
   );
   const ofUserIn = connection.prepare<[string, UserId], MembershipRecord>(
     `SELECT ${membershipColumns}
@@ -140,6 +144,8 @@ function createMemberReads(connection: Connection, turn: Turn, rooms: Numbering<
     listMembershipsOfUser: (userId, wanted) => turn.read(() => ofUser.all(userId, JSON.stringify(wanted)).map(parse)),
     listMembers: (roomId, wanted) =>
       turn.read(() => ofRoom.all(rooms.find(roomId) ?? 0, JSON.stringify(wanted)).map(parse)),
+    listMemberPage: (roomId, after, limit) =>
+      turn.read(() => page.all(rooms.find(roomId) ?? 0, after ?? '', limit).map(parse)),
     countMembers: (roomId, membership) => turn.read(() => count.get(rooms.find(roomId) ?? 0, membership) ?? 0),
     listHeroes: (roomId, except, limit) =>
       turn.read(() => {

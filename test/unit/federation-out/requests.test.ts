@@ -8,8 +8,9 @@ import { parseExactJson } from '../../../src/base/exact-json.ts';
 import { createOutgoingHttp, type OutgoingHttp } from '../../../src/base/outgoing-http.ts';
 import type { ResolvedServer } from '../../../src/federation-out/discovery.ts';
 import { createFederationRequests, createKeyFetch } from '../../../src/federation-out/requests.ts';
-import type { FederationRequests } from '../../../src/federation-out/requests-contract.ts';
+import type { FederationRequests, TakeEvents } from '../../../src/federation-out/requests-contract.ts';
 import type { EventId, RoomAlias, RoomId, UserId } from '../../../src/matrix/ids.ts';
+import type { JsonObject } from '../../../src/matrix/pdu.ts';
 import type { ServerName } from '../../../src/matrix/server-name.ts';
 import { signingKeyOfSeed } from '../../../src/signing/ed25519.ts';
 import { parseAuthorization, verifyRequest } from '../../../src/signing/request-auth.ts';
@@ -107,6 +108,17 @@ beforeEach(async () => {
 
 afterEach(() => stopServer());
 
+const ignore: TakeEvents = async () => undefined;
+
+/** What a request gives while its answer arrives, and at its end. */
+async function gather<T>(request: (take: TakeEvents) => Promise<T>) {
+  const lists = { state: [] as JsonObject[], auth_chain: [] as JsonObject[] };
+  const result = await request(async (list, events) => {
+    lists[list].push(...events.map(({ json }) => json));
+  });
+  return { state: lists.state, authChain: lists.auth_chain, ...(result === undefined ? {} : { result }) };
+}
+
 const room = '!r%2Foom%3Ahs.example%3A1';
 const event = '%24ev%2Fent%2B1';
 
@@ -121,10 +133,10 @@ describe('a request to another server', () => {
     ],
     [
       'sendJoin',
-      () => requests.sendJoin(hs, roomId, eventId, { a: 1 }),
+      () => gather((take) => requests.sendJoin(hs, roomId, eventId, { a: 1 }, take)),
       { state: [{ s: 1 }], auth_chain: [{ c: 1 }], event: { e: 1 } },
       `PUT /v2/send_join/${room}/${event}`,
-      { state: [{ s: 1 }], authChain: [{ c: 1 }], event: { e: 1 } },
+      { state: [{ s: 1 }], authChain: [{ c: 1 }], result: { event: { e: 1 } } },
     ],
     [
       'makeLeave',
@@ -152,14 +164,14 @@ describe('a request to another server', () => {
       () => requests.getEvent(hs, eventId),
       { origin: hs, pdus: [{ a: 1 }] },
       `GET /v1/event/${event}`,
-      { a: 1 },
+      { json: { a: 1 }, text: '{"a":1}' },
     ],
     [
       'getState',
-      () => requests.getState(hs, roomId, eventId),
+      () => gather((take) => requests.getState(hs, roomId, eventId, take)),
       { pdus: [{ a: 1 }, 'junk'], auth_chain: [] },
       `GET /v1/state/${room}?event_id=${event}`,
-      { pdus: [{ a: 1 }], authChain: [] },
+      { state: [{ a: 1 }], authChain: [] },
     ],
     [
       'getStateIds',
@@ -170,10 +182,10 @@ describe('a request to another server', () => {
     ],
     [
       'getEventAuth',
-      () => requests.getEventAuth(hs, roomId, eventId),
+      () => gather((take) => requests.getEventAuth(hs, roomId, eventId, take)),
       { auth_chain: [{ a: 1 }] },
       `GET /v1/event_auth/${room}/${event}`,
-      [{ a: 1 }],
+      { state: [], authChain: [{ a: 1 }] },
     ],
     [
       'backfill',
@@ -279,10 +291,10 @@ describe('a request to another server', () => {
       () => requests.makeJoin(hs, roomId, userId, []),
       { room_version: 11, event: {} },
     ],
-    ['send_join without a chain', () => requests.sendJoin(hs, roomId, eventId, {}), { state: [] }],
+    ['send_join without a chain', () => requests.sendJoin(hs, roomId, eventId, {}, ignore), { state: [] }],
     [
       'send_join with an event that is none',
-      () => requests.sendJoin(hs, roomId, eventId, {}),
+      () => requests.sendJoin(hs, roomId, eventId, {}, ignore),
       { state: [], auth_chain: [], event: 5 },
     ],
     [
@@ -302,8 +314,77 @@ describe('a request to another server', () => {
 
   it('gives the events with their numbers as they were written, and leaves out what is no object', async () => {
     json(200, '{"pdus":[{"a":1},{"a":1.0},7.5,{"a":9007199254740993}],"auth_chain":[]}');
-    const { pdus } = await requests.getState(hs, roomId, eventId);
-    expect(pdus.map((pdu) => canonicalJson(pdu))).toEqual(['{"a":1}', '{"a":1.0}', '{"a":9007199254740993}']);
+    const { state } = await gather((take) => requests.getState(hs, roomId, eventId, take));
+    expect(state.map((pdu) => canonicalJson(pdu))).toEqual(['{"a":1}', '{"a":1.0}', '{"a":9007199254740993}']);
+  });
+
+  it('hands a large answer on while it arrives, and waits for whoever takes it', async () => {
+    let goOn: () => void = () => undefined;
+    answer = (_request, response) => {
+      response.writeHead(200).write('{"state":[{"n":1},');
+      goOn = () => response.end('{"n":2}],"auth_chain":[{"n":3}]}');
+    };
+    const taken: unknown[] = [];
+    await requests.sendJoin(hs, roomId, eventId, {}, async (list, events) => {
+      taken.push([list, ...events.map(({ json, text }) => [json, text])]);
+      goOn();
+      await new Promise((resolve) => setImmediate(resolve));
+    });
+    expect(taken).toEqual([
+      ['state', [{ n: 1 }, '{"n":1}']],
+      ['state', [{ n: 2 }, '{"n":2}']],
+      ['auth_chain', [{ n: 3 }, '{"n":3}']],
+    ]);
+  });
+
+  it('passes over an event in a large answer that is longer than any may be', async () => {
+    const long = { content: 'x'.repeat(600 * 1_024) };
+    json(200, { state: [{ n: 1 }, long, { n: 2 }], auth_chain: [] });
+    const { state } = await gather((take) => requests.sendJoin(hs, roomId, eventId, {}, take));
+    expect(state).toEqual([{ n: 1 }, { n: 2 }]);
+  });
+
+  it('ends with what whoever takes its answer throws, and its server is well', async () => {
+    json(200, { state: [{}], auth_chain: [] });
+    const failure = new Error('the disk is full');
+    const take: TakeEvents = () => Promise.reject(failure);
+    await expect(requests.sendJoin(hs, roomId, eventId, {}, take)).rejects.toBe(failure);
+    expect(marks).toEqual(['reachable']);
+  });
+
+  it.each([
+    '{"state":[{}',
+    '[{"state":[]}]',
+    '{"state":[],"state":[],"auth_chain":[]}',
+    '{"state":[],"auth_chain":{}}',
+  ])('is badly answered by %s in place of a state', async (text) => {
+    json(200, text);
+    await expect(requests.sendJoin(hs, roomId, eventId, {}, ignore)).rejects.toMatchObject({ outcome: 'bad_answer' });
+  });
+
+  it('is made in its first version where the server does not know the second', async () => {
+    answer = (request, response) => {
+      if (request.url?.includes('/v2/')) response.writeHead(404).end('{"errcode":"M_UNRECOGNIZED","error":"no"}');
+      else if (request.url?.includes('/send_join/')) response.end('[200,{"state":[{"s":1}],"auth_chain":[]}]');
+      else response.end('[200,{}]');
+    };
+    expect(await gather((take) => requests.sendJoin(hs, roomId, eventId, { a: 1 }, take))).toMatchObject({
+      state: [{ s: 1 }],
+    });
+    await requests.sendLeave(hs, roomId, eventId, { a: 1 });
+    const paths = received.map(({ uri }) => uri.split('/').slice(3, 5).join('/'));
+    expect(paths).toEqual(['v2/send_join', 'v1/send_join', 'v2/send_leave', 'v1/send_leave']);
+  });
+
+  it.each([
+    [404, { errcode: 'M_NOT_FOUND' }],
+    [403, {}],
+    [500, {}],
+  ])('is not made in its first version after %i %j', async (status, body) => {
+    json(status, body);
+    await expect(requests.sendJoin(hs, roomId, eventId, {}, ignore)).rejects.toMatchObject({ status });
+    await expect(requests.sendLeave(hs, roomId, eventId, {})).rejects.toMatchObject({ status });
+    expect(received).toHaveLength(2);
   });
 
   it('sends and signs the numbers of old events as they were written', async () => {
@@ -360,7 +441,9 @@ describe('a request to another server', () => {
   });
 
   it('with content that cannot be signed is not sent', async () => {
-    await expect(requests.sendJoin(hs, roomId, eventId, { a: 1.5 })).rejects.toMatchObject({ outcome: 'refused' });
+    await expect(requests.sendJoin(hs, roomId, eventId, { a: 1.5 }, ignore)).rejects.toMatchObject({
+      outcome: 'refused',
+    });
     expect(received).toEqual([]);
   });
 });

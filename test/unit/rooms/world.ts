@@ -1,7 +1,11 @@
 import { silentLog } from '../../../src/base/log.ts';
 import { createRandom } from '../../../src/base/random.ts';
 import { createHistoryServer } from '../../../src/federation-in/serve-history.ts';
-import { FederationError, type FederationRequests } from '../../../src/federation-out/requests-contract.ts';
+import {
+  type AnsweredEvent,
+  FederationError,
+  type FederationRequests,
+} from '../../../src/federation-out/requests-contract.ts';
 import { MatrixError } from '../../../src/matrix/errors.ts';
 import type { EventId, RoomId, UserId } from '../../../src/matrix/ids.ts';
 import type { JsonObject } from '../../../src/matrix/pdu.ts';
@@ -103,7 +107,7 @@ async function createHome(world: World, name: ServerName): Promise<TestHome> {
   const state: { home: TestHome | undefined; rooms: Rooms | undefined } = { home: undefined, rooms: undefined };
   storage.onCommit((changes) => {
     roster.apply(changes);
-    state.rooms?.waiting.onChanges(changes);
+    state.rooms?.onChanges(changes);
   });
   seeds += 1;
   const key = signingKeyOfSeed(new Uint8Array(32).fill(seeds), 'test');
@@ -137,6 +141,7 @@ async function createHome(world: World, name: ServerName): Promise<TestHome> {
     roster,
     requests,
     flushOutgoing: async () => undefined,
+    learnKeys: async () => undefined,
     checkSignatures: async (checks, { ask }) =>
       checks.map(({ object, servers }) => {
         if (servers.some((server) => withheldKeys.has(server) && (!ask || unreachable.has(server)))) return 'unknown';
@@ -191,6 +196,11 @@ interface Caller {
   readonly unreachable: ReadonlySet<string>;
 }
 
+/** An event as an answer has it. */
+export function answered(text: string): AnsweredEvent {
+  return { json: JSON.parse(text), text };
+}
+
 /** The requests of one server, answered by the others without HTTP: JSON goes over as text, refusals as on the wire. */
 function fakeRequests(world: World, caller: Caller): FederationRequests {
   const call = async <T>(method: string, server: ServerName, answer: (home: TestHome) => Promise<T>): Promise<T> => {
@@ -214,14 +224,12 @@ function fakeRequests(world: World, caller: Caller): FederationRequests {
         const { room_version, event } = await home.rooms.server.makeJoin(caller.name, { roomId, userId, versions });
         return { roomVersion: room_version, event };
       }),
-    sendJoin: (server, roomId, eventId, event) =>
+    sendJoin: (server, roomId, eventId, event, take) =>
       call('sendJoin', server, async (home) => {
         const answer = await home.rooms.server.sendJoin(caller.name, { roomId, eventId, event: sent(event) });
-        return {
-          state: parse(answer.state),
-          authChain: parse(answer.authChain),
-          event: JSON.parse(answer.event) as JsonObject,
-        };
+        await take('state', answer.state.map(answered));
+        await take('auth_chain', answer.authChain.map(answered));
+        return { event: JSON.parse(answer.event) as JsonObject };
       }),
     makeLeave: (server, roomId, userId) =>
       call('makeLeave', server, async (home) => {
@@ -243,25 +251,23 @@ function fakeRequests(world: World, caller: Caller): FederationRequests {
         }),
       ),
     getEvent: (server, eventId) =>
-      call(
-        'getEvent',
-        server,
-        async (home) => JSON.parse(await history(home).getEvent(caller.name, eventId)) as JsonObject,
-      ),
-    getState: (server, roomId, eventId) =>
+      call('getEvent', server, async (home) => answered(await history(home).getEvent(caller.name, eventId))),
+    getState: (server, roomId, eventId, take) =>
       call('getState', server, async (home) => {
         const { pdus, authChain } = await history(home).getState(caller.name, { roomId, eventId });
-        return { pdus: parse(pdus), authChain: parse(authChain) };
+        await take('state', pdus.map(answered));
+        await take('auth_chain', authChain.map(answered));
       }),
     getStateIds: (server, roomId, eventId) =>
       call('getStateIds', server, async (home) => {
         const { pduIds, authChainIds } = await history(home).getStateIds(caller.name, { roomId, eventId });
         return { pduIds: [...pduIds], authChainIds: [...authChainIds] as EventId[] };
       }),
-    getEventAuth: (server, roomId, eventId) =>
-      call('getEventAuth', server, async (home) =>
-        parse(await history(home).getEventAuth(caller.name, { roomId, eventId })),
-      ),
+    getEventAuth: (server, roomId, eventId, take) =>
+      call('getEventAuth', server, async (home) => {
+        const chain = await history(home).getEventAuth(caller.name, { roomId, eventId });
+        await take('auth_chain', chain.map(answered));
+      }),
     backfill: (server, roomId, from, limit) =>
       call('backfill', server, async (home) =>
         parse(await history(home).backfill(caller.name, { roomId, from, limit })),

@@ -4,16 +4,16 @@ import { MatrixError } from '../../../matrix/errors.ts';
 import type { EventId } from '../../../matrix/ids.ts';
 import { authEventIdsOf, prevEventIdsOf, type RoomEvent } from '../../../matrix/pdu.ts';
 import { acceptEvent } from '../../core/accept-event.ts';
-import type { RoomsCore } from '../../core/deps.ts';
 import { type FetchFrom, fetchAuthEvents, type Help } from '../fetch-events.ts';
 import { fillMissing } from '../missing-events.ts';
+import type { RemoteCore } from '../remote-core.ts';
 
 /**
  * Judges verified events of one room, each behind those of them that it builds on. With `help` the server is asked for what they lack, as
  * far as that goes; without, nobody is asked. An event of a circle has no verdict: it can never be judged.
  */
 export async function judgeInOrder(
-  deps: RoomsCore,
+  deps: RemoteCore,
   events: readonly RoomEvent[],
   help?: { readonly from: FetchFrom; readonly help: Help },
 ): Promise<ReadonlyMap<EventId, PduVerdict>> {
@@ -32,7 +32,7 @@ export async function judgeInOrder(
 }
 
 async function acceptWithHelp(
-  deps: RoomsCore,
+  deps: RemoteCore,
   event: RoomEvent,
   { from, help }: { readonly from: FetchFrom; readonly help: Help },
 ): Promise<PduVerdict> {
@@ -53,7 +53,7 @@ function isMissing(missing: readonly EventId[], among: readonly EventId[]): bool
 }
 
 /** In a room that is too busy it waits, for nothing but time. */
-async function tryAccept(deps: RoomsCore, event: RoomEvent): Promise<PduVerdict> {
+async function tryAccept(deps: RemoteCore, event: RoomEvent): Promise<PduVerdict> {
   try {
     return await deps.lock.run(event.roomId, () => acceptEvent(deps, event, { placement: 'timeline' }));
   } catch (error) {

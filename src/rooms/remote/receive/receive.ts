@@ -5,9 +5,9 @@ import type { EventId, RoomId } from '../../../matrix/ids.ts';
 import type { RoomEvent } from '../../../matrix/pdu.ts';
 import { findRoomVersion, type RoomVersion } from '../../../matrix/room-versions.ts';
 import type { ServerName } from '../../../matrix/server-name.ts';
-import type { RoomsCore } from '../../core/deps.ts';
 import { isServerAllowed } from '../../core/server-access.ts';
 import { checkSigned, type IncomingEvent } from '../../core/verify-events.ts';
+import type { RemoteCore } from '../remote-core.ts';
 import { judgeInOrder } from './judge-in-order.ts';
 import { takeBackInvite } from './receive-invite.ts';
 import type { ReceivedPdu } from './receive-types.ts';
@@ -29,7 +29,7 @@ export interface Receiver {
   idle(): Promise<void>;
 }
 
-export type ReceiveDeps = RoomsCore & {
+export type ReceiveDeps = RemoteCore & {
   readonly waiting: Pick<WaitingEvents, 'keep'>;
   /** The version of a room that a user of ours is about to join through another server, once it is told. */
   readonly findJoining: (roomId: RoomId) => RoomVersion | undefined;

@@ -5,9 +5,9 @@ import type { RoomEvent } from '../../../matrix/pdu.ts';
 import { findRoomVersion, type RoomVersion } from '../../../matrix/room-versions.ts';
 import type { ServerName } from '../../../matrix/server-name.ts';
 import type { WaitingEvent } from '../../../storage/contract/waiting-events.ts';
-import type { RoomsCore } from '../../core/deps.ts';
 import { checkSigned } from '../../core/verify-events.ts';
 import type { Help } from '../fetch-events.ts';
+import type { RemoteCore } from '../remote-core.ts';
 import { judgeInOrder } from './judge-in-order.ts';
 
 /** Events of one room that waited. */
@@ -25,7 +25,7 @@ export type AttemptOutcome =
 
 export type TryWaiting = (attempt: Attempt) => Promise<ReadonlyMap<WaitingEvent, AttemptOutcome>>;
 
-export type TryWaitingDeps = RoomsCore & {
+export type TryWaitingDeps = RemoteCore & {
   /** Whether a user of ours is about to join the room through another server. */
   readonly isJoining: (roomId: RoomId) => boolean;
 };

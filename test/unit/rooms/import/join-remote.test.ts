@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { EventId, RoomId, UserId } from '../../../src/matrix/ids.ts';
-import type { JsonObject } from '../../../src/matrix/pdu.ts';
-import type { ServerName } from '../../../src/matrix/server-name.ts';
-import { type TestHome, World } from './world.ts';
+import type { EventId, RoomId, UserId } from '../../../../src/matrix/ids.ts';
+import type { JsonObject } from '../../../../src/matrix/pdu.ts';
+import type { ServerName } from '../../../../src/matrix/server-name.ts';
+import { answered, type TestHome, World } from '../world.ts';
 
 let world: World;
 let hs1: TestHome;
@@ -21,14 +21,35 @@ beforeEach(async () => {
 });
 afterEach(() => world.stop());
 
-type SendJoinAnswer = Awaited<ReturnType<TestHome['requests']['sendJoin']>>;
+interface SendJoinAnswer {
+  state: JsonObject[];
+  authChain: JsonObject[];
+  event: JsonObject | undefined;
+}
 
 const join = () => hs2.rooms.membership.join({ roomId, userId: bob, servers: ['hs1' as ServerName], content: {} });
 
 /** The other server answers as it should, and then this happens to the answer. */
-function tamper(change: (answer: SendJoinAnswer) => SendJoinAnswer | Promise<SendJoinAnswer>): void {
+function tamper(
+  change: (answer: SendJoinAnswer, server: ServerName) => SendJoinAnswer | Promise<SendJoinAnswer>,
+): void {
   const honest = hs2.requests.sendJoin;
-  hs2.requests.sendJoin = async (...call) => change(await honest(...call));
+  hs2.requests.sendJoin = async (server, eventRoom, eventId, event, take) => {
+    const lists = { state: [] as JsonObject[], auth_chain: [] as JsonObject[] };
+    const given = await honest(server, eventRoom, eventId, event, async (list, events) => {
+      lists[list].push(...events.map(({ json }) => json));
+    });
+    const answer = await change({ state: lists.state, authChain: lists.auth_chain, event: given.event }, server);
+    await take(
+      'state',
+      answer.state.map((json) => answered(JSON.stringify(json))),
+    );
+    await take(
+      'auth_chain',
+      answer.authChain.map((json) => answered(JSON.stringify(json))),
+    );
+    return { event: answer.event };
+  };
 }
 
 const without = (events: JsonObject[], type: string) => events.filter((event) => event.type !== type);
@@ -81,11 +102,7 @@ describe('the answer to a join', () => {
     const hs3 = await world.add('hs3');
     const carol = await hs3.user('carol');
     await hs3.rooms.membership.join({ roomId, userId: carol, servers: ['hs1' as ServerName], content: {} });
-    const honest = hs2.requests.sendJoin;
-    hs2.requests.sendJoin = async (server, ...rest) => {
-      const answer = await honest(server, ...rest);
-      return server === 'hs1' ? { ...answer, state: [] } : answer;
-    };
+    tamper((answer, server) => (server === 'hs1' ? { ...answer, state: [] } : answer));
     await world.deliver();
     const servers = ['hs1', 'hs3'] as ServerName[];
     await hs2.rooms.membership.join({ roomId, userId: bob, servers, content: {} });
@@ -153,9 +170,14 @@ describe('what arrives while the room is being joined', () => {
 });
 
 describe('a room with many members', () => {
-  it('is taken in whole, in small commits', async () => {
-    const invite = Array.from({ length: 498 }, (_, count) => `@user${count}:hs1` as UserId);
+  const members = 498;
+  const ids = async (home: TestHome) => (await home.storage.state.listCurrentIds(roomId)).sort();
+  beforeEach(async () => {
+    const invite = Array.from({ length: members }, (_, count) => `@user${count}:hs1` as UserId);
     roomId = await hs1.rooms.creating.createRoom(alice, { preset: 'public_chat', invite });
+  });
+
+  it('is taken in whole, in small commits', async () => {
     const { commit } = hs2.storage;
     let largest = 0;
     hs2.storage.commit = (batch) => {
@@ -163,9 +185,63 @@ describe('a room with many members', () => {
       return commit.call(hs2.storage, batch);
     };
     await join();
-    expect(await hs2.storage.rooms.countMembers(roomId, 'invite')).toBe(invite.length);
-    const ids = async (home: TestHome) => (await home.storage.state.listCurrentIds(roomId)).sort();
+    expect(await hs2.storage.rooms.countMembers(roomId, 'invite')).toBe(members);
     expect(await ids(hs2)).toEqual(await ids(hs1));
-    expect(largest).toBeLessThanOrEqual(500);
+    const snapshot = await hs2.storage.state.findCurrentSnapshot(roomId);
+    expect((await hs2.storage.state.getSnapshot(snapshot ?? (0 as never))).size).toBe((await ids(hs1)).length);
+    expect(largest).toBeLessThanOrEqual(200);
+  });
+
+  it('is taken in whole, in whatever order its events come', async () => {
+    tamper((answer) => ({
+      ...answer,
+      state: answer.state.toReversed(),
+      authChain: [...answer.authChain.toReversed(), ...answer.authChain],
+    }));
+    await join();
+    expect(await ids(hs2)).toEqual(await ids(hs1));
+  });
+
+  it('counts for nobody where the end of the process cuts the join off, and can be joined afterwards', async () => {
+    const { commit } = hs2.storage;
+    let left = 8;
+    hs2.storage.commit = (batch) => {
+      left -= 1;
+      return left > 0 ? commit.call(hs2.storage, batch) : Promise.reject(new Error('the end'));
+    };
+    await expect(join()).rejects.toThrow('the end');
+    hs2.storage.commit = commit;
+    await expectNoRoom();
+    expect(await hs2.storage.state.listCurrentIds(roomId)).toEqual([]);
+    hs2.rooms.start();
+    await hs2.rooms.idle();
+    expect(await hs2.storage.imports.list()).toEqual([]);
+    await join();
+    expect(await ids(hs2)).toEqual(await ids(hs1));
+    await hs2.rooms.idle();
+    expect(await hs2.storage.imports.list()).toEqual([]);
+  });
+
+  it('has nobody left over from an earlier stay, and is cleared up behind it', async () => {
+    await join();
+    await hs2.rooms.membership.leave(roomId, bob, undefined);
+    await world.deliver();
+    for (const count of [0, 1]) {
+      const target = `@user${count}:hs1` as UserId;
+      await hs1.rooms.membership.ban({ roomId, sender: alice, target, reason: undefined });
+    }
+    tamper((answer) => {
+      const isGone = (event: JsonObject) => event.state_key === '@user2:hs1';
+      return { ...answer, state: answer.state.filter((event) => !isGone(event)) };
+    });
+    await join();
+    expect(await hs2.storage.rooms.countMembers(roomId, 'ban')).toBe(2);
+    expect(await hs2.storage.rooms.countMembers(roomId, 'invite')).toBe(members - 3);
+    expect(await hs2.storage.rooms.findMembership(roomId, '@user2:hs1' as UserId)).toMatchObject({
+      membership: 'leave',
+    });
+    expect(await ids(hs2)).toHaveLength((await ids(hs1)).length - 1);
+    await hs2.rooms.idle();
+    expect(await hs2.storage.imports.list()).toEqual([]);
   });
 });
