@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, request as httpsRequest, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { canonicalJson } from '../../src/base/canonical-json.ts';
@@ -9,7 +9,7 @@ import type { ServerName } from '../../src/matrix/server-name.ts';
 import { signingKeyOfSeed } from '../../src/signing/ed25519.ts';
 import { buildAuthorization } from '../../src/signing/request-auth.ts';
 import { type Signer, signJson } from '../../src/signing/sign-json.ts';
-import { type TestServer, testIdentity } from './server.ts';
+import { testIdentity } from './server.ts';
 import type { Answer } from './user.ts';
 
 /** One request that our server made. */
@@ -25,8 +25,13 @@ export interface HostileRequest {
   readonly body: any;
 }
 
-/** Answers with a body (200), or with a status of its own; `text` is sent as it is. */
-export type HostileHandler = (request: HostileRequest) => JsonObject | HostileReply;
+/** Answers with a body (200), or with a status of its own; `text` is sent as it is. Or writes what it likes, as slowly as it likes. */
+export type HostileHandler = (request: HostileRequest) => JsonObject | HostileReply | HostileStream;
+
+/** One of our servers, in this process or in one of its own. */
+export interface CalledServer {
+  readonly name: string;
+}
 
 export class HostileReply {
   readonly status: number;
@@ -34,6 +39,14 @@ export class HostileReply {
   constructor(status: number, body: JsonObject | string) {
     this.status = status;
     this.text = typeof body === 'string' ? body : JSON.stringify(body);
+  }
+}
+
+/** Writes the answer itself. */
+export class HostileStream {
+  readonly write: (response: ServerResponse) => void;
+  constructor(write: (response: ServerResponse) => void) {
+    this.write = write;
   }
 }
 
@@ -92,8 +105,9 @@ export class HostileServer {
     this.on('keys', () => signJson(keys, this.signer));
     this.on('send', () => ({ pdus: {} }));
     server.on('request', (request, response) => {
-      void this.#answer(request).then(({ status, text }) => {
-        response.writeHead(status, { 'content-type': 'application/json' }).end(text);
+      void this.#answer(request).then((answer) => {
+        if (answer instanceof HostileStream) answer.write(response);
+        else response.writeHead(answer.status, { 'content-type': 'application/json' }).end(answer.text);
       });
     });
   }
@@ -128,7 +142,7 @@ export class HostileServer {
     return this.asked('send').flatMap(({ body }) => body.pdus ?? []);
   }
 
-  async #answer(request: IncomingMessage): Promise<HostileReply> {
+  async #answer(request: IncomingMessage): Promise<HostileReply | HostileStream> {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk);
     const asked = parseRequest(request.url ?? '', Buffer.concat(chunks).toString());
@@ -136,12 +150,12 @@ export class HostileServer {
     const handler = this.#handlers.get(asked.what);
     if (!handler) return new HostileReply(404, { errcode: 'M_NOT_FOUND', error: 'nothing here' });
     const answer = handler(asked);
-    return answer instanceof HostileReply ? answer : new HostileReply(200, answer);
+    return answer instanceof HostileReply || answer instanceof HostileStream ? answer : new HostileReply(200, answer);
   }
 
   /** A signed request to one of our servers; `path` as it stands behind `/_matrix/federation/`. */
   async call(
-    server: TestServer,
+    server: CalledServer,
     method: string,
     path: string,
     content?: JsonObject,
@@ -157,7 +171,7 @@ export class HostileServer {
   }
 
   #authorize(
-    server: TestServer,
+    server: CalledServer,
     request: { method: string; uri: string; text: string | undefined; how: HostileCall },
   ): string {
     const { method, uri, text, how } = request;
@@ -175,7 +189,7 @@ export class HostileServer {
 
   /** A request as it is given. */
   raw(
-    server: TestServer,
+    server: CalledServer,
     method: string,
     uri: string,
     { text, headers = {} }: { text?: string | undefined; headers?: Record<string, string> } = {},
@@ -211,7 +225,7 @@ export class HostileServer {
 
   /** Sends a transaction; what the server said became of it. */
   send(
-    server: TestServer,
+    server: CalledServer,
     load: { pdus?: readonly unknown[]; edus?: readonly unknown[]; id?: string },
     how: HostileCall = {},
   ): Promise<Answer> {

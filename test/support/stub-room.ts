@@ -1,3 +1,4 @@
+import type { Clock } from '../../src/base/clock.ts';
 import { selectAuthEvents } from '../../src/engine/auth/needed-state.ts';
 import { authStateOfMap } from '../../src/engine/auth-state.ts';
 import { eventIdOf, newGivenId, referenceTo } from '../../src/engine/event/event-id.ts';
@@ -17,8 +18,7 @@ import {
 } from '../../src/matrix/pdu.ts';
 import { getRoomVersion, type RoomVersion, supportedRoomVersions } from '../../src/matrix/room-versions.ts';
 import { type Signer, signJson } from '../../src/signing/sign-json.ts';
-import { HostileReply, type HostileServer } from './hostile-server.ts';
-import type { TestServer } from './server.ts';
+import { type CalledServer, HostileReply, type HostileServer } from './hostile-server.ts';
 
 /** What an event of a stub says; everything that is left out follows from the room as the stub sees it. */
 export interface StubEvent {
@@ -94,7 +94,12 @@ export class StubRoom {
   }
 
   /** A room of one of our servers, joined by a user of the stub. */
-  static async join(stub: HostileServer, through: TestServer, roomId: string, userId: UserId): Promise<StubRoom> {
+  static async join(
+    stub: HostileServer,
+    through: CalledServer & { readonly clock: Pick<Clock, 'now'> },
+    roomId: string,
+    userId: UserId,
+  ): Promise<StubRoom> {
     const path = [roomId, userId].map(encodeURIComponent).join('/');
     const query = `?${supportedRoomVersions.map((version) => `ver=${version}`).join('&')}`;
     const template = await stub.call(through, 'GET', `v1/make_join/${path}`, undefined, { query });
