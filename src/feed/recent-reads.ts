@@ -5,7 +5,7 @@ import type { Change } from '../storage/contract/changes.ts';
 import type { EventReads, StoredEvent } from '../storage/contract/events.ts';
 import type { Position } from '../storage/contract/numbers.ts';
 import type { ReceiptReads } from '../storage/contract/receipts.ts';
-import type { RoomReads } from '../storage/contract/rooms.ts';
+import type { RoomReads, StoredMembership } from '../storage/contract/rooms.ts';
 import type { SnapshotId, StateReads } from '../storage/contract/state.ts';
 import type { Storage } from '../storage/contract/storage.ts';
 import { RecentChanges, type RecentNews } from './recent-changes.ts';
@@ -17,6 +17,8 @@ const eventsMax = 4_096;
 const accountDataMax = 10_000;
 const membershipsMax = 10_000;
 const roomsMax = 1_000;
+/** Rooms whose tails are looked at one by one. */
+const tailsAtOnceMax = 4;
 
 /**
  * The storage as readers use it who are nearly up to date, all day, by the thousand: what the last commits did not touch is answered without
@@ -81,6 +83,13 @@ function createEventReads(events: EventReads, recent: RecentChanges, tails: Room
     },
     listTimeline: (roomId, after, upTo, limit) =>
       recent.since(after) ? tails.list(roomId, after, upTo, limit) : events.listTimeline(roomId, after, upTo, limit),
+    async listTimelines(pages, limit) {
+      // Of many rooms one query is less than a look at the tail of each.
+      if (pages.length > tailsAtOnceMax || pages.some(({ after }) => !recent.since(after))) {
+        return events.listTimelines(pages, limit);
+      }
+      return Promise.all(pages.map(({ roomId, after, upTo }) => tails.list(roomId, after, upTo, limit)));
+    },
     async listByIds(eventIds) {
       const asked = [...new Set(eventIds)];
       const known = asked.map((eventId) => byId.get(eventId)).filter((stored) => stored !== undefined);
@@ -160,6 +169,24 @@ function createRoomReads(rooms: RoomReads, recent: RecentChanges) {
       if (changed === changedBefore) memberships.set(keyOf(roomId, userId), { found });
       return found;
     },
+    async listMembershipsIn(userId, roomIds) {
+      const answer = new Map<RoomId, StoredMembership>();
+      const missing = new Set<RoomId>();
+      for (const roomId of roomIds) {
+        const known = memberships.get(keyOf(roomId, userId));
+        if (!known) missing.add(roomId);
+        else if (known.found) answer.set(roomId, known.found);
+      }
+      if (missing.size === 0) return answer;
+      const changedBefore = changed;
+      const read = await rooms.listMembershipsIn(userId, missing);
+      for (const roomId of missing) {
+        const found = read.get(roomId);
+        if (changed === changedBefore) memberships.set(keyOf(roomId, userId), { found });
+        if (found) answer.set(roomId, found);
+      }
+      return answer;
+    },
     async listMembershipChanges(userId, after, upTo) {
       const news = recent.since(after);
       return news && !news.membershipUsers.has(userId) ? [] : rooms.listMembershipChanges(userId, after, upTo);
@@ -204,6 +231,21 @@ function createStateReads(state: StateReads, recent: RecentChanges) {
       const news = recent.since(after);
       const asked = news ? new Set(common(news.stateRooms, roomIds)) : roomIds;
       return asked.size === 0 ? new Map() : state.listCurrentChanges(asked, after, upTo);
+    },
+    async listCurrentSnapshots(roomIds) {
+      const answer = new Map<RoomId, SnapshotId>();
+      for (const roomId of roomIds) {
+        const known = current.get(roomId);
+        if (known !== undefined) answer.set(roomId, known);
+      }
+      const missing = new Set([...roomIds].filter((roomId) => !answer.has(roomId)));
+      if (missing.size === 0) return answer;
+      const changedBefore = changed;
+      for (const [roomId, found] of await state.listCurrentSnapshots(missing)) {
+        if (changed === changedBefore) current.set(roomId, found);
+        answer.set(roomId, found);
+      }
+      return answer;
     },
     async findCurrentSnapshot(roomId) {
       const known = current.get(roomId);

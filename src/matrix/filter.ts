@@ -1,4 +1,5 @@
 import { badJson } from './errors.ts';
+import { compileEventFields } from './event-fields.ts';
 import { isRoomId, isUserId, type RoomId, type UserId } from './ids.ts';
 import type { JsonObject } from './pdu.ts';
 
@@ -18,7 +19,9 @@ export interface RoomEventFilter extends EventFilter {
   readonly containsUrl?: boolean;
   readonly lazyLoadMembers: boolean;
   readonly includeRedundantMembers: boolean;
-  /** `related_by_rel_types` and `related_by_senders`, which `/messages` obeys. */
+  /** Unread counts are told for each thread, and those of the room are without them. */
+  readonly unreadThreadNotifications: boolean;
+  /** `related_by_rel_types` and `related_by_senders`: only events to which some event of this kind, or by one of these, relates. */
   readonly relatedByTypes?: readonly string[];
   readonly relatedBySenders?: readonly string[];
 }
@@ -34,6 +37,9 @@ export interface SyncFilter {
   readonly roomEphemeral: RoomEventFilter;
   readonly roomState: RoomEventFilter;
   readonly roomTimeline: RoomEventFilter;
+  readonly eventFormat: 'client' | 'federation';
+  /** What of each event of a room is told, as its JSON text; absent: all. */
+  readonly eventFields?: (eventText: string) => string;
 }
 
 /** Longer lists are refused: each event is held against each entry. */
@@ -46,7 +52,7 @@ export const filterEntriesMax = 1000;
 export function parseSyncFilter(value: unknown): SyncFilter {
   const filter = objectIn(value, 'filter');
   const room = objectIn(filter.room, 'room');
-  stringsIn(filter.event_fields, 'event_fields');
+  const eventFields = stringsIn(filter.event_fields, 'event_fields');
   if (filter.event_format !== undefined && filter.event_format !== 'client' && filter.event_format !== 'federation') {
     throw badJson('event_format must be client or federation');
   }
@@ -59,6 +65,8 @@ export function parseSyncFilter(value: unknown): SyncFilter {
     roomEphemeral: parseRoomEventFilter(room.ephemeral, 'room.ephemeral'),
     roomState: parseRoomEventFilter(room.state, 'room.state'),
     roomTimeline: parseRoomEventFilter(room.timeline, 'room.timeline'),
+    eventFormat: filter.event_format === 'federation' ? 'federation' : 'client',
+    ...(eventFields ? { eventFields: compileEventFields(eventFields) } : {}),
   };
 }
 
@@ -68,7 +76,6 @@ export function parseRoomEventFilter(value: unknown, name = 'filter'): RoomEvent
   const containsUrl = booleanIn(filter.contains_url, `${name}.contains_url`);
   const relatedByTypes = stringsIn(filter.related_by_rel_types, `${name}.related_by_rel_types`);
   const relatedBySenders = stringsIn(filter.related_by_senders, `${name}.related_by_senders`);
-  booleanIn(filter.unread_thread_notifications, `${name}.unread_thread_notifications`);
   return {
     ...parseEventFilter(filter, name),
     ...roomsIn(filter, name),
@@ -77,6 +84,8 @@ export function parseRoomEventFilter(value: unknown, name = 'filter'): RoomEvent
     ...(relatedBySenders ? { relatedBySenders } : {}),
     lazyLoadMembers: booleanIn(filter.lazy_load_members, `${name}.lazy_load_members`) ?? false,
     includeRedundantMembers: booleanIn(filter.include_redundant_members, `${name}.include_redundant_members`) ?? false,
+    unreadThreadNotifications:
+      booleanIn(filter.unread_thread_notifications, `${name}.unread_thread_notifications`) ?? false,
   };
 }
 

@@ -1,7 +1,9 @@
+import { breathe } from '../base/breathe.ts';
 import type { DeviceId, UserId } from '../matrix/ids.ts';
+import type { JsonObject } from '../matrix/pdu.ts';
 import type { TimelineEvent } from '../storage/contract/events.ts';
 import type { Membership } from '../storage/contract/rooms.ts';
-import { type ErasureDeps, readErasedTexts } from './erased-events.ts';
+import { type ErasureDeps, isOfErased, readErasedTexts } from './erased-events.ts';
 import { memberKey, membershipIn, readStateSlices, type StateReadDeps } from './state-reads.ts';
 
 export type ClientEventDeps = StateReadDeps & ErasureDeps;
@@ -15,8 +17,14 @@ export interface EventViewer {
 export interface ClientEventOptions {
   /** `/sync` leaves `room_id` out, everything else has it. */
   readonly withRoomId: boolean;
+  /** Whether `unsigned` tells what the viewer was in the room at the event: of events in their place in time, not of listed state. */
+  readonly withMembership: boolean;
   readonly nowMs: number;
+  /** `federation`: "the raw event as received over federation", completed by `event_id` and `unsigned`. `client` if not given. */
+  readonly format?: 'client' | 'federation';
 }
+
+const eventsPerTurn = 200;
 
 /**
  * The events as this viewer's device gets them, as JSON texts in the order given: the stored text completed by `room_id`
@@ -31,13 +39,16 @@ export async function encodeClientEvents(
   options: ClientEventOptions,
 ): Promise<string[]> {
   if (events.length === 0) return [];
-  const [related, slices] = await Promise.all([
+  const isAsked = (event: TimelineEvent): boolean => options.withMembership || isOfErased(deps, event);
+  const placed = events.filter((event) => event.snapshotAfter > 0 && isAsked(event));
+  const [related, slices, raw] = await Promise.all([
     readRelated(deps, events),
     readStateSlices(
       deps,
-      events.filter((event) => event.snapshotAfter > 0).map((event) => event.snapshotAfter),
+      placed.map((event) => event.snapshotAfter),
       [memberKey(viewer.userId)],
     ),
+    options.format === 'federation' ? readRaw(deps, events) : undefined,
   ]);
   const membershipAt = ({ snapshotAfter }: TimelineEvent): Membership | undefined => {
     const slice = slices.get(snapshotAfter);
@@ -45,9 +56,28 @@ export async function encodeClientEvents(
   };
   const erased = await readErasedTexts(deps, [...events, ...related.values()], viewer.userId, membershipAt);
   const textOf = (event: TimelineEvent): string => erased.get(event.eventId) ?? event.clientText;
-  return events.map((event) => {
-    const unsigned = unsignedOf(event, { related, membership: membershipAt(event), viewer, options, textOf });
-    return splice(event, textOf(event), { unsigned, withRoomId: options.withRoomId });
+  const texts: string[] = [];
+  for (const [index, event] of events.entries()) {
+    const membership = options.withMembership ? membershipAt(event) : undefined;
+    const unsigned = unsignedOf(event, { related, membership, viewer, options, textOf });
+    // What its author had erased is given in the one form in which it is redacted.
+    const pdu = erased.has(event.eventId) ? undefined : raw?.[index];
+    texts.push(
+      pdu === undefined
+        ? splice(event, textOf(event), { unsigned, withRoomId: options.withRoomId })
+        : spliceUnsigned(pdu, unsigned),
+    );
+    if (index % eventsPerTurn === eventsPerTurn - 1) await breathe();
+  }
+  return texts;
+}
+
+/** The PDUs without what others may have written into `unsigned`; in the order of the events, all of which are stored. */
+async function readRaw(deps: StateReadDeps, events: readonly TimelineEvent[]): Promise<string[]> {
+  const texts = await deps.storage.events.listPduTexts(events.map((event) => event.eventId));
+  return texts.map((text, index) => {
+    const { unsigned: _, ...pdu }: JsonObject = JSON.parse(text);
+    return JSON.stringify({ event_id: events[index]?.eventId, ...pdu });
   });
 }
 
@@ -104,4 +134,8 @@ function splice(
 ): string {
   const roomId = withRoomId ? `,"room_id":${JSON.stringify(event.roomId)}` : '';
   return `${text.slice(0, -1)}${roomId},"unsigned":${unsigned}}`;
+}
+
+function spliceUnsigned(text: string, unsigned: string): string {
+  return `${text.slice(0, -1)},"unsigned":${unsigned}}`;
 }

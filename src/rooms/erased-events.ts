@@ -26,6 +26,11 @@ export function isErasable({
   return stateKey === null || (type === 'm.room.member' && stateKey === sender);
 }
 
+/** Whether a user sent it who has asked for erasure since. */
+export function isOfErased(deps: ErasureDeps, event: TimelineEvent): boolean {
+  return isErasable(event) && deps.storage.accounts.erasedAt(event.sender) !== undefined;
+}
+
 /**
  * The texts of the events as this viewer may have them, where that is not as they are stored: by their ids. `membershipAt` says what
  * the viewer was in the room when an event happened. Reads once for each erased user in a room, nothing where there is none.
@@ -38,6 +43,7 @@ export async function readErasedTexts(
 ): Promise<ReadonlyMap<string, string>> {
   const texts = new Map<string, string>();
   const stays = new Map<string, boolean>();
+  const versions = new Map<RoomId, RoomVersion | undefined>();
   for (const event of events) {
     const erasedAt = isErasable(event) ? deps.storage.accounts.erasedAt(event.sender) : undefined;
     if (erasedAt === undefined || event.sender === viewer || membershipAt(event) === 'join') continue;
@@ -45,7 +51,8 @@ export async function readErasedTexts(
     const wasThere = stays.get(stay) ?? (await wasJoined(deps, { roomId: event.roomId, viewer, at: erasedAt }));
     stays.set(stay, wasThere);
     if (wasThere) continue;
-    const version = await findVersion(deps, event.roomId);
+    if (!versions.has(event.roomId)) versions.set(event.roomId, await findVersion(deps, event.roomId));
+    const version = versions.get(event.roomId);
     if (version !== undefined) texts.set(event.eventId, redactText(event.clientText, version));
   }
   return texts;

@@ -17,16 +17,15 @@ export function memberKey(userId: UserId): StateKey {
   return stateKeyOf('m.room.member', userId);
 }
 
-/** These keys of each snapshot. Each snapshot is asked once, all events are read together. */
+/** These keys of each snapshot, all read together. */
 export async function readStateSlices(
   deps: StateReadDeps,
   snapshotIds: Iterable<SnapshotId>,
   keys: readonly StateKey[],
 ): Promise<Map<SnapshotId, StateSlice>> {
-  const ids = new Map<SnapshotId, ReadonlyMap<StateKey, EventId>>();
-  for (const snapshotId of new Set(snapshotIds)) {
-    ids.set(snapshotId, await deps.storage.state.getFromSnapshot(snapshotId, keys));
-  }
+  const asked = new Map([...snapshotIds].map((snapshotId) => [snapshotId, keys]));
+  if (asked.size === 0) return new Map();
+  const ids: Map<SnapshotId, ReadonlyMap<StateKey, EventId>> = await deps.storage.state.getFromSnapshots(asked);
   const wanted = new Set([...ids.values()].flatMap((map) => [...map.values()]));
   const events = new Map(
     (await deps.storage.events.listByIds([...wanted])).map((stored) => [stored.event.eventId, stored]),

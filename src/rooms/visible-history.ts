@@ -1,7 +1,6 @@
 import { mayViewEvent, type ViewPlace } from '../engine/visibility.ts';
 import type { EventId, RoomId, UserId } from '../matrix/ids.ts';
 import type { TimelineEvent } from '../storage/contract/events.ts';
-import type { StoredMembership } from '../storage/contract/rooms.ts';
 import type { SnapshotId } from '../storage/contract/state.ts';
 import type { Storage } from '../storage/contract/storage.ts';
 import {
@@ -14,9 +13,6 @@ import {
 } from './state-reads.ts';
 
 export type VisibilityDeps = { readonly storage: Pick<Storage, 'events' | 'state' | 'rooms'> };
-
-/** How far the log of one user's memberships is walked back to find the end of the last stay. */
-const membershipStepsMax = 20;
 
 /**
  * Those of the events that this user may see, in the order given: by the history visibility and the user's membership at
@@ -33,13 +29,9 @@ export async function filterVisible(
     if (changesVisibility(event, viewer)) snapshots.add(event.snapshotAfter);
   }
   const slices = await readStateSlices(deps, snapshots, [historyVisibilityKey, memberKey(viewer)]);
-  const stays = new Map<RoomId, number>();
-  for (const { roomId } of events) {
-    if (stays.has(roomId)) continue;
-    stays.set(roomId, (await findLastStay(deps, roomId, viewer))?.end ?? Number.NEGATIVE_INFINITY);
-  }
+  const stays = await listLastStays(deps, new Set(events.map((event) => event.roomId)), viewer);
   return events.filter((event) => {
-    const joinedLater = event.position < (stays.get(event.roomId) ?? Number.NEGATIVE_INFINITY);
+    const joinedLater = event.position < (stays.get(event.roomId)?.end ?? Number.NEGATIVE_INFINITY);
     return isVisible(event, viewer, { slices, joinedLater });
   });
 }
@@ -58,14 +50,27 @@ export interface Stay {
 
 /** The user's current stay in the room, or the last one; undefined for somebody who never was joined. */
 export async function findLastStay(deps: VisibilityDeps, roomId: RoomId, userId: UserId): Promise<Stay | undefined> {
-  let row = await deps.storage.rooms.findMembership(roomId, userId);
-  if (row?.membership === 'join') return { end: Number.POSITIVE_INFINITY, departure: undefined };
-  for (let step = 0; row && step < membershipStepsMax; step++) {
-    const later: StoredMembership = row;
-    row = await deps.storage.rooms.findMembershipAt(roomId, userId, later.position - 1);
-    if (row?.membership === 'join') return { end: later.position, departure: later.eventId };
+  return (await listLastStays(deps, new Set([roomId]), userId)).get(roomId);
+}
+
+/** The same for many rooms; those in which the user never was joined are left out. */
+export async function listLastStays(
+  deps: VisibilityDeps,
+  roomIds: ReadonlySet<RoomId>,
+  userId: UserId,
+): Promise<Map<RoomId, Stay>> {
+  const { rooms } = deps.storage;
+  const stays = new Map<RoomId, Stay>();
+  const others = new Set<RoomId>();
+  for (const [roomId, { membership }] of await rooms.listMembershipsIn(userId, roomIds)) {
+    if (membership === 'join') stays.set(roomId, { end: Number.POSITIVE_INFINITY, departure: undefined });
+    else others.add(roomId);
   }
-  return undefined;
+  if (others.size === 0) return stays;
+  for (const [roomId, { position, eventId }] of await rooms.listLastDepartures(userId, others)) {
+    stays.set(roomId, { end: position, departure: eventId });
+  }
+  return stays;
 }
 
 function changesVisibility(event: TimelineEvent, viewer: UserId): boolean {

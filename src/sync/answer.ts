@@ -72,12 +72,14 @@ export class Answer {
   }
 }
 
+const stateNames = { no: 'state', stable: 'state_after', unstable: 'org.matrix.msc4222.state_after' } as const;
+
 /**
  * The body of the response. `device_one_time_keys_count` is always there (absent reads as "none left" to clients that
  * encrypt), other sections only when they hold something; within a joined room every section is there.
  */
-export function encodeAnswer(answer: Answer, nextBatch: string, useStateAfter: boolean): string {
-  const stateName = useStateAfter ? 'state_after' : 'state';
+export function encodeAnswer(answer: Answer, nextBatch: string, useStateAfter: keyof typeof stateNames): string {
+  const stateName = stateNames[useStateAfter];
   const rooms = [
     section('join', answer.joined, (part) => encodeJoinedRoom(part, stateName)),
     section('invite', answer.invited, (events) => `{"invite_state":${encodeEvents(events)}}`),

@@ -22,7 +22,9 @@ export function letsAllThrough(filter: RoomEventFilter): boolean {
     filter.notTypes.length === 0 &&
     filter.senders === undefined &&
     filter.notSenders.size === 0 &&
-    filter.containsUrl === undefined
+    filter.containsUrl === undefined &&
+    filter.relatedByTypes === undefined &&
+    filter.relatedBySenders === undefined
   );
 }
 

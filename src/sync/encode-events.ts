@@ -1,22 +1,34 @@
-import { breathe } from '../base/breathe.ts';
 import { type ClientEventDeps, encodeClientEvents } from '../rooms/client-event.ts';
 import type { TimelineEvent } from '../storage/contract/events.ts';
 import type { SyncScope } from './stream.ts';
 
-const eventsPerSlice = 200;
+export interface RoomEvents {
+  readonly state: readonly TimelineEvent[];
+  readonly timeline: readonly TimelineEvent[];
+}
 
-/** State and timeline of one room for this viewer, as JSON texts. Others run between the slices of a large state. */
+/** State and timeline of rooms for this viewer, as JSON texts, by index. All rooms are read together. */
 export async function encodeRoomEvents(
   deps: ClientEventDeps,
   scope: SyncScope,
-  events: { readonly state: readonly TimelineEvent[]; readonly timeline: readonly TimelineEvent[] },
-): Promise<{ state: string[]; timeline: string[] }> {
-  const all = [...events.state, ...events.timeline];
-  const texts: string[] = [];
-  const options = { withRoomId: false, nowMs: scope.nowMs };
-  for (let start = 0; start < all.length; start += eventsPerSlice) {
-    texts.push(...(await encodeClientEvents(deps, all.slice(start, start + eventsPerSlice), scope.viewer, options)));
-    await breathe();
-  }
-  return { state: texts.slice(0, events.state.length), timeline: texts.slice(events.state.length) };
+  rooms: readonly RoomEvents[],
+): Promise<{ state: string[]; timeline: string[] }[]> {
+  const { filter, nowMs, viewer } = scope;
+  const options = { withRoomId: false, nowMs, format: filter.eventFormat };
+  const encode = async (events: readonly TimelineEvent[], withMembership: boolean): Promise<string[]> => {
+    const texts = await encodeClientEvents(deps, events, viewer, { ...options, withMembership });
+    return filter.eventFields ? texts.map(filter.eventFields) : texts;
+  };
+  const state = await encode(
+    rooms.flatMap((room) => room.state),
+    false,
+  );
+  const timeline = await encode(
+    rooms.flatMap((room) => room.timeline),
+    true,
+  );
+  return rooms.map((room) => ({
+    state: state.splice(0, room.state.length),
+    timeline: timeline.splice(0, room.timeline.length),
+  }));
 }

@@ -64,7 +64,11 @@ async function readRooms(deps: ScopeDeps, request: ScopeRequest, facts: RoomFact
     pending: told
       .map(({ membership }) => membership)
       .filter((row) => row.membership === 'knock' || (row.membership === 'invite' && !facts.ignored.has(row.sender))),
-    left: told.filter(({ membership }) => membership.membership === 'leave' || membership.membership === 'ban'),
+    left: told.filter(
+      (room) =>
+        room.membership.membership === 'ban' ||
+        (room.membership.membership === 'leave' && !isIgnoredInvite(room, facts.ignored)),
+    ),
   };
 }
 
@@ -75,6 +79,12 @@ function namesRooms(filter: SyncFilter): boolean {
 /** The very set where nothing is taken from it: who has a thousand rooms must not pay for them at each poll. */
 function without(rooms: ReadonlySet<RoomId>, taken: ReadonlySet<RoomId>): ReadonlySet<RoomId> {
   return taken.size === 0 ? rooms : new Set([...rooms].filter((roomId) => !taken.has(roomId)));
+}
+
+/** An invite by an ignored user was never told, so there is nothing to tell of its end. */
+function isIgnoredInvite({ membership, before }: LeftRoom, ignored: ReadonlySet<UserId>): boolean {
+  if (before?.membership === 'invite') return ignored.has(before.sender);
+  return before?.membership !== 'join' && membership.sender !== membership.userId && ignored.has(membership.sender);
 }
 
 interface RoomNews {

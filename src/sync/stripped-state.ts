@@ -5,6 +5,7 @@ import { stateKeyOf } from '../matrix/pdu.ts';
 import { memberKey } from '../rooms/state-reads.ts';
 import type { StoredEvent } from '../storage/contract/events.ts';
 import type { StoredMembership } from '../storage/contract/rooms.ts';
+import type { SnapshotId } from '../storage/contract/state.ts';
 import type { Storage } from '../storage/contract/storage.ts';
 
 export interface StrippedStateDeps {
@@ -23,12 +24,7 @@ export async function listStrippedStates(
     deps,
     memberships.filter((row) => row.outOfBand === null).map((row) => row.eventId),
   );
-  const states = new Map<EventId, readonly EventId[]>();
-  for (const [memberId, { event, snapshotAfter }] of members) {
-    if (snapshotAfter === null) continue;
-    const keys: StateKey[] = [...strippedStateTypes.map((type) => stateKeyOf(type, '')), memberKey(event.pdu.sender)];
-    states.set(memberId, [...(await deps.storage.state.getFromSnapshot(snapshotAfter, keys)).values()]);
-  }
+  const states = await readStates(deps, [...members.values()]);
   const events = await readById(deps, [...new Set([...states.values()].flat())]);
   return memberships.map((row) => {
     if (row.outOfBand !== null) return fromElsewhere(row.outOfBand.event, row.outOfBand.strippedState);
@@ -39,6 +35,27 @@ export async function listStrippedStates(
       .filter((stored) => stored !== undefined)
       .map((stored) => encodeStripped(stored.event.pdu));
   });
+}
+
+/** For each member event the state around it that is shown, in the order of the types. */
+async function readStates(
+  deps: StrippedStateDeps,
+  members: readonly StoredEvent[],
+): Promise<Map<EventId, readonly EventId[]>> {
+  const wanted = new Map<SnapshotId, readonly StateKey[]>();
+  for (const { event, snapshotAfter } of members) {
+    if (snapshotAfter === null) continue;
+    const keys = [...strippedStateTypes.map((type) => stateKeyOf(type, '')), memberKey(event.pdu.sender)];
+    wanted.set(snapshotAfter, keys);
+  }
+  if (wanted.size === 0) return new Map();
+  const found = await deps.storage.state.getFromSnapshots(wanted);
+  return new Map(
+    members.map(({ event, snapshotAfter }) => {
+      const state = snapshotAfter === null ? undefined : found.get(snapshotAfter);
+      return [event.eventId, [...(state?.values() ?? [])]];
+    }),
+  );
 }
 
 async function readById(deps: StrippedStateDeps, ids: readonly EventId[]): Promise<Map<EventId, StoredEvent>> {

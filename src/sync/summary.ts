@@ -24,19 +24,26 @@ export function changesSummary(keys: Iterable<StateKey>): boolean {
 }
 
 /**
- * "the first 5 members of the room, ordered by stream ordering, which are joined or invited", never the viewer; else those
+ * For each room "the first 5 members of the room, ordered by stream ordering, which are joined or invited", never the viewer; else those
  * who left; and how many are joined and invited, as of now.
  */
-export async function readSummary(deps: SummaryDeps, roomId: RoomId, viewer: UserId): Promise<RoomSummary> {
-  const [heroes, invitedCount] = await Promise.all([
-    deps.storage.rooms.listHeroes(roomId, viewer, heroesMax),
-    deps.storage.rooms.countMembers(roomId, 'invite'),
+export async function readSummaries(
+  deps: SummaryDeps,
+  roomIds: ReadonlySet<RoomId>,
+  viewer: UserId,
+): Promise<Map<RoomId, RoomSummary>> {
+  if (roomIds.size === 0) return new Map();
+  const [heroes, invited] = await Promise.all([
+    deps.storage.rooms.listHeroesOf(roomIds, viewer, heroesMax),
+    deps.storage.rooms.countMembersOf(roomIds, 'invite'),
   ]);
-  const userIds = heroes.map((hero) => hero.userId);
-  return {
-    heroes: userIds,
-    text:
+  const summaries = new Map<RoomId, RoomSummary>();
+  for (const roomId of roomIds) {
+    const userIds = (heroes.get(roomId) ?? []).map((hero) => hero.userId);
+    const text =
       `{"m.heroes":${JSON.stringify(userIds)},"m.joined_member_count":${deps.roster.usersIn(roomId).size},` +
-      `"m.invited_member_count":${invitedCount}}`,
-  };
+      `"m.invited_member_count":${invited.get(roomId) ?? 0}}`;
+    summaries.set(roomId, { heroes: userIds, text });
+  }
+  return summaries;
 }

@@ -49,7 +49,8 @@ export interface SyncRequest {
   readonly setPresenceWritten: boolean;
   /** JSON or a filter id, as the client sent it. */
   readonly filter: string | null;
-  readonly useStateAfter: boolean;
+  /** Whether to tell the state at the end of timelines and not at their start (MSC4222), and under which name. */
+  readonly useStateAfter: 'no' | 'stable' | 'unstable';
   /** Ends the wait when the client goes away or the server stops. */
   readonly signal: AbortSignal;
 }
@@ -129,7 +130,7 @@ async function poll({ deps, streams, quiet }: Parts, request: SyncRequest, parse
       viewer: request.requester,
       after,
       fullState: request.fullState,
-      useStateAfter: request.useStateAfter,
+      useStateAfter: request.useStateAfter !== 'no',
       nowMs: deps.clock.now(),
     });
     const answer = new Answer();

@@ -310,6 +310,7 @@ const reading: readonly Endpoint[] = [
       filter: 'string',
       full_state: 'boolean',
       use_state_after: 'boolean',
+      'org.matrix.msc4222.use_state_after': 'boolean',
       set_presence: 'string',
       timeout: 'integer',
     },

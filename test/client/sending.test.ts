@@ -273,7 +273,6 @@ describe('state', () => {
     const byType = new Map(state.map((event: { type: string }) => [event.type, event]));
     expect([...byType.keys()].sort()).toEqual([
       'm.room.create',
-      'm.room.guest_access',
       'm.room.history_visibility',
       'm.room.join_rules',
       'm.room.member',

@@ -61,7 +61,7 @@ test('a request without parameters is an initial sync that waits for nothing and
     setPresence: 'online',
     setPresenceWritten: false,
     filter: null,
-    useStateAfter: false,
+    useStateAfter: 'no',
   });
 });
 
@@ -83,8 +83,18 @@ test('every parameter is handed on, unknown ones are ignored', async () => {
     setPresence: 'unavailable',
     setPresenceWritten: true,
     filter: '{"room":{}}',
-    useStateAfter: true,
+    useStateAfter: 'stable',
   });
+});
+
+test.each([
+  ['?use_state_after=false', 'no'],
+  ['?org.matrix.msc4222.use_state_after=true', 'unstable'],
+  ['?org.matrix.msc4222.use_state_after=false', 'no'],
+  ['?use_state_after=true&org.matrix.msc4222.use_state_after=true', 'stable'],
+])('%s asks for the state after: %s', async (query, useStateAfter) => {
+  expect((await get(query)).status).toBe(200);
+  expect(asked).toMatchObject({ useStateAfter });
 });
 
 test('set_presence=online counts as written out', async () => {

@@ -110,16 +110,17 @@ export function describeManyRooms(open: OpenStorage): void {
 
     it('gives the newest place of each, and the highest with a gap below it', async () => {
       const upTo = storage.position();
-      expect(await storage.events.listNewestPlaces(all, upTo)).toEqual(
-        await ofEach((roomId) => storage.events.findNewestPlace(roomId, upTo)),
+      const each = new Map([...all].map((roomId, index) => [roomId, upTo - index * 9]));
+      expect(await storage.events.listNewestPlaces(each)).toEqual(
+        await ofEach((roomId) => storage.events.findNewestPlace(roomId, each.get(roomId) ?? 0)),
       );
-      const gaps = await storage.events.listGapPlaces(all, upTo);
+      const gaps = await storage.events.listGapPlaces(new Map([...all].map((roomId) => [roomId, upTo])));
       expect([...gaps].map(([roomId, { depth }]) => [roomId, depth])).toEqual([
         [first, 7],
         [second, 7],
       ]);
       const position = gaps.get(first)?.position ?? 0;
-      expect((await storage.events.listGapPlaces(new Set([first]), position - 1)).size).toBe(0);
+      expect((await storage.events.listGapPlaces(new Map([[first, position - 1]]))).size).toBe(0);
     });
 
     it('gives the memberships of a user, the heroes and the counts of each', async () => {

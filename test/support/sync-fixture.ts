@@ -118,7 +118,7 @@ export class SyncFixture {
       setPresence: 'online',
       setPresenceWritten: false,
       filter: filter === undefined ? null : typeof filter === 'string' ? filter : JSON.stringify(filter),
-      useStateAfter: false,
+      useStateAfter: 'no',
       signal: new AbortController().signal,
       ...rest,
     };

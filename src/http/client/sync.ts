@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { isPresenceState } from '../../matrix/presence.ts';
-import type { Sync } from '../../sync/sync.ts';
+import type { Sync, SyncRequest } from '../../sync/sync.ts';
 import { clientPath, Reply, type Route, userRoute } from '../route.ts';
 import { queryBoolean } from '../shapes.ts';
 
@@ -16,12 +16,19 @@ const query = z.object({
   filter: z.string().optional(),
   full_state: queryBoolean.optional(),
   use_state_after: queryBoolean.optional(),
+  'org.matrix.msc4222.use_state_after': queryBoolean.optional(),
   set_presence: z.string().refine(isPresenceState, 'must be online, unavailable or offline').optional(),
   timeout: z
     .string()
     .regex(/^\d{1,16}$/, 'must be a number of milliseconds')
     .optional(),
 });
+
+/** Under the name by which the client asked: before MSC4222 was merged, clients asked for it by another. */
+function stateAfterOf(asked: z.infer<typeof query>): SyncRequest['useStateAfter'] {
+  if (asked.use_state_after === true) return 'stable';
+  return asked['org.matrix.msc4222.use_state_after'] === true ? 'unstable' : 'no';
+}
 
 /** Client-server API, "Syncing". */
 export function syncRoutes(deps: SyncRoutesDeps): Route[] {
@@ -40,7 +47,7 @@ export function syncRoutes(deps: SyncRoutesDeps): Route[] {
           setPresence: isPresenceState(asked.set_presence) ? asked.set_presence : 'online',
           setPresenceWritten: asked.set_presence !== undefined,
           filter: asked.filter ?? null,
-          useStateAfter: asked.use_state_after ?? false,
+          useStateAfter: stateAfterOf(asked),
           signal,
         });
         return new Reply(200, text);

@@ -16,7 +16,7 @@ import {
 import { boundaryAfter, encodeHistoryToken, type HistoryBoundary } from '../history-token.ts';
 import { listMemberEventsOf, listStateAt } from '../members-at.ts';
 import { filterVisible, isEventVisible } from '../visible-history.ts';
-import { acceptsEvent } from './accepts-event.ts';
+import { acceptsEvent, listAccepted } from './accepts-event.ts';
 import { getRoomAccess, type RoomAccess } from './access.ts';
 
 export type RoomHistoryDeps = HistoryDeps & {
@@ -59,7 +59,11 @@ export function createRoomHistory(deps: RoomHistoryDeps): RoomHistory {
   const { storage } = deps;
 
   function encode(events: readonly TimelineEvent[], viewer: EventViewer): Promise<string[]> {
-    return encodeClientEvents(deps, events, viewer, { withRoomId: true, nowMs: deps.clock.now() });
+    return encodeClientEvents(deps, events, viewer, {
+      withRoomId: true,
+      withMembership: true,
+      nowMs: deps.clock.now(),
+    });
   }
 
   async function startOf(access: RoomAccess, roomId: RoomId, request: MessagesRequest): Promise<HistoryBoundary> {
@@ -166,7 +170,7 @@ async function readPage(deps: RoomHistoryDeps, page: PageRequest): Promise<Page>
     const within = page.until ? raw.filter((event) => isWithin(event, page.until, direction)) : raw;
     scanned += raw.length;
     const visible = await filterVisible(deps, page.viewer, within);
-    events.push(...visible.filter((event) => acceptsEvent(filter, event)));
+    events.push(...(await listAccepted(deps, filter, visible)));
     const last = within.at(-1);
     if (last) boundary = { ...placeOf(direction === 'backward' ? last : boundaryAfter(last)), upTo: page.start.upTo };
     if (raw.length < wanted || within.length < raw.length) {

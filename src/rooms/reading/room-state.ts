@@ -37,7 +37,8 @@ export function createRoomState(deps: RoomStateDeps): RoomState {
   const { storage } = deps;
 
   async function encode(events: readonly TimelineEvent[], viewer: EventViewer): Promise<string[]> {
-    return encodeClientEvents(deps, events, viewer, { withRoomId: true, nowMs: deps.clock.now() });
+    const options = { withRoomId: true, withMembership: false, nowMs: deps.clock.now() };
+    return encodeClientEvents(deps, events, viewer, options);
   }
 
   async function snapshotFor(access: RoomAccess, roomId: RoomId, at: string | undefined) {

@@ -156,15 +156,23 @@ export interface EventReads {
    */
   listGaps(roomIds: ReadonlySet<RoomId>, after: Position, upTo: Position): Promise<Map<RoomId, Position>>;
   /**
-   * The highest place in the order of the history of a timeline event, with position ≤ upTo, that names a previous event which is
-   * not stored in the room: what stands below it has a gap. Rooms without one are left out.
+   * For each of these rooms the highest place in the order of the history of a timeline event, not later than the position, that names a
+   * previous event which is not stored in the room: what stands below it has a gap. Rooms without one are left out.
    */
-  listGapPlaces(roomIds: ReadonlySet<RoomId>, upTo: Position): Promise<Map<RoomId, HistoryPlace>>;
+  listGapPlaces(upTo: ReadonlyMap<RoomId, Position>): Promise<Map<RoomId, HistoryPlace>>;
   /** Place of the newest accepted timeline event of the room not later than `upTo`. */
   findNewestPlace(roomId: RoomId, upTo: Position): Promise<HistoryPlace | undefined>;
-  /** The same for many rooms; those without one are left out. */
-  listNewestPlaces(roomIds: ReadonlySet<RoomId>, upTo: Position): Promise<Map<RoomId, HistoryPlace>>;
+  /** The same for many rooms, each with its position; those without one are left out. */
+  listNewestPlaces(upTo: ReadonlyMap<RoomId, Position>): Promise<Map<RoomId, HistoryPlace>>;
 
+  /**
+   * Which of these events some accepted event relates to, of one of these relation types and by one of these senders; undefined:
+   * of any.
+   */
+  listRelatedTo(
+    eventIds: readonly EventId[],
+    by: { readonly types?: readonly string[] | undefined; readonly senders?: readonly string[] | undefined },
+  ): Promise<Set<EventId>>;
   findClientTransaction(
     userId: UserId,
     deviceId: DeviceId,

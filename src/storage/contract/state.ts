@@ -57,4 +57,9 @@ export interface StateReads {
     after: Position,
     upTo: Position,
   ): Promise<Map<RoomId, Map<StateKey, EventId | null>>>;
+  /** The same, up to a position of its own for each room. */
+  listCurrentChangesUpTo(
+    upTo: ReadonlyMap<RoomId, Position>,
+    after: Position,
+  ): Promise<Map<RoomId, Map<StateKey, EventId | null>>>;
 }

@@ -31,7 +31,13 @@ export function createEventReads(deps: EventDeps): EventReads {
 
 type Lookups = Pick<
   EventReads,
-  'find' | 'listByIds' | 'listKnown' | 'listPduTexts' | 'findTimelineEvent' | 'listTimelineEventsByIds'
+  | 'find'
+  | 'listByIds'
+  | 'listKnown'
+  | 'listPduTexts'
+  | 'listRelatedTo'
+  | 'findTimelineEvent'
+  | 'listTimelineEventsByIds'
 >;
 
 function createLookups({ connection, turn, records }: EventDeps): Lookups {
@@ -52,6 +58,17 @@ function createLookups({ connection, turn, records }: EventDeps): Lookups {
       `SELECT e.pdu_text
        FROM json_each(?) j CROSS JOIN event_ids i ON i.event_id = j.value JOIN events e ON e.event_no = i.event_no
        ORDER BY j.key`,
+    )
+    .pluck();
+  const related = connection
+    .prepare<[{ ids: string; types: string | null; senders: string | null }], EventId>(
+      `SELECT j.value FROM json_each(@ids) j
+       WHERE EXISTS (
+         SELECT 1 FROM events e
+         WHERE e.relates_to = j.value AND e.verdict = 'accepted' AND e.position IS NOT NULL
+           AND (@types IS NULL OR e.rel_type IN (SELECT value FROM json_each(@types)))
+           AND (@senders IS NULL OR e.sender IN (SELECT value FROM json_each(@senders)))
+       )`,
     )
     .pluck();
   const timelineEvent = connection.prepare<[EventId], TimelineEventRecord>(
@@ -80,6 +97,13 @@ function createLookups({ connection, turn, records }: EventDeps): Lookups {
     listByIds: (eventIds) =>
       inChunks([...new Set(eventIds)], (json) => byIds.all(json).map((record) => records.stored(record))),
     listKnown: async (eventIds) => new Set(await inChunks(eventIds, (json) => known.all(json))),
+    listRelatedTo: async (eventIds, { types, senders }) => {
+      const by = {
+        types: types === undefined ? null : JSON.stringify(types),
+        senders: senders === undefined ? null : JSON.stringify(senders),
+      };
+      return new Set(await inChunks(eventIds, (ids) => related.all({ ids, ...by })));
+    },
     listPduTexts: (eventIds) => inChunks(eventIds, (json) => pduTexts.all(json)),
     findTimelineEvent: (eventId) =>
       turn.read((): TimelineEvent | undefined => {

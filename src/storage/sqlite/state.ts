@@ -165,6 +165,13 @@ function mapOfKnown(entries: readonly (readonly [StateKey, EventId | undefined])
   return map;
 }
 
+interface LoggedState {
+  position: Position;
+  roomNo: number;
+  keyNo: number;
+  eventNo: number | null;
+}
+
 type CurrentReads = Omit<StateReads, keyof SnapshotReads>;
 
 function createCurrentReads({ connection, turn, rooms, keys, events, records }: StateDeps): CurrentReads {
@@ -220,10 +227,24 @@ function createCurrentReads({ connection, turn, rooms, keys, events, records }: 
       'SELECT i.event_id FROM current_state s JOIN event_ids i ON i.event_no = s.event_no WHERE s.room_no = ?',
     )
     .pluck();
-  const changes = connection.prepare<[Position, Position], { roomNo: number; keyNo: number; eventNo: number | null }>(
-    `SELECT room_no AS roomNo, key_no AS keyNo, event_no AS eventNo FROM current_state_log
+  const changes = connection.prepare<[Position, Position], LoggedState>(
+    `SELECT position, room_no AS roomNo, key_no AS keyNo, event_no AS eventNo FROM current_state_log
      WHERE position > ? AND position <= ? ORDER BY position`,
   );
+  const lastOfEach = (
+    logged: readonly LoggedState[],
+    isWanted: (roomId: RoomId, position: Position) => boolean,
+  ): Map<RoomId, Map<StateKey, EventId | null>> => {
+    const found = new Map<RoomId, Map<StateKey, EventId | null>>();
+    for (const { position, roomNo, keyNo, eventNo } of logged) {
+      const roomId = rooms.text(roomNo);
+      if (!isWanted(roomId, position)) continue;
+      const ofRoom = found.get(roomId) ?? new Map<StateKey, EventId | null>();
+      found.set(roomId, ofRoom);
+      ofRoom.set(keys.text(keyNo), eventNo === null ? null : events.text(eventNo));
+    }
+    return found;
+  };
 
   return {
     findCurrentSnapshot: (roomId) => turn.read(() => snapshot.get(roomId) ?? undefined),
@@ -256,16 +277,11 @@ function createCurrentReads({ connection, turn, rooms, keys, events, records }: 
       }),
     listCurrentIds: (roomId) => turn.read(() => ids.all(rooms.find(roomId) ?? 0)),
     listCurrentChanges: (roomIds, after, upTo) =>
+      turn.read(() => lastOfEach(changes.all(after, upTo), (roomId) => roomIds.has(roomId))),
+    listCurrentChangesUpTo: (upTo, after) =>
       turn.read(() => {
-        const found = new Map<RoomId, Map<StateKey, EventId | null>>();
-        for (const { roomNo, keyNo, eventNo } of changes.all(after, upTo)) {
-          const roomId = rooms.text(roomNo);
-          if (!roomIds.has(roomId)) continue;
-          const ofRoom = found.get(roomId) ?? new Map<StateKey, EventId | null>();
-          found.set(roomId, ofRoom);
-          ofRoom.set(keys.text(keyNo), eventNo === null ? null : events.text(eventNo));
-        }
-        return found;
+        const last = Math.max(after, ...upTo.values());
+        return lastOfEach(changes.all(after, last), (roomId, position) => position <= (upTo.get(roomId) ?? 0));
       }),
   };
 }

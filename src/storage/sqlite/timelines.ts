@@ -109,20 +109,21 @@ function createNewsReads({ connection, turn, rooms }: EventDeps): NewsReads {
     `SELECT room_no AS roomNo, max(position) AS position FROM missing_prevs
      WHERE position > ? AND position <= ? GROUP BY room_no`,
   );
-  const gapPlaces = connection.prepare<[string, Position], HistoryPlace & { roomNo: number }>(
+  const gapPlaces = connection.prepare<[string], HistoryPlace & { roomNo: number }>(
     `SELECT m.room_no AS roomNo, m.depth, m.position
-     FROM json_each(?) j CROSS JOIN missing_prevs m ON m.room_no = j.value
-     WHERE m.position IS NOT NULL AND m.position <= ?`,
+     FROM json_each(?) j CROSS JOIN missing_prevs m ON m.room_no = j.value ->> 0
+     WHERE m.position IS NOT NULL AND m.position <= j.value ->> 1`,
   );
-  const newestPlaces = connection.prepare<[{ rooms: string; upTo: Position }], HistoryPlace & { roomNo: number }>(
+  const newestPlaces = connection.prepare<[string], HistoryPlace & { roomNo: number }>(
     `SELECT e.room_no AS roomNo, e.depth, e.position
-     FROM json_each(@rooms) j CROSS JOIN events e ON e.event_no = (
+     FROM json_each(?) j CROSS JOIN events e ON e.event_no = (
        SELECT x.event_no FROM events x
-       WHERE x.room_no = j.value AND x.verdict = 'accepted' AND x.position > 0 AND x.position <= @upTo
+       WHERE x.room_no = j.value ->> 0 AND x.verdict = 'accepted' AND x.position > 0 AND x.position <= j.value ->> 1
        ORDER BY x.position DESC LIMIT 1
      )`,
   );
-  const jsonOf = (roomIds: ReadonlySet<RoomId>): string => JSON.stringify([...rooms.findAll(roomIds).values()]);
+  const jsonOf = (upTo: ReadonlyMap<RoomId, Position>): string =>
+    JSON.stringify([...rooms.findAll(upTo.keys())].map(([roomId, roomNo]) => [roomNo, upTo.get(roomId)]));
   const newestPlace = connection.prepare<[number, Position], HistoryPlace>(
     `SELECT depth, position FROM events
      WHERE room_no = ? AND verdict = 'accepted' AND position > 0 AND position <= ?
@@ -146,10 +147,10 @@ function createNewsReads({ connection, turn, rooms }: EventDeps): NewsReads {
         }
         return found;
       }),
-    listGapPlaces: (roomIds, upTo) =>
+    listGapPlaces: (upTo) =>
       turn.read(() => {
         const found = new Map<RoomId, HistoryPlace>();
-        for (const { roomNo, depth, position } of gapPlaces.all(jsonOf(roomIds), upTo)) {
+        for (const { roomNo, depth, position } of gapPlaces.all(jsonOf(upTo))) {
           const roomId = rooms.text(roomNo);
           const known = found.get(roomId);
           if (!known || depth > known.depth || (depth === known.depth && position > known.position)) {
@@ -159,9 +160,9 @@ function createNewsReads({ connection, turn, rooms }: EventDeps): NewsReads {
         return found;
       }),
     findNewestPlace: (roomId, upTo) => turn.read(() => newestPlace.get(rooms.find(roomId) ?? 0, upTo)),
-    listNewestPlaces: (roomIds, upTo) =>
+    listNewestPlaces: (upTo) =>
       turn.read(() => {
-        const found = newestPlaces.all({ rooms: jsonOf(roomIds), upTo });
+        const found = newestPlaces.all(jsonOf(upTo));
         return new Map(found.map(({ roomNo, ...place }) => [rooms.text(roomNo), place]));
       }),
   };

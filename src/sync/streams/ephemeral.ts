@@ -1,6 +1,5 @@
 import { acceptsType } from '../../matrix/filter.ts';
 import type { RoomId } from '../../matrix/ids.ts';
-import type { Position } from '../../storage/contract/numbers.ts';
 import type { ReceiptRow } from '../../storage/contract/receipts.ts';
 import type { Storage } from '../../storage/contract/storage.ts';
 import { acceptsSection } from '../apply-filter.ts';
@@ -49,17 +48,19 @@ function listTypingRooms(typing: TypingReads, scope: SyncScope): Set<RoomId> {
 /** Receipts to be told, by room: new ones, and all of a room that is new to the client. Private ones only to their owner. */
 async function listReceipts(deps: EphemeralDeps, scope: SyncScope): Promise<Map<RoomId, ReceiptRow[]>> {
   const byRoom = new Map<RoomId, ReceiptRow[]>();
-  const read = async (rooms: ReadonlySet<RoomId>, after: Position): Promise<void> => {
-    if (rooms.size === 0 || scope.upTo <= after) return;
-    for (const row of await deps.storage.receipts.listSince(rooms, after, scope.upTo)) {
-      if (!accepts(scope, row.roomId, 'm.receipt') || !isVisible(scope, row)) continue;
-      const rows = byRoom.get(row.roomId);
-      if (rows) rows.push(row);
-      else byRoom.set(row.roomId, [row]);
-    }
-  };
-  await read(scope.rooms.knownShown, scope.after);
-  await read(scope.rooms.newlyJoined, 0);
+  const { knownShown, newlyJoined } = scope.rooms;
+  const { receipts } = deps.storage;
+  const isNews = knownShown.size > 0 && scope.upTo > scope.after;
+  const rows = [
+    ...(isNews ? await receipts.listSince(knownShown, scope.after, scope.upTo) : []),
+    ...(newlyJoined.size > 0 ? await receipts.listOfRooms(newlyJoined, scope.upTo) : []),
+  ];
+  for (const row of rows) {
+    if (!accepts(scope, row.roomId, 'm.receipt') || !isVisible(scope, row)) continue;
+    const ofRoom = byRoom.get(row.roomId);
+    if (ofRoom) ofRoom.push(row);
+    else byRoom.set(row.roomId, [row]);
+  }
   return byRoom;
 }
 

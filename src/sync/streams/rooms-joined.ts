@@ -7,10 +7,10 @@ import type { Position } from '../../storage/contract/numbers.ts';
 import type { Storage } from '../../storage/contract/storage.ts';
 import type { Answer } from '../answer.ts';
 import { encodeRoomEvents } from '../encode-events.ts';
-import { readRoomState, type StateRequest } from '../state-delta.ts';
+import { readRoomStates, type StateRequest } from '../state-delta.ts';
 import type { SyncScope, SyncStream } from '../stream.ts';
-import { changesSummary, type RoomSummary, readSummary } from '../summary.ts';
-import { readTimeline, type Timeline } from '../timeline.ts';
+import { changesSummary, type RoomSummary, readSummaries } from '../summary.ts';
+import { readTimelines, type Timeline } from '../timeline.ts';
 
 export interface RoomsJoinedDeps {
   readonly storage: Pick<Storage, 'accounts' | 'events' | 'state' | 'rooms'>;
@@ -28,19 +28,22 @@ interface RoomInScope {
   readonly roomId: RoomId;
   /** The client does not know the room as joined. */
   readonly isNew: boolean;
-  readonly news: RoomsNews;
+  /** All of its state and its summary are told. */
+  readonly isWhole: boolean;
+  readonly changes: ReadonlyMap<StateKey, EventId | null>;
+  readonly gap: Position | undefined;
 }
+
+/** Rooms that are read together; others get their turn between. */
+const roomsPerTurn = 50;
 
 /** Timeline, state and summary of the rooms that the viewer is joined to. */
 export function createRoomsJoinedStream(deps: RoomsJoinedDeps): SyncStream {
   return {
     async read(scope, answer) {
-      const news = await readNews(deps, scope);
-      const { joinedShown, newlyJoined } = scope.rooms;
-      for (const roomId of scope.fullState ? joinedShown : new Set([...newlyJoined, ...news.changed])) {
-        if (!joinedShown.has(roomId)) continue;
-        const isNew = newlyJoined.has(roomId);
-        await readRoom({ deps, scope, answer }, { roomId, isNew, news });
+      const rooms = await listRooms(deps, scope);
+      for (let start = 0; start < rooms.length; start += roomsPerTurn) {
+        await readRooms({ deps, scope, answer }, rooms.slice(start, start + roomsPerTurn));
         await breathe();
       }
     },
@@ -51,6 +54,23 @@ interface Reading {
   readonly deps: RoomsJoinedDeps;
   readonly scope: SyncScope;
   readonly answer: Answer;
+}
+
+async function listRooms(deps: RoomsJoinedDeps, scope: SyncScope): Promise<RoomInScope[]> {
+  const news = await readNews(deps, scope);
+  const { joinedShown, newlyJoined } = scope.rooms;
+  const told = scope.fullState ? joinedShown : new Set([...newlyJoined, ...news.changed]);
+  const shown = [...told].filter((roomId) => joinedShown.has(roomId));
+  return shown.map((roomId) => {
+    const isNew = newlyJoined.has(roomId);
+    return {
+      roomId,
+      isNew,
+      isWhole: isNew || scope.fullState,
+      changes: news.states.get(roomId) ?? new Map<StateKey, EventId | null>(),
+      gap: news.gaps.get(roomId),
+    };
+  });
 }
 
 async function readNews(deps: RoomsJoinedDeps, scope: SyncScope): Promise<RoomsNews> {
@@ -67,60 +87,85 @@ async function readNews(deps: RoomsJoinedDeps, scope: SyncScope): Promise<RoomsN
   return { changed, states, gaps };
 }
 
-async function readRoom({ deps, scope, answer }: Reading, room: RoomInScope): Promise<void> {
-  const { roomId, isNew, news } = room;
-  const whole = isNew || scope.fullState;
-  const changes = news.states.get(roomId) ?? new Map<StateKey, EventId | null>();
-  const timeline = await readRoomTimeline(deps, scope, room);
-  const wantsSummary = whole || changesSummary(changes.keys());
-  const summary = wantsSummary ? await readSummary(deps, roomId, scope.viewer.userId) : null;
-  const state = await readRoomState(deps, {
-    roomId,
-    end: await deps.storage.state.findCurrentSnapshot(roomId),
-    changes: whole ? null : changes,
-    after: isNew ? 0 : scope.after,
-    timeline,
-    useStateAfter: scope.useStateAfter,
-    filter: scope.filter.roomState,
-    lazy: lazyRequest(scope, roomId, { timeline, summary, whole }),
+/** A fixed number of queries, however many rooms. */
+async function readRooms({ deps, scope, answer }: Reading, rooms: readonly RoomInScope[]): Promise<void> {
+  const timelines = await readRoomTimelines(deps, scope, rooms);
+  const summed = rooms.filter(({ isWhole, changes }) => isWhole || changesSummary(changes.keys()));
+  const summaries = await readSummaries(deps, new Set(summed.map(({ roomId }) => roomId)), scope.viewer.userId);
+  const timelineOf = (room: RoomInScope): Timeline => {
+    const timeline = timelines.get(room.roomId) ?? { events: [], limited: false, prevBatch: null };
+    // What a client may hold of a room that it was in before does not reach up to this timeline.
+    return room.isNew && scope.since !== null ? { ...timeline, limited: true } : timeline;
+  };
+  const requests = rooms.map((room) => {
+    const { roomId, isNew, isWhole, changes } = room;
+    const timeline = timelineOf(room);
+    const summary = summaries.get(roomId);
+    return {
+      roomId,
+      end: 'current' as const,
+      changes: isWhole ? null : changes,
+      after: isNew ? 0 : scope.after,
+      timeline,
+      lazy: lazyRequest(scope, roomId, { timeline, summary, isWhole }),
+    };
   });
-  if (!whole && summary === null && state.length === 0 && timeline.events.length === 0 && !timeline.limited) return;
-  const texts = await encodeRoomEvents(deps, scope, { state, timeline: timeline.events });
-  if (scope.lazy !== null) {
-    noteMembers(answer, roomId, state);
-    noteMembers(answer, roomId, timeline.events);
+  const states = await readRoomStates(
+    deps,
+    { useStateAfter: scope.useStateAfter, filter: scope.filter.roomState },
+    requests,
+  );
+  const told = rooms
+    .map((room, index) => ({
+      room,
+      timeline: requests[index]?.timeline ?? timelineOf(room),
+      state: states.get(room.roomId) ?? [],
+    }))
+    .filter(({ room, timeline, state }) => {
+      if (room.isWhole || summaries.has(room.roomId)) return true;
+      return state.length > 0 || timeline.events.length > 0 || timeline.limited;
+    });
+  const texts = await encodeRoomEvents(
+    deps,
+    scope,
+    told.map(({ state, timeline }) => ({ state, timeline: timeline.events })),
+  );
+  for (const [index, { room, timeline, state }] of told.entries()) {
+    if (scope.lazy !== null) {
+      noteMembers(answer, room.roomId, state);
+      noteMembers(answer, room.roomId, timeline.events);
+    }
+    const part = answer.joinedRoom(room.roomId);
+    part.summary = summaries.get(room.roomId)?.text ?? null;
+    part.state = texts[index]?.state ?? [];
+    part.timeline = { events: texts[index]?.timeline ?? [], limited: timeline.limited, prevBatch: timeline.prevBatch };
   }
-  const part = answer.joinedRoom(roomId);
-  part.summary = summary?.text ?? null;
-  part.state = texts.state;
-  part.timeline = { events: texts.timeline, limited: timeline.limited, prevBatch: timeline.prevBatch };
 }
 
-async function readRoomTimeline(deps: RoomsJoinedDeps, scope: SyncScope, room: RoomInScope): Promise<Timeline> {
-  const timeline = await readTimeline(deps, {
-    roomId: room.roomId,
-    viewer: scope.viewer.userId,
-    after: room.isNew ? 0 : scope.after,
-    upTo: scope.upTo,
-    gap: room.news.gaps.get(room.roomId),
-    filter: scope.filter.roomTimeline,
-    ignored: scope.ignored,
-  });
-  // What a client may hold of a room that it was in before does not reach up to this timeline.
-  return room.isNew && scope.since !== null ? { ...timeline, limited: true } : timeline;
+function readRoomTimelines(
+  deps: RoomsJoinedDeps,
+  scope: SyncScope,
+  rooms: readonly RoomInScope[],
+): Promise<Map<RoomId, Timeline>> {
+  const reader = { viewer: scope.viewer.userId, filter: scope.filter.roomTimeline, ignored: scope.ignored };
+  return readTimelines(
+    deps,
+    reader,
+    rooms.map(({ roomId, isNew, gap }) => ({ roomId, after: isNew ? 0 : scope.after, upTo: scope.upTo, gap })),
+  );
 }
 
 function lazyRequest(
   scope: SyncScope,
   roomId: RoomId,
-  room: { timeline: Timeline; summary: RoomSummary | null; whole: boolean },
+  room: { timeline: Timeline; summary: RoomSummary | undefined; isWhole: boolean },
 ): StateRequest['lazy'] {
   const { lazy } = scope;
   if (lazy === null) return null;
   const wanted = new Set<UserId>(room.timeline.events.map((event) => event.sender));
   for (const hero of room.summary?.heroes ?? []) wanted.add(hero);
   // "servers MUST include the syncing user's own membership event when they join a room, or when the full state of rooms is requested"
-  if (room.whole) wanted.add(scope.viewer.userId);
+  if (room.isWhole) wanted.add(scope.viewer.userId);
   const redundant = scope.filter.roomState.includeRedundantMembers;
   return { wanted, isKnown: (userId, eventId) => !redundant && lazy.isKnown(roomId, userId, eventId) };
 }

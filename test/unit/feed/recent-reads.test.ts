@@ -126,13 +126,21 @@ class World {
       timelines.push(await storage.state.findCurrentSnapshot(roomId));
       for (const who of people) timelines.push(await storage.rooms.findMembership(roomId, who as UserId));
     }
+    const pages = [...ids].map((roomId) => ({ roomId, after, upTo }));
+    const many = [
+      await storage.events.listTimelines(pages, limit),
+      await storage.events.listTimelines([...pages, ...pages, ...pages], limit),
+      await storage.state.listCurrentSnapshots(ids),
+      await storage.rooms.listMembershipsIn(alice, new Set([...ids].slice(0, 1))),
+      await storage.rooms.listMembershipsIn(alice, ids),
+    ];
     const own = [];
     for (const who of people as readonly string[]) {
       own.push(await storage.rooms.listMembershipChanges(who as UserId, after, upTo));
       own.push(await storage.accountData.listSince(who as UserId, after, upTo));
       own.push(await storage.accountData.find(who as UserId, null, 'm.ignored_user_list'));
     }
-    return { ...all, timelines, own };
+    return { ...all, timelines, many, own };
   }
 }
 

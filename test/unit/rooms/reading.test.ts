@@ -275,7 +275,7 @@ describe('an event as a client sees it', () => {
     });
     const [event] = await home.storage.events.listTimelineEventsByIds([second]);
     if (!event) throw new Error('the event is not stored');
-    const options = { withRoomId: false, nowMs: world.clock.now() };
+    const options = { withRoomId: false, withMembership: true, nowMs: world.clock.now() };
     const [plain = ''] = await encodeClientEvents(home, [event], viewer(alice), options);
     expect(JSON.parse(plain)).toMatchObject({
       content: { name: 'two' },

@@ -97,7 +97,10 @@ test.each([
         }
         fresh.clear();
         const filter = { room: { timeline: { limit: what.limit } } };
-        client.apply(await fixture.sync(alice, { since: client.since, filter, useStateAfter }), room.roomId);
+        client.apply(
+          await fixture.sync(alice, { since: client.since, filter, useStateAfter: useStateAfter ? 'stable' : 'no' }),
+          room.roomId,
+        );
         for (const [key, eventId] of current) expect(client.state.get(key), key).toBe(eventId);
       }
       expect(new Set(client.seen).size).toBe(client.seen.length);

@@ -164,6 +164,57 @@ describe('a filter parameter', () => {
   });
 });
 
+describe('the shape of events', () => {
+  test('has only the fields that were asked for', async () => {
+    const room = await RoomBuilder.create(fixture.storage, alice);
+    await room.say(alice, 'hello');
+    const filter = { event_fields: ['type', 'content.body'], room: { timeline: { limit: 1 } } };
+    const joined = (await fixture.sync(alice, { filter })).rooms.join[room.roomId];
+    expect(joined.timeline.events).toEqual([{ type: 'm.room.message', content: { body: 'hello' } }]);
+    expect(joined.state.events).toContainEqual({ type: 'm.room.create', content: {} });
+    expect(joined.timeline.prev_batch).toBeDefined();
+  });
+
+  test('is that of the federation where asked for, completed by its id and what the server adds', async () => {
+    const room = await RoomBuilder.create(fixture.storage, alice);
+    const eventId = await room.say(alice, 'hello');
+    const filter = { event_format: 'federation', room: { timeline: { limit: 1 } } };
+    const [event] = (await fixture.sync(alice, { filter })).rooms.join[room.roomId].timeline.events;
+    expect(event).toMatchObject({
+      event_id: eventId,
+      room_id: room.roomId,
+      content: { body: 'hello' },
+      prev_events: expect.any(Array),
+      auth_events: expect.any(Array),
+      depth: expect.any(Number),
+      hashes: expect.any(Object),
+      unsigned: { membership: 'join' },
+    });
+    const [plain] = (await fixture.sync(alice)).rooms.join[room.roomId].timeline.events.slice(-1);
+    expect(plain).not.toHaveProperty('depth');
+  });
+});
+
+describe('a filter by what relates to events', () => {
+  test('shows those to which something of the kind, or by one of the people, relates', async () => {
+    const room = await RoomBuilder.create(fixture.storage, alice);
+    await room.join(bob);
+    const say = async (body: string) => ({ body, id: await room.say(alice, body) });
+    const [plain, threaded, liked] = [await say('plain'), await say('threaded'), await say('liked')];
+    const relate = (sender: string, rel: string, to: string, body: string) =>
+      room.say(sender, body, { content: { body, 'm.relates_to': { rel_type: rel, event_id: to } } });
+    await relate(alice, 'm.thread', threaded.id, 'r1');
+    await relate(bob, 'm.annotation', liked.id, 'r2');
+    const shown = async (filter: unknown) => brief((await timelineWith(room, filter)).events);
+    expect(await shown({ related_by_rel_types: ['m.thread'] })).toEqual(['threaded']);
+    expect(await shown({ related_by_rel_types: ['m.thread', 'm.annotation'] })).toEqual(['threaded', 'liked']);
+    expect(await shown({ related_by_senders: [bob] })).toEqual(['liked']);
+    expect(await shown({ related_by_senders: [bob], related_by_rel_types: ['m.thread'] })).toEqual([]);
+    expect(await shown({ related_by_senders: [] })).toEqual([]);
+    expect(await shown({ types: ['m.room.message'] })).toContain(plain.body);
+  });
+});
+
 describe('lazily loaded members', () => {
   const filter = { room: { state: { lazy_load_members: true }, timeline: { limit: 1 } } };
   let room: RoomBuilder;
@@ -192,7 +243,7 @@ describe('lazily loaded members', () => {
 
   test('who joined but did not speak is among the state after', async () => {
     const asked = { room: { state: { lazy_load_members: true }, timeline: { limit: 20 } } };
-    const body = await fixture.sync(alice, { filter: asked, useStateAfter: true });
+    const body = await fixture.sync(alice, { filter: asked, useStateAfter: 'stable' });
     expect(members(body)).toEqual(['alice', 'bob', 'carol']);
   });
 

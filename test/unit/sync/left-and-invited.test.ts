@@ -119,7 +119,7 @@ describe('a room that was left', () => {
     const room = await withBob();
     const { next_batch: since } = await fixture.sync(bob);
     await room.leave(bob);
-    const left = (await fixture.sync(bob, { since, useStateAfter: true })).rooms.leave[room.roomId];
+    const left = (await fixture.sync(bob, { since, useStateAfter: 'stable' })).rooms.leave[room.roomId];
     expect(left).not.toHaveProperty('state');
     expect(brief(left.state_after.events)).toEqual(['m.room.member bob']);
   });
@@ -166,6 +166,18 @@ describe('an invite', () => {
     for (const asked of [{ since }, {}]) {
       expect(Object.keys((await fixture.sync(bob, asked)).rooms.invite)).toEqual([other.roomId]);
     }
+  });
+
+  test('by an ignored user that they took back is not told either', async () => {
+    await fixture.accountData(bob, 'm.ignored_user_list', { ignored_users: { [alice]: {} } });
+    const room = await RoomBuilder.create(fixture.storage, alice);
+    const { next_batch: since } = await fixture.sync(bob);
+    await room.member(alice, bob, 'invite');
+    const { next_batch: between } = await fixture.sync(bob, { since });
+    await room.member(alice, bob, 'leave');
+    for (const from of [since, between]) expect(await fixture.sync(bob, { since: from })).not.toHaveProperty('rooms');
+    await room.member(alice, bob, 'ban');
+    expect(Object.keys((await fixture.sync(bob, { since })).rooms.leave)).toEqual([room.roomId]);
   });
 
   test('that was rejected moves to the left rooms and shows nothing but the rejection', async () => {

@@ -61,7 +61,9 @@ describe('an initial sync', () => {
   test('tells the state at the end instead when asked to', async () => {
     const room = await create();
     await room.state(alice, 'm.room.name', { name: 'new' });
-    const joined = (await fixture.sync(alice, { useStateAfter: true })).rooms.join[room.roomId];
+    const unstable = (await fixture.sync(alice, { useStateAfter: 'unstable' })).rooms.join[room.roomId];
+    const joined = (await fixture.sync(alice, { useStateAfter: 'stable' })).rooms.join[room.roomId];
+    expect(unstable['org.matrix.msc4222.state_after']).toEqual(joined.state_after);
     expect(joined).not.toHaveProperty('state');
     expect(brief(joined.state_after.events)).toEqual(['m.room.create', 'm.room.member alice', 'm.room.name']);
     expect(joined.timeline.events).toHaveLength(3);
@@ -174,7 +176,7 @@ describe('an incremental sync', () => {
     const { next_batch: since } = await fixture.sync(alice);
     await room.state(alice, 'm.room.name', { name: 'one' });
     await room.state(alice, 'm.room.name', { name: 'two' });
-    const joined = (await fixture.sync(alice, { since, useStateAfter: true })).rooms.join[room.roomId];
+    const joined = (await fixture.sync(alice, { since, useStateAfter: 'stable' })).rooms.join[room.roomId];
     expect(joined).not.toHaveProperty('state');
     expect(joined.state_after.events.map((event: { content: unknown }) => event.content)).toEqual([{ name: 'two' }]);
     expect(joined.timeline.events).toHaveLength(2);
@@ -184,7 +186,7 @@ describe('an incremental sync', () => {
     const room = await create();
     const { next_batch: since } = await fixture.sync(alice);
     await room.say(alice, 'news');
-    const joined = (await fixture.sync(alice, { since, useStateAfter: true })).rooms.join[room.roomId];
+    const joined = (await fixture.sync(alice, { since, useStateAfter: 'stable' })).rooms.join[room.roomId];
     expect(joined.state_after).toEqual({ events: [] });
   });
 
@@ -216,6 +218,12 @@ describe('an incremental sync', () => {
     const joined = (await fixture.sync(alice, { since })).rooms.join[room.roomId];
     expect(brief(joined.timeline.events)).toEqual(['behind the gap', 'after']);
     expect(joined.timeline.limited).toBe(true);
+    const whole = (await fixture.sync(alice)).rooms.join[room.roomId];
+    expect(brief(whole.timeline.events)).toEqual(['behind the gap', 'after']);
+    expect(whole.timeline.limited).toBe(true);
+    const filter = { room: { timeline: { types: ['no.such'] } } };
+    const empty = (await fixture.sync(alice, { filter })).rooms.join[room.roomId];
+    expect([empty.timeline.events, empty.timeline.prev_batch]).toEqual([[], whole.timeline.prev_batch]);
   });
 
   test('shows the transaction id to the device that sent, not to another of the same user', async () => {
@@ -256,7 +264,7 @@ describe('a room that is joined', () => {
     const filter = { room: { timeline: { not_types: ['m.room.create', 'm.room.history_visibility'] } } };
     const joined = (await fixture.sync(alice, { since, filter })).rooms.join[room.roomId];
     expect(brief(joined.timeline.events)).toEqual(['m.room.member bob', 'm.room.member alice', 'welcome']);
-    expect(brief(joined.state.events)).toEqual(['m.room.create', 'm.room.name', 'm.room.history_visibility']);
+    expect(brief(joined.state.events).sort()).toEqual(['m.room.create', 'm.room.history_visibility', 'm.room.name']);
   });
 
   test('is told as joined, not as left, after join, leave and join within one answer', async () => {
@@ -314,5 +322,37 @@ describe('a room that is joined', () => {
     expect(joined.ephemeral.events).toEqual([
       { type: 'm.receipt', content: { [read]: { 'm.read': { [bob]: { ts: 5 } } } } },
     ]);
+  });
+});
+
+describe('many rooms', () => {
+  test('are all told, however many are read at once, each with its own', async () => {
+    const filter = { room: { include_leave: true, timeline: { limit: 2 } } };
+    const names = Array.from({ length: 110 }, (_, index) => `n${index}`);
+    const rooms = new Map<string, RoomBuilder>();
+    for (const name of names) {
+      const room = await create();
+      await room.state(alice, 'm.room.name', { name });
+      await room.say(alice, `${name} one`);
+      await room.say(alice, `${name} two`);
+      rooms.set(name, room);
+    }
+    for (const name of names.slice(0, 55)) await rooms.get(name)?.leave(alice);
+    const body = await fixture.sync(alice, { filter });
+    for (const [index, name] of names.entries()) {
+      const section = index < 55 ? body.rooms.leave : body.rooms.join;
+      const told = section[rooms.get(name)?.roomId ?? ''];
+      const expected = index < 55 ? [`${name} two`, 'm.room.member alice'] : [`${name} one`, `${name} two`];
+      expect(brief(told.timeline.events)).toEqual(expected);
+      const state = told.state.events.find((event: { type: string }) => event.type === 'm.room.name');
+      expect(state.content).toEqual({ name });
+    }
+    const { next_batch: since } = body;
+    for (const name of names.slice(60)) await rooms.get(name)?.say(alice, `${name} three`);
+    const { join } = (await fixture.sync(alice, { since, filter })).rooms;
+    expect(Object.keys(join)).toHaveLength(50);
+    for (const name of names.slice(60)) {
+      expect(brief(join[rooms.get(name)?.roomId ?? ''].timeline.events)).toEqual([`${name} three`]);
+    }
   });
 });

@@ -239,12 +239,12 @@ test('rooms without news are asked for nothing', async () => {
   await room.say(bob, 'news');
   const asked: RoomId[] = [];
   const { events } = fixture.storage;
-  const listTimeline = events.listTimeline.bind(events);
+  const listTimelines = events.listTimelines.bind(events);
   const spied = {
     ...events,
-    listTimeline: (...args: Parameters<typeof listTimeline>) => {
-      asked.push(args[0]);
-      return listTimeline(...args);
+    listTimelines: (...args: Parameters<typeof listTimelines>) => {
+      asked.push(...args[0].map(({ roomId }) => roomId));
+      return listTimelines(...args);
     },
   };
   const before = fixture.storage.events;
