@@ -310,6 +310,21 @@ describe('the end of a process', () => {
     end();
   });
 
+  it('leaves who said online, and was active a moment ago, online when their device goes on syncing', async () => {
+    const phone = world.device(alice);
+    const end = phone.poll('online', true);
+    await world.put(alice, 'online', 'here', 'PHONE');
+    await world.advance(60_000);
+    await world.host(here).restart();
+    const again = phone.poll('online', true);
+    await world.advance(100_000);
+    expect(await stateOf(alice)).toBe('online');
+    await world.advance(150_000);
+    expect(await stateOf(alice)).toBe('unavailable');
+    again();
+    end();
+  });
+
   it('lets nobody stay online for ever after a crash', async () => {
     const end = world.device(alice).poll();
     await world.advance(61_000);

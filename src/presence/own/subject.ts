@@ -47,12 +47,13 @@ export function restoreSubject(
   const until = now + settings.restartGraceMs;
   const wasThere = row.state !== 'offline';
   const seenAt = until - settings.offlineAfterMs;
+  const activeAt = row.lastActiveAtMs === 0 ? null : now - Math.max(0, clock.now() - row.lastActiveAtMs);
   return {
     shown: { state: row.state, statusMsg: row.statusMsg, currentlyActive: row.currentlyActive },
-    activeAt: row.lastActiveAtMs === 0 ? null : now - Math.max(0, clock.now() - row.lastActiveAtMs),
+    activeAt,
     changedAt: now - Math.max(0, clock.now() - row.changedAtMs),
     changedAtMs: row.changedAtMs,
-    devices: new Map(row.devices.flatMap((stored) => restoreDevice(stored, { wasThere, seenAt }))),
+    devices: new Map(row.devices.flatMap((stored) => restoreDevice(stored, { wasThere, seenAt, activeAt }))),
     grace: wasThere ? { state: row.state, until } : null,
     writtenAt: Number.NEGATIVE_INFINITY,
     ...neverChanged(),
@@ -61,12 +62,15 @@ export function restoreSubject(
 
 function restoreDevice(
   { deviceId, ...words }: PresenceDeviceRow,
-  { wasThere, seenAt }: { readonly wasThere: boolean; readonly seenAt: number },
+  at: { readonly wasThere: boolean; readonly seenAt: number; readonly activeAt: number | null },
 ): [DeviceId, Device][] {
+  const { wasThere, seenAt } = at;
   const hidden = words.put === 'offline' || words.synced === 'offline';
   if (!hidden && !wasThere) return [];
   const carried = words.put === 'online' || words.put === 'unavailable' ? words.put : null;
-  return [[deviceId, { ...newDevice(seenAt), ...words, carried: wasThere ? carried : null, hidden }]];
+  // Which of the devices was active is not stored; one whose PUT of `online` goes on was, or its user would be idle.
+  const activeAt = wasThere && carried === 'online' ? at.activeAt : null;
+  return [[deviceId, { ...newDevice(seenAt), ...words, carried: wasThere ? carried : null, hidden, activeAt }]];
 }
 
 export function rowOfSubject(userId: UserId, subject: Subject, clock: Clock): PresenceRow {
