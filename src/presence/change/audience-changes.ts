@@ -210,7 +210,24 @@ export class AudienceChanges {
     if (lost.length === 0) return;
     // The server itself says so, and drops the copy, without waiting for the other one.
     if (this.#isOursToKeep(subject)) remote.dropViewers(subject, lost);
-    else remote.remove(subject);
+    else this.#endRemote(subject, turn);
+  }
+
+  /** Nobody here has anything to do with the subject any more. Whoever left at the same time has to be told before it is forgotten. */
+  #endRemote(subject: UserId, turn: Turn): void {
+    const { roster, remote, inboxes, waiters } = this.#deps;
+    const viewers = new Set<UserId>();
+    for (const { roomsOf } of turn.befores)
+      for (const roomId of roomsOf(subject))
+        for (const viewer of [...roster.connectedUsersIn(roomId), ...(turn.gone.get(roomId) ?? [])])
+          viewers.add(viewer);
+    const copies = remote.copiesOf(subject);
+    for (const viewer of viewers) {
+      const inbox = inboxes.find(viewer);
+      if (!inbox || !findGoverning(copies, { viewer, shares: true }, this.#deps.now())) continue;
+      if (inbox.putLoss(subject)) waiters.wake(viewer);
+    }
+    remote.remove(subject);
   }
 
   /** Whether a viewer came to share a room with a remote subject, or to want them, or the other way round. */

@@ -137,6 +137,11 @@ export class CopyStore implements RemoteSubjects {
     if (this.#strangers.delete(subject)) this.#markUnwritten(subject);
   }
 
+  /** Whether a crash now would bring back what is not held any more, or lose what is. */
+  isUnwritten(subject: UserId): boolean {
+    return this.#unwritten.has(subject);
+  }
+
   /** Resolves when these are stored as they are now. */
   async write(subjects: readonly UserId[]): Promise<void> {
     for (let start = 0; start < subjects.length; start += subjectsPerCommit) {

@@ -31,7 +31,7 @@ export interface PushEntry {
 
 export interface ReceiverDeps {
   serverName: ServerName;
-  remote: Pick<CopyStore, 'apply' | 'copiesOf' | 'write'>;
+  remote: Pick<CopyStore, 'apply' | 'copiesOf' | 'isUnwritten' | 'write'>;
   clock: Clock;
   settings: Pick<PresenceSettings, 'enabled' | 'inbound' | 'copyExpiresMs'>;
   /** What these subjects' copies were before the transaction; called once it is applied as a whole and stored. `since`: when it began. */
@@ -71,7 +71,11 @@ export async function receivePresence(
     const { subject, shown } = entry;
     isAware ||= entry.isAddressed;
     if (!deps.settings.inbound) continue;
-    if (!before.has(subject)) before.set(subject, deps.remote.copiesOf(subject));
+    if (!before.has(subject)) {
+      before.set(subject, deps.remote.copiesOf(subject));
+      // What this entry takes back may be gone here already, but not in storage.
+      if (deps.remote.isUnwritten(subject)) changed.add(subject);
+    }
     const isChange = deps.remote.apply(subject, {
       shown,
       activeAt: now - entry.lastActiveAgoMs,
