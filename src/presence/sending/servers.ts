@@ -26,6 +26,8 @@ const urgentEveryMs = 1_000;
 /** Destinations for which the window is not made longer. */
 const destinationsPerWindow = 20;
 const renewEveryMs = 30_000;
+/** After so many attempts in a row that failed, what must outlive the process is written down. */
+const failuresUntilKept = 3;
 /** After a start, the copies that peers hold are renewed within this time: how old they are is not known. */
 const renewAfterStartMs = 240_000;
 
@@ -301,6 +303,9 @@ export class Servers implements EduSource {
     // What arrived of it is not known.
     entry.progress = undefined;
     this.#settle(name, entry);
+    // It may be long, and longer than this process.
+    if (entry.failures >= failuresUntilKept && !this.#stopped)
+      this.#deps.background.run('write down what a server must not keep', () => this.#keepLasting(name));
   }
 
   #settle(name: ServerName, entry: Destination): void {
