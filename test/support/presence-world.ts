@@ -69,8 +69,12 @@ export class Host {
     });
   }
 
-  static async start(world: World, name: ServerName, settings: Partial<PresenceSettings>): Promise<Host> {
-    const host = new Host(world, name, await openTestStorage(world.clock), settings);
+  static async start(
+    world: World,
+    name: ServerName,
+    { settings, open }: { settings: Partial<PresenceSettings>; open: (clock: ManualClock) => Promise<Storage> },
+  ): Promise<Host> {
+    const host = new Host(world, name, await open(world.clock), settings);
     await host.presence.start();
     return host;
   }
@@ -126,20 +130,25 @@ export class Host {
 
   #create(settings: Partial<PresenceSettings>): Presence {
     this.#starts += 1;
-    const presence: Presence = {
+    const { presence, accountData, state } = this.storage;
+    const created: Presence = {
       ...createPresence({
         serverName: this.name,
-        storage: this.storage,
+        storage: {
+          ...{ presence, accountData, state },
+          // A process that crashed writes no more, whatever its timers are up to.
+          commit: (batch) => (this.presence === created ? this.storage.commit(batch) : new Promise(() => {})),
+        },
         roster: this.roster,
         waiters: { wake: (userId) => void this.woken.push(userId) },
-        sender: { poke: (destination) => void (this.presence === presence && this.send(destination)) },
+        sender: { poke: (destination) => void (this.presence === created && this.send(destination)) },
         clock: this.world.clock,
         random: fixedRandom(this.#starts),
         log: silentLog,
         settings,
       }),
     };
-    return presence;
+    return created;
   }
 }
 
@@ -162,9 +171,10 @@ export class World {
   static async start(
     settings: Partial<PresenceSettings> = {},
     names: readonly ServerName[] = [here, there],
+    open: (clock: ManualClock) => Promise<Storage> = openTestStorage,
   ): Promise<World> {
     const world = new World();
-    for (const name of names) world.hosts.set(name, await Host.start(world, name, settings));
+    for (const name of names) world.hosts.set(name, await Host.start(world, name, { settings, open }));
     return world;
   }
 
