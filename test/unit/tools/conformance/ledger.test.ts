@@ -171,6 +171,26 @@ describe('a comparison', () => {
   });
 });
 
+describe('the ledger of this project', () => {
+  const all = parseTiers(readFileSync('conformance/tiers.json', 'utf8'));
+  const kept = readFileSync('conformance/complement.json', 'utf8');
+
+  it('is written by the tool, and so is its page', () => {
+    const ledger = parseLedger(kept);
+    expect(kept).toBe(encodeLedger(ledger));
+    expect(readFileSync('conformance/README.md', 'utf8')).toBe(encodeReport(ledger, all));
+  });
+
+  it('has a result for every test and leaf of the tiers', () => {
+    const { results } = parseLedger(kept);
+    const names = all.flatMap((test) => {
+      const name = `${test.package}/${test.test}`;
+      return [name, ...test.leaves.map((leaf) => `${name}/${leaf}`)];
+    });
+    expect(names.filter((name) => !results.has(name))).toEqual([]);
+  });
+});
+
 describe('the tiers of Complement', () => {
   const all = parseTiers(readFileSync('conformance/tiers.json', 'utf8'));
 
