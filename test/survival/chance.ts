@@ -1,9 +1,9 @@
-/** The same seed, the same chances; `LANTERN_SURVIVAL_SEED` repeats a run as far as processes can be made to repeat themselves. */
+/** The same seed, the same chances; `SURVIVAL_SEED` repeats a run as far as processes can be made to repeat themselves. */
 export class Chance {
   readonly seed: number;
   #state: number;
 
-  constructor(seed = Number(process.env.LANTERN_SURVIVAL_SEED ?? Math.floor(Math.random() * 2 ** 31))) {
+  constructor(seed = Number(process.env.SURVIVAL_SEED ?? Math.floor(Math.random() * 2 ** 31))) {
     this.seed = seed;
     this.#state = seed;
   }

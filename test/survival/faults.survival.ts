@@ -67,7 +67,7 @@ function mishap(): Fault {
 /** Attempts to deliver to the server behind the proxy. */
 const attempts = ({ proxy }: Proxied) => proxy.seen.filter(({ url }) => url.includes('/v1/send/'));
 
-describe(`between two servers, a network (LANTERN_SURVIVAL_SEED=${chance.seed})`, () => {
+describe(`between two servers, a network (SURVIVAL_SEED=${chance.seed})`, () => {
   it('that loses, delays, doubles, replays and cuts off delivers every message once, to the same state', async () => {
     const room = await sharedRoom();
     const accepted: Accepted = new Map();

@@ -80,7 +80,7 @@ async function syncOn(reader: TestUser): Promise<void> {
   synced.get(reader)?.push(...newTexts(answer, room));
 }
 
-describe(`two servers that are killed (LANTERN_SURVIVAL_SEED=${chance.seed})`, () => {
+describe(`two servers that are killed (SURVIVAL_SEED=${chance.seed})`, () => {
   it(`${kills} times while they are talked to have every accepted message once, in the same order, and the same state`, async () => {
     let shownBefore: readonly string[][] = [[], []];
     for (let round = 0; round < kills; round += 1) {
