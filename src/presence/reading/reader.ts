@@ -202,18 +202,25 @@ export class Reader {
       else this.#give(answer, subject, sight);
     });
     await this.#giveLosses(answer, givenAtMs, () => true);
+    // Of somebody who came back since, and of whom nothing is known any more, only the loss remembers that they were shown.
+    for (const { subject } of await this.#listLosses(viewer, givenAtMs)) {
+      if (this.#deps.sights.find(subject, viewer) === 'denied') this.#giveLoss(answer, subject);
+    }
   }
 
   /** Whom the viewer lost together with the last shared room. */
   async #giveLosses(answer: Answer, sinceMs: number, saw: (subject: UserId) => boolean): Promise<void> {
     const { viewer } = answer.request;
-    const { storage, lagMs } = this.#deps;
-    const losses = await storage.presence.listLosses(viewer, sinceMs - marginMs - lagMs());
-    for (const { subject } of losses) {
+    for (const { subject } of await this.#listLosses(viewer, sinceMs)) {
       if (answer.named.has(subject)) continue;
       // Who shares a room again, or is wanted, is spoken of by the policy alone.
       if (!listensTo(viewer, subject, this.#facts) && saw(subject)) this.#giveLoss(answer, subject);
     }
+  }
+
+  #listLosses(viewer: UserId, sinceMs: number) {
+    const { storage, lagMs } = this.#deps;
+    return storage.presence.listLosses(viewer, sinceMs - marginMs - lagMs());
   }
 
   #giveIfShown(answer: Answer, subject: UserId): Sight | undefined {
