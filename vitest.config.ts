@@ -4,6 +4,7 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     exclude: ['test/**/*.long.test.ts'],
+    setupFiles: ['test/support/seed-setup.ts'],
 
     testTimeout: 30_000,
     hookTimeout: 60_000,

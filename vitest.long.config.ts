@@ -11,7 +11,7 @@ const longTests = readdirSync('test', { recursive: true, encoding: 'utf8' })
 export default defineConfig({
   test: {
     include: longTests,
-    setupFiles: ['test/support/long-setup.ts'],
+    setupFiles: ['test/support/long-setup.ts', 'test/support/seed-setup.ts'],
     env: { LANTERN_TEST_LONG: '1' },
     testTimeout: 600_000,
     hookTimeout: 60_000,
