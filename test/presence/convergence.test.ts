@@ -178,7 +178,7 @@ class Play {
 }
 
 describe('whatever happens at once', () => {
-  it('ends with everybody seeing what the policy lets them see', { timeout: 120_000 }, async () => {
+  it('ends with everybody seeing what the policy lets them see', { timeout: 600_000 }, async () => {
     await fc.assert(
       fc.asyncProperty(settings, play, async (set, batches) => {
         const played = await Play.start(set);
