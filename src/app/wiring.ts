@@ -52,11 +52,11 @@ export interface Lantern {
 export async function createLantern(surroundings: Surroundings, storage: Storage): Promise<Lantern> {
   const parts = await createParts(surroundings, storage);
   const { roster, feed, waiters, outgoing, presence, typing, accounts } = parts;
-  listen(parts);
   const windows = new AnswerWindows({ clock: surroundings.clock, lengths: windowLengths(surroundings.config) });
   const recent = createRecentReads(storage);
   // Before all that wakes a reader.
   feed.onChanges((changes) => recent.apply(changes));
+  listen(parts);
   feed.addReaction(parts.rooms.profileReaction);
   feed.addReaction(createUpgradeReactionOf(surroundings, parts));
   outgoing.sender.addSource(typing.source);
