@@ -4,7 +4,7 @@ import { usageBetween } from '../support/process-usage.ts';
 import { RawPoller } from '../support/raw-poll.ts';
 import type { Measure } from '../support/report.ts';
 import type { BenchPart } from '../support/run.ts';
-import { ServerProcess } from '../support/server-process.ts';
+import { profileOptions, ServerProcess } from '../support/server-process.ts';
 import { percentileOf } from '../support/statistics.ts';
 
 const senders = 20;
@@ -26,7 +26,7 @@ export function messagesPart(load: Load): BenchPart {
     name: `messages while ${load.readers} poll`,
     run: async ({ set }) => {
       pinThisProcess();
-      const nodeOptions = set.has('profile') ? ['--cpu-prof', '--cpu-prof-dir=/tmp/prof'] : [];
+      const nodeOptions = set.has('profile') ? profileOptions() : [];
       const server = await ServerProcess.start({ config: { presence: { enabled: false } }, nodeOptions });
       try {
         return await measure(server, load);

@@ -4,7 +4,7 @@ import { LoadClient } from '../support/load-client.ts';
 import { usageBetween } from '../support/process-usage.ts';
 import type { Measure } from '../support/report.ts';
 import type { BenchPart } from '../support/run.ts';
-import { ServerProcess } from '../support/server-process.ts';
+import { profileOptions, ServerProcess } from '../support/server-process.ts';
 import { percentileOf } from '../support/statistics.ts';
 import { Audience, wait } from './audience.ts';
 import { type Member, writeDatabase, writeMembers, writeRoom } from './crowd.ts';
@@ -25,7 +25,7 @@ export const fanOutPart: BenchPart = {
     const seconds = set.get('seconds') ?? 10;
     let subjects: Member[] = [];
     let viewers: Member[] = [];
-    const nodeOptions = set.has('profile') ? ['--cpu-prof', '--cpu-prof-dir=/tmp/lantern-profile'] : [];
+    const nodeOptions = set.has('profile') ? profileOptions() : [];
     const server = await ServerProcess.start({
       config: { presence: steadyPresence },
       nodeOptions,

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { pinned, serverCore } from './cores.ts';
 import { type ProcessUsage, readUsage } from './process-usage.ts';
@@ -99,6 +99,11 @@ export class ServerProcess {
     await this.#ended;
     rmSync(this.folder, { recursive: true, force: true });
   }
+}
+
+/** Node's options for a profile of the server's CPU time, which `--set profile=1` asks for; it is written when the server stops. */
+export function profileOptions(): string[] {
+  return ['--cpu-prof', `--cpu-prof-dir=${resolve('dist', 'bench', 'profiles')}`];
 }
 
 /** What the server says is read to its end, so that it never waits for a reader; complaints go to our stderr. */
