@@ -367,6 +367,7 @@ describe('what the server says of itself', () => {
     expect(body.versions).toContain('v1.1');
     for (const version of body.versions) expect(version).toMatch(/^(r0\.\d+\.\d+|v[1-9]\d*\.\d+)$/);
     expect(body.unstable_features['org.matrix.msc4222']).toBe(true);
+    expect(body.unstable_features['events.matrix-community.presence_sharing_config']).toBe(true);
   });
 
   it('has capabilities, for users only', async () => {

@@ -18,6 +18,8 @@ const unstableFeatures = {
   'uk.tcpip.msc4133.stable': true,
   // `use_state_after` (v1.16).
   'org.matrix.msc4222': true,
+  // Users choose who sees their presence (MSC4325), and every path obeys.
+  'events.matrix-community.presence_sharing_config': true,
 } as const;
 
 /** Client-server API, "Specification Versions". */
