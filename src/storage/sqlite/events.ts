@@ -94,8 +94,7 @@ function createLookups({ connection, turn, records }: EventDeps): Lookups {
         const record = find.get(eventId);
         return record && records.stored(record);
       }),
-    listByIds: (eventIds) =>
-      inChunks([...new Set(eventIds)], (json) => byIds.all(json).map((record) => records.stored(record))),
+    listByIds: (eventIds) => inChunks([...new Set(eventIds)], (json) => records.allStored(byIds.all(json))),
     listKnown: async (eventIds) => new Set(await inChunks(eventIds, (json) => known.all(json))),
     listRelatedTo: async (eventIds, { types, senders }) => {
       const by = {
@@ -111,7 +110,7 @@ function createLookups({ connection, turn, records }: EventDeps): Lookups {
         return record && records.timeline(record);
       }),
     listTimelineEventsByIds: (eventIds) =>
-      inChunks([...new Set(eventIds)], (json) => timelineEvents.all(json).map((record) => records.timeline(record))),
+      inChunks([...new Set(eventIds)], (json) => records.allOfTimelines(timelineEvents.all(json))),
   };
 }
 

@@ -135,11 +135,14 @@ function createSnapshotReads({ turn, keys, events, snapshots }: StateDeps): Snap
     getFromSnapshots: (wanted) =>
       turn.read(() => {
         snapshots.load([...wanted.keys()].filter((snapshotId) => !maps.has(snapshotId)));
-        keys.findAll([...wanted.values()].flat());
+        const keyNos = keys.findAll(new Set([...wanted.values()].flat()));
         const numbers = new Map<SnapshotId, [StateKey, number][]>();
         for (const [snapshotId, wantedKeys] of wanted) {
           if (maps.has(snapshotId)) continue;
-          const found = wantedKeys.map((key) => [key, snapshots.findEventNo(snapshotId, key) ?? 0] as const);
+          const found = wantedKeys.map((key) => {
+            const keyNo = keyNos.get(key);
+            return [key, (keyNo && snapshots.findEventNoOf(snapshotId, keyNo)) ?? 0] as const;
+          });
           numbers.set(
             snapshotId,
             found.filter(([, eventNo]) => eventNo !== 0).map(([key, eventNo]) => [key, eventNo]),

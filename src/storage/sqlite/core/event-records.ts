@@ -85,6 +85,21 @@ export class EventRecords {
     };
   }
 
+  /** Of many rooms, whose ids are looked up together. */
+  allStored(records: readonly StoredEventRecord[]): StoredEvent[] {
+    this.#learnRooms(records);
+    return records.map((record) => this.stored(record));
+  }
+
+  allOfTimelines(records: readonly TimelineEventRecord[]): TimelineEvent[] {
+    this.#learnRooms(records);
+    return records.map((record) => this.timeline(record));
+  }
+
+  #learnRooms(records: readonly { readonly roomNo: number }[]): void {
+    this.#rooms.texts(new Set(records.map(({ roomNo }) => roomNo)));
+  }
+
   timeline(record: TimelineEventRecord): TimelineEvent {
     const { roomNo, transactionUserId: userId, transactionDeviceId: deviceId, transactionId, ...event } = record;
     const transaction =

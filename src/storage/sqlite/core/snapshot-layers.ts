@@ -105,7 +105,11 @@ export class SnapshotLayers {
   /** The number of the event at one key. */
   findEventNo(snapshotId: SnapshotId, key: StateKey): number | undefined {
     const keyNo = this.#keys.find(key);
-    if (keyNo === undefined) return undefined;
+    return keyNo === undefined ? undefined : this.findEventNoOf(snapshotId, keyNo);
+  }
+
+  /** The same for the number of a key. */
+  findEventNoOf(snapshotId: SnapshotId, keyNo: number): number | undefined {
     for (let next: SnapshotId | null = snapshotId; next !== null; ) {
       const layer = this.get(next);
       const event = findPacked(layer, keyNo);
