@@ -13,8 +13,9 @@ const mayBeScanned = new Set([
 ]);
 /** Statements, by how they begin, and parts of a plan that walk on purpose. */
 const walksOnPurpose = [
-  // Asked for once, at the start.
+  // Asked for once, at the start (the second also by who explains an audience).
   /^SELECT destination FROM destinations d WHERE EXISTS/,
+  /^SELECT server, seen_at_ms AS seenAtMs FROM presence_aware_servers/,
   // An index of just those who are asked for.
   /USING INDEX presence_not_offline/,
   /USING COVERING INDEX accounts_erased/,
