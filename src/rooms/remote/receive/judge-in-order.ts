@@ -39,7 +39,8 @@ async function acceptWithHelp(
   let verdict = await tryAccept(deps, event);
   if (verdict.verdict === 'waiting' && isMissing(verdict.missing, prevEventIdsOf(event.pdu)) && help.answers) {
     await fillMissing(deps, { ...from, help }, event);
-    verdict = await tryAccept(deps, event);
+    // What came meanwhile although nobody gave it was sent: then the event waits that little while for its own sender (`WaitingEvents`).
+    if (help.answers) verdict = await tryAccept(deps, event);
   }
   if (verdict.verdict === 'waiting' && isMissing(verdict.missing, authEventIdsOf(event.pdu)) && help.answers) {
     await fetchAuthEvents(deps, from, event);

@@ -166,7 +166,17 @@ export class WaitingEvents {
   }
 
   async #tryKeys(roomId: RoomId, keys: readonly WaitingEventKey[], server: ServerName | undefined): Promise<void> {
-    const came = await this.#try(roomId, await this.#deps.storage.waitingEvents.listByKeys(keys), server);
+    const { waitingEvents } = this.#deps.storage;
+    const waiting = await waitingEvents.listByKeys(keys);
+    // Nobody has to be asked about those for which something came: they are looked at in a moment.
+    const arrived = server === undefined ? [] : [...(this.#arrived.get(roomId)?.eventIds ?? [])];
+    const inHand = arrived.length === 0 ? [] : await waitingEvents.listAwaiting(arrived, waitingLimits.inRoom);
+    const handled = new Set(inHand.map(keyOf));
+    const came = await this.#try(
+      roomId,
+      waiting.filter((entry) => !handled.has(keyOf(entry))),
+      server,
+    );
     await this.#tryAwaiting(roomId, came);
   }
 

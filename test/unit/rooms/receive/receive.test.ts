@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { buildEvent } from '../../../../src/engine/event/build.ts';
+import { FederationError } from '../../../../src/federation-out/requests-contract.ts';
 import type { EventId, RoomId, UserId } from '../../../../src/matrix/ids.ts';
 import { authEventIdsOf, type JsonObject, type RoomEvent, stateKeyOf } from '../../../../src/matrix/pdu.ts';
 import { getRoomVersion } from '../../../../src/matrix/room-versions.ts';
@@ -218,6 +219,20 @@ describe('a gap', () => {
     expect(await verdictOf(second)).toBeUndefined();
     expect(await receive([await pduOf(hs2, first)])).toEqual(['accepted']);
     expect(await receive([await pduOf(hs2, second)])).toEqual(['accepted']);
+  });
+
+  it('that nobody fills, while what was missing is sent, leaves the event a moment for its sender', async () => {
+    const first = await pduOf(hs2, await say(hs2, bob, 'first'));
+    const second = await say(hs2, bob, 'second');
+    hs1.requests.getMissingEvents = async () => {
+      await receive([first]);
+      throw new FederationError('refused', 'hs2 answered 404', 404);
+    };
+    expect(await receiveWithHelp([await pduOf(hs2, second)])).toEqual(['waiting']);
+    expect(await verdictOf(second)).toBeUndefined();
+    await world.clock.advance(2_000);
+    await hs1.rooms.idle();
+    expect(await verdictOf(second)).toBe('accepted');
   });
 
   it('within one transaction is none, whatever the order', async () => {

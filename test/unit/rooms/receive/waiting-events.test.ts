@@ -109,6 +109,22 @@ describe('an event that waits', () => {
     expect(await left()).toEqual([]);
   });
 
+  it('is not asked for when what it misses came before its turn', async () => {
+    missing = { b: ['a'] };
+    const kept = { event: eventOf('b'), isVerified: true, missing: lacked('b') };
+    await waiting.keep({ origin: hs, roomId, ask: false }, [kept]);
+    await arrive('a');
+    judge = () => over;
+    await clock.advance(1_000);
+    await waiting.keep({ origin: hs, roomId, ask: true }, [kept]);
+    await waiting.idle();
+    expect(attempts).toEqual([]);
+    await clock.advance(1_000);
+    await waiting.idle();
+    expect(attempts).toEqual(['b @']);
+    expect(await left()).toEqual([]);
+  });
+
   it('is judged with all that wait for it in turn, and for nothing else', async () => {
     missing = { b: ['a'], c: ['b'], d: ['c'], x: ['y'] };
     await keep(['d', 'x', 'c', 'b']);
