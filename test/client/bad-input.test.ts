@@ -148,6 +148,7 @@ const goodBodies: Record<string, (place: Place) => unknown> = {
   'POST /user/:userId/filter': () => ({}),
   'POST /createRoom': () => ({ name: 'Name', invite: [bob.userId], preset: 'private_chat' }),
   'POST /join/:roomIdOrAlias': () => ({}),
+  'POST /knock/:roomIdOrAlias': () => ({}),
   'POST /rooms/:roomId/join': () => ({}),
   'POST /rooms/:roomId/leave': () => ({}),
   'POST /rooms/:roomId/invite': () => ({ user_id: bob.userId }),
@@ -172,6 +173,10 @@ const goodBodies: Record<string, (place: Place) => unknown> = {
 const preparations: Record<string, (place: Place) => Promise<void>> = {
   'POST /rooms/:roomId/kick': ({ roomId }) => bob.join(roomId),
   'POST /rooms/:roomId/upgrade': async () => {},
+  'POST /knock/:roomIdOrAlias': async ({ roomId }) => {
+    await alice.setState(roomId, 'm.room.join_rules', { join_rule: 'knock' });
+    await alice.leave(roomId);
+  },
   'POST /rooms/:roomId/unban': async ({ roomId }) => {
     await alice.ok('POST', `/rooms/${encode(roomId)}/ban`, { user_id: bob.userId });
   },

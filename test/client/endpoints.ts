@@ -226,6 +226,7 @@ const rooms: readonly Endpoint[] = [
   },
   { call: 'GET /joined_rooms', by: 'user' },
   { call: 'POST /join/{roomIdOrAlias}', by: 'user', query: via, body: { reason: 'string' }, good: nothing },
+  { call: 'POST /knock/{roomIdOrAlias}', by: 'user', query: via, body: { reason: 'string' }, good: nothing },
   { call: 'POST /rooms/{roomId}/join', by: 'user', query: via, body: { reason: 'string' }, good: nothing },
   { call: 'POST /rooms/{spareRoomId}/leave', by: 'user', body: { reason: 'string' }, good: nothing },
   { call: 'POST /rooms/{spareRoomId}/forget', by: 'user' },

@@ -58,13 +58,20 @@ function joinRoutes({ membership, aliases }: RoomMembershipRoutesDeps): Route[] 
       params: z.object({ roomIdOrAlias: z.string() }),
       query: servers,
       body: jsonObject,
+      handle: async ({ requester, params, query, body }) =>
+        join(requester.userId, await resolve(aliases, params.roomIdOrAlias, query), body),
+    }),
+    userRoute({
+      method: 'POST',
+      path: clientPath('/knock/:roomIdOrAlias'),
+      counts: 'joins',
+      params: z.object({ roomIdOrAlias: z.string() }),
+      query: servers,
+      body: reasonBody,
       handle: async ({ requester, params, query, body }) => {
-        const named = [...(query.via ?? []), ...(query.server_name ?? [])];
-        const { roomIdOrAlias } = params;
-        if (isRoomId(roomIdOrAlias)) return join(requester.userId, { roomId: roomIdOrAlias, servers: named }, body);
-        if (!isRoomAlias(roomIdOrAlias)) throw invalidParam('That is neither a room id nor a room alias');
-        const found = await aliases.resolve(roomIdOrAlias);
-        return join(requester.userId, { roomId: found.roomId, servers: [...found.servers, ...named] }, body);
+        const { roomId } = await resolve(aliases, params.roomIdOrAlias, query);
+        await membership.knock(roomId, requester.userId, body.reason);
+        return { room_id: roomId };
       },
     }),
     userRoute({
@@ -74,12 +81,26 @@ function joinRoutes({ membership, aliases }: RoomMembershipRoutesDeps): Route[] 
       params: roomParams,
       query: servers,
       body: jsonObject,
-      handle: ({ requester, params, query, body }) => {
-        const named = [...(query.via ?? []), ...(query.server_name ?? [])];
-        return join(requester.userId, { roomId: params.roomId, servers: named }, body);
-      },
+      handle: ({ requester, params, query, body }) =>
+        join(requester.userId, { roomId: params.roomId, servers: namedIn(query) }, body),
     }),
   ];
+}
+
+function namedIn(query: z.infer<typeof servers>): ServerName[] {
+  return [...(query.via ?? []), ...(query.server_name ?? [])];
+}
+
+async function resolve(
+  aliases: RoomMembershipRoutesDeps['aliases'],
+  roomIdOrAlias: string,
+  query: z.infer<typeof servers>,
+): Promise<{ roomId: RoomId; servers: ServerName[] }> {
+  const named = namedIn(query);
+  if (isRoomId(roomIdOrAlias)) return { roomId: roomIdOrAlias, servers: named };
+  if (!isRoomAlias(roomIdOrAlias)) throw invalidParam('That is neither a room id nor a room alias');
+  const found = await aliases.resolve(roomIdOrAlias);
+  return { roomId: found.roomId, servers: [...found.servers, ...named] };
 }
 
 function leaveRoutes({ membership }: RoomMembershipRoutesDeps): Route[] {

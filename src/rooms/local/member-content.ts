@@ -14,7 +14,7 @@ export async function memberContent(
   more: JsonObject = {},
 ): Promise<JsonObject> {
   const isOurs = serverOfUser(member.userId) === deps.serverName;
-  const withProfile = isOurs && (member.membership === 'join' || member.membership === 'invite');
+  const withProfile = isOurs && member.membership !== 'leave' && member.membership !== 'ban';
   const profile = withProfile ? await deps.ports.findProfile(member.userId) : undefined;
   return {
     ...(profile && profile.displayname !== null ? { displayname: profile.displayname } : {}),

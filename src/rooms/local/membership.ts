@@ -48,7 +48,9 @@ export interface Moderation {
 export interface MembershipChanges {
   /** Joining a room that the user is in already does nothing. M_NOT_FOUND when nobody can be asked about the room. */
   join(request: JoinRequest): Promise<void>;
-  /** Also gives an invite back. Leaving a room one has left does nothing. */
+  /** Asks to be let in. M_NOT_FOUND for a room that this server is not in: knocks go nowhere else yet. */
+  knock(roomId: RoomId, userId: UserId, reason: string | undefined): Promise<void>;
+  /** Also gives an invite or a knock back. Leaving a room one has left does nothing. */
   leave(roomId: RoomId, userId: UserId, reason: string | undefined): Promise<void>;
   invite(invite: Moderation, more?: JsonObject): Promise<void>;
   kick(kick: Moderation): Promise<void>;
@@ -77,6 +79,12 @@ export function createMembershipChanges(deps: MembershipDeps): MembershipChanges
       const content = await joinContent(deps, request);
       const outcome = await deps.joinRemote({ userId, roomId, servers, content, forced: isLocal });
       if (outcome === 'local') await joinLocally(deps, request);
+    },
+
+    async knock(roomId, userId, reason) {
+      if (!(await isLocalRoom(deps, roomId))) throw notFound('This server is not in that room');
+      const content = await memberContent(deps, { userId, membership: 'knock' }, reasonOf(reason));
+      await change({ roomId, sender: userId, target: userId, content });
     },
 
     async leave(roomId, userId, reason) {
