@@ -1,7 +1,9 @@
 import type { Clock } from '../base/clock.ts';
 import { hasLooseNumbers } from '../base/json.ts';
+import { SlotsFullError } from '../base/slots.ts';
+import { SlotsByKey } from '../base/slots-by-key.ts';
 import { transactionEdusMax, transactionPdusMax } from '../matrix/edu.ts';
-import { badJson } from '../matrix/errors.ts';
+import { badJson, limitExceeded } from '../matrix/errors.ts';
 import type { JsonObject } from '../matrix/pdu.ts';
 import type { ServerName } from '../matrix/server-name.ts';
 import type { Storage } from '../storage/contract/storage.ts';
@@ -32,19 +34,30 @@ export interface TransactionAnswer extends JsonObject {
 export interface TransactionReceiver {
   /**
    * Takes in a transaction once: the same (origin, id) again gets the stored answer, and arriving twice at once joins the
-   * first. A bad PDU or EDU costs its own entry. Throws M_BAD_JSON when the transaction itself is not one.
+   * first. A bad PDU or EDU costs its own entry. Throws M_BAD_JSON when the transaction itself is not one, M_LIMIT_EXCEEDED when too many of
+   * the origin's wait already.
    */
   receive(transaction: Transaction): Promise<TransactionAnswer>;
 }
 
+/** Server-server API, "Transactions": servers send one at a time. Some send a few; what goes beyond waits, and beyond that is refused. */
+const ofOriginMax = { runningMax: 3, waitingMax: 20 };
+const retryAfterMs = 1_000;
+
 export function createTransactionReceiver(deps: TransactionDeps): TransactionReceiver {
   const underWay = new Map<string, Promise<TransactionAnswer>>();
+  const slots = new SlotsByKey(ofOriginMax);
   return {
     receive(transaction) {
       const key = `${transaction.origin}|${transaction.transactionId}`;
       const running = underWay.get(key);
       if (running !== undefined) return running;
-      const answer = receiveOnce(deps, transaction).finally(() => underWay.delete(key));
+      const answer = slots
+        .run(transaction.origin, () => receiveOnce(deps, transaction))
+        .catch((error: unknown) => {
+          throw error instanceof SlotsFullError ? limitExceeded(retryAfterMs) : error;
+        })
+        .finally(() => underWay.delete(key));
       underWay.set(key, answer);
       return answer;
     },

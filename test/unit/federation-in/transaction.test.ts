@@ -103,6 +103,23 @@ describe('a transaction', () => {
     expect(seen).toEqual(['pdus [{}]', 'edus [{}]']);
   });
 
+  it('waits behind three others of its server, and is turned away behind twenty that wait', async () => {
+    let finish: () => void = () => undefined;
+    const { receiver, seen } = setUp(new Promise((done) => (finish = () => done([]))));
+    const send = (count: number, from = origin) =>
+      receiver.receive({ ...transaction({ pdus: [{ count }] }, `t${count}`), origin: from });
+    const answers = Array.from({ length: 23 }, (_, count) => send(count));
+    await new Promise((done) => setImmediate(done));
+    expect(seen).toHaveLength(3);
+    await expect(send(23)).rejects.toMatchObject({ status: 429, errcode: 'M_LIMIT_EXCEEDED' });
+    const others = send(0, 'third.example' as ServerName);
+    await new Promise((done) => setImmediate(done));
+    expect(seen).toHaveLength(4);
+    finish();
+    expect(await Promise.all([...answers, others])).toHaveLength(24);
+    expect(await send(23)).toEqual({ pdus: {} });
+  });
+
   it.each([
     ['51 PDUs', { pdus: Array.from({ length: 51 }, () => ({})) }],
     ['101 EDUs', { edus: Array.from({ length: 101 }, () => ({})) }],
