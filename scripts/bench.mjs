@@ -14,9 +14,12 @@ if (!/^[a-z-]+$/.test(name) || !existsSync(source)) {
   process.exit(2);
 }
 const folder = join('dist', 'bench', name);
-// The load may need a bare program to compare with, in a process of its own.
-const barePoll = 'bench/support/bare-poll-server.ts';
-await bundle({ ...serverEntries, bench: source, 'bare-poll-server': barePoll }, folder);
+/** What a bench may need in a process of its own: a bare program to compare with, another server. */
+const companions = {
+  'bare-poll-server': 'bench/support/bare-poll-server.ts',
+  'room-server': 'bench/join/room-server.ts',
+};
+await bundle({ ...serverEntries, ...companions, bench: source }, folder);
 const child = spawn(process.execPath, ['--expose-gc', join(folder, 'bench.js'), ...options], {
   stdio: 'inherit',
 });

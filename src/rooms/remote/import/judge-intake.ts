@@ -1,12 +1,19 @@
+import { assert } from '../../../base/assert.ts';
 import { breathe } from '../../../base/breathe.ts';
 import { parseExactJson } from '../../../base/exact-json.ts';
 import { checkAuth } from '../../../engine/auth/check.ts';
 import { checkAuthEvents } from '../../../engine/auth/check-auth-events.ts';
 import { authStateOfEvents } from '../../../engine/auth-state.ts';
 import { createEventIdOfRoom } from '../../../engine/event/event-id.ts';
-import { parsePdu } from '../../../engine/event/parse.ts';
 import type { EventId } from '../../../matrix/ids.ts';
-import { authEventIdsOf, isStateEvent, type RoomEvent, type StateKey, stateKeyOf } from '../../../matrix/pdu.ts';
+import {
+  authEventIdsOf,
+  isStateEvent,
+  type Pdu,
+  type RoomEvent,
+  type StateKey,
+  stateKeyOf,
+} from '../../../matrix/pdu.ts';
 import type { Row } from '../../../storage/contract/commit.ts';
 import type { RoomsCore } from '../../core/deps.ts';
 import { checkSigned } from '../../core/verify-events.ts';
@@ -40,7 +47,7 @@ export async function judgeIntake(deps: JudgeIntakeDeps, intake: Intake): Promis
   for (let start = 0; start < sorted.length; start += batchMax) {
     const batch = sorted.slice(start, start + batchMax);
     const { texts, removal } = await intake.spool.take(batch.map((number) => intake.spooled.get(number) ?? 0));
-    const parsed = texts.map((text) => parse(text, room));
+    const parsed = texts.map((text, index) => eventOf(text, { eventId: graph.idOf(batch[index] ?? 0), room }));
     const signed = await checkSigned(deps, parsed, { version: room.version, ask: false });
     const judged = await judgeBatch(deps, { room, createId }, signed.good);
     await deps.storage.commit({ rows: [...judged.map((entry) => rowOf(deps, entry)), ...removal] });
@@ -67,12 +74,11 @@ async function learnKeysInTime(deps: JudgeIntakeDeps, { keys, room }: Intake): P
   });
 }
 
-/** It was parsed before it was put aside. */
-function parse(text: string, { version }: IntakeRoom): RoomEvent {
-  const json = parseExactJson(text);
-  const parsed = parsePdu(json.outcome === 'parsed' ? json.value : undefined, version);
-  if (parsed.outcome !== 'parsed') throw new Error(`an event that was put aside is none: ${parsed.reason}`);
-  return parsed.event;
+/** Its format was checked, and its id worked out, before it was put aside. */
+function eventOf(text: string, { eventId, room }: { readonly eventId: EventId; readonly room: IntakeRoom }): RoomEvent {
+  const parsed = parseExactJson(text);
+  assert(parsed.outcome === 'parsed', 'an event that was put aside is no JSON');
+  return { eventId, roomId: room.roomId, roomVersion: room.version.id, pdu: parsed.value as Pdu };
 }
 
 interface Judged {
