@@ -89,6 +89,47 @@ describe('a room of another server', () => {
   });
 });
 
+describe('a denied room that is upgraded', () => {
+  const upgrade = async (user: TestUser, room: string): Promise<string> =>
+    (await user.ok('POST', `/rooms/${encodeURIComponent(room)}/upgrade`, { new_version: '12' })).replacement_room;
+
+  it('is denied in its replacement too, to her who upgrades it and to her who follows, and a room that is not denied is not', async () => {
+    const emil = await a.register('emil');
+    const frida = await b.register('frida');
+    const [seen, seenFar] = [async () => (await emil.getPresence(alice.userId)).body, async () => see(frida)];
+    const open = await alice.createRoom({ preset: 'public_chat' });
+    const mine = await alice.createRoom({ preset: 'public_chat' });
+    const theirs = await emil.createRoom({ preset: 'public_chat' });
+    await alice.join(theirs);
+    await alice.setAccountData(type, { denied_users: [mine, theirs] });
+    await alice.setPresence('online', 'denied');
+
+    const [nextMine, nextTheirs] = [await upgrade(alice, mine), await upgrade(emil, theirs)];
+    await alice.join(nextTheirs);
+    await emil.join(nextMine);
+    await frida.join(nextMine, a.name);
+    await settle(a, b);
+    await pass(2_000);
+    expect(await config()).toEqual({ denied_users: [mine, theirs, nextMine, nextTheirs] });
+    expect((await seen()).status_msg).toBeUndefined();
+    expect(await seenFar()).toBe('offline');
+
+    const nextOpen = await upgrade(alice, open);
+    await alice.setAccountData(type, { denied_users: [mine] });
+    await alice.ok('POST', `/rooms/${encodeURIComponent(nextMine)}/leave`, {});
+    await alice.leave(nextTheirs);
+    await alice.leave(theirs);
+    await emil.join(nextOpen);
+    await frida.join(nextOpen, a.name);
+    await settle(a, b);
+    await alice.setPresence('online', 'open');
+    await pass(2_000);
+    expect(await config()).toEqual({ denied_users: [mine] });
+    expect((await seen()).status_msg).toBe('open');
+    expect((await frida.getPresence(alice.userId)).body.status_msg).toBe('open');
+  });
+});
+
 describe('many edits at once', () => {
   it('leave on both servers what the last one says', async () => {
     const room = await alice.createRoom({ preset: 'public_chat' });
