@@ -204,9 +204,9 @@ describe('no request', () => {
   it(
     'breaks the server, and each is answered in the form of the specification',
     async () => {
-      const count = propertyRuns(10_000);
-      // The same every time in the gate; others when there is time.
-      const seed = count === 10_000 ? 6 : Date.now() % 1_000_000_000;
+      const count = propertyRuns(2_500);
+      // The same every time in the gate; others elsewhere.
+      const seed = Number(process.env.PROPERTY_SEED ?? Date.now() % 1_000_000_000);
       expect({ seed, failures: (await listFailures(count, seed)).slice(0, 20) }).toEqual({ seed, failures: [] });
       const path = `/rooms/${encode(roomId)}/send/m.room.message/last`;
       expect((await alice.call('PUT', path, { body: 'x' })).status).toBe(200);
