@@ -1,5 +1,6 @@
 import { selectAuthEvents } from '../../src/engine/auth/needed-state.ts';
 import type { ResolveInput } from '../../src/engine/state-res/resolve.ts';
+import { tellStates } from '../../src/engine/state-res/state-sets.ts';
 import type { EventId } from '../../src/matrix/ids.ts';
 import { authEventIdsOf, type RoomEvent, type StateKey, type StateMap, stateKeyOf } from '../../src/matrix/pdu.ts';
 import { type EventSketch, SketchedRoom } from '../../test/support/room-events.ts';
@@ -57,8 +58,10 @@ export class LargeRoom {
     return this.send(fork, { type: 'm.room.member', stateKey: userId, sender, content });
   }
 
-  input(forks: readonly Fork[]): ResolveInput {
-    return { version: this.room.version, stateSets: forks.map(idsOf), ...this.sources() };
+  input(forks: readonly [Fork, ...Fork[]]): ResolveInput {
+    const [first, ...others] = forks;
+    const stateSets = tellStates([idsOf(first), ...others.map(idsOf)]);
+    return { version: this.room.version, stateSets, ...this.sources() };
   }
 
   /** Everything is at hand in memory: what is measured is the resolution alone. */

@@ -52,6 +52,23 @@ export function describeState(open: OpenStorage): void {
       expect(new Set(numbers).size).toBe(100);
     });
 
+    it('differs from another in what was changed since they parted, and says what it has there', async () => {
+      const first = snapshotRow(null, { 'm.room.create ': 'c', 'm.room.name ': 'n1', 'm.room.member @a:b': 'm' });
+      const one = snapshotRow(first.snapshotId, { 'm.room.name ': 'n2', 'm.room.topic ': 't' });
+      const other = snapshotRow(first.snapshotId, { 'm.room.topic ': 't' }, ['m.room.member @a:b']);
+      const apart = snapshotRow(null, { 'm.room.create ': 'c', 'm.room.name ': 'n2' });
+      await commit(storage, [first, one, other, apart]);
+      const deviation = async (to: { snapshotId: SnapshotId }, from: { snapshotId: SnapshotId }) =>
+        Object.fromEntries(await storage.state.getDeviation(to.snapshotId, from.snapshotId));
+      const [name, topic, member] = stateKeys('m.room.name ', 'm.room.topic ', 'm.room.member @a:b').map(String);
+      expect(await deviation(one, one)).toEqual({});
+      expect(await deviation(one, first)).toEqual({ [name ?? '']: '$n2', [topic ?? '']: '$t' });
+      expect(await deviation(first, one)).toEqual({ [name ?? '']: '$n1', [topic ?? '']: undefined });
+      expect(await deviation(other, one)).toEqual({ [name ?? '']: '$n1', [member ?? '']: undefined });
+      expect(await deviation(apart, one)).toEqual({ [topic ?? '']: undefined, [member ?? '']: undefined });
+      await expect(storage.state.getDeviation(snapshot(9_999), one.snapshotId)).rejects.toThrow();
+    });
+
     it('is what was set, with what the parent says and nothing that was removed', async () => {
       const first = snapshotRow(null, { 'm.room.create ': 'c', 'm.room.name ': 'n1', 'm.room.member @a:b': 'm' });
       const second = snapshotRow(first.snapshotId, { 'm.room.name ': 'n2' });
@@ -127,6 +144,14 @@ export function describeState(open: OpenStorage): void {
           for (const { id, map } of expected) {
             expect(await storage.state.getFromSnapshot(id, keys)).toEqual(map);
             expect(await storage.state.getSnapshot(id)).toEqual(map);
+            const other = expected[Number(id) % expected.length];
+            if (!other) continue;
+            const differing = [...new Set([...map.keys(), ...other.map.keys()])].filter(
+              (key) => map.get(key) !== other.map.get(key),
+            );
+            expect(await storage.state.getDeviation(id, other.id)).toEqual(
+              new Map(differing.map((key) => [key, map.get(key)])),
+            );
           }
         }),
         { numRuns: propertyRuns(40) },

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { selectAuthEvents } from '../../src/engine/auth/needed-state.ts';
 import { authStateOfMap } from '../../src/engine/auth-state.ts';
 import { type ResolveInput, resolveState } from '../../src/engine/state-res/resolve.ts';
+import { tellStates } from '../../src/engine/state-res/state-sets.ts';
 import type { EventId, RoomId, UserId } from '../../src/matrix/ids.ts';
 import {
   authEventIdsOf,
@@ -120,7 +121,7 @@ export class CaseRoom {
       );
     return {
       version: this.version,
-      stateSets,
+      stateSets: tellStates([stateSets[0] ?? new Map(), ...stateSets.slice(1)]),
       load: async (ids) => pick(ids, (event) => event),
       listAuthEdges: async (ids) => pick(ids, (event) => authEventIdsOf(event.pdu)),
       isRejected: (id) => this.rejected.has(id),

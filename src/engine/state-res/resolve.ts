@@ -1,22 +1,25 @@
 import { eventTypes } from '../../matrix/event-types.ts';
 import type { EventId } from '../../matrix/ids.ts';
-import { type RoomEvent, type StateKey, type StateMap, stateKeyOf } from '../../matrix/pdu.ts';
+import { type RoomEvent, type StateKey, stateKeyOf } from '../../matrix/pdu.ts';
 import type { RoomVersion } from '../../matrix/room-versions.ts';
 import { type Conflict, listFullConflicted } from './conflicted.ts';
 import { applyAllowed, type StateLookUp } from './iterative-auth.ts';
 import { orderByMainline } from './mainline.ts';
 import { orderByPower, selectPowerEvents } from './power-order.ts';
 import { EventCache, type EventSources } from './sources.ts';
-import { completeResolution, listDifferingPlaces, type Resolution, readStateSets } from './state-sets.ts';
+import {
+  completeResolution,
+  listDifferingPlaces,
+  type Resolution,
+  readStateSets,
+  type ToldStates,
+} from './state-sets.ts';
 import { resolveByDepth } from './v1.ts';
 
 export interface ResolveInput extends EventSources {
   readonly version: RoomVersion;
-  /**
-   * The states after each previous event, in any order, equal ones included or not. They are read one after the other, and of all but
-   * the first only what sets it apart is kept.
-   */
-  readonly stateSets: Iterable<StateMap> | AsyncIterable<StateMap>;
+  /** The states after each previous event, in any order, equal ones included or not. */
+  readonly stateSets: ToldStates;
   /** Whether an event was rejected on receipt. Asked only for events that `load` gave before. */
   readonly isRejected: (eventId: EventId) => boolean;
 }
@@ -31,7 +34,6 @@ export interface ResolveInput extends EventSources {
  */
 export async function resolveState(input: ResolveInput): Promise<Resolution> {
   const sets = await readStateSets(input.stateSets);
-  if (!sets) return { state: new Map(), sameAs: undefined, set: new Map(), removed: [] };
   const places = await listDifferingPlaces(sets);
   if (places.size === 0) return { state: sets.first, sameAs: 0, set: new Map(), removed: [] };
   const conflict = { sets, places };

@@ -17,27 +17,36 @@ export interface StateSets {
   readonly indexes: readonly number[];
 }
 
-/** Reads the states one after the other, none of them but the first is kept. Undefined where there are none. */
-export async function readStateSets(
-  states: Iterable<StateMap> | AsyncIterable<StateMap>,
-): Promise<StateSets | undefined> {
-  let first: StateMap | undefined;
+/** The same before they are compared: the first, and how each of the others deviates from it. */
+export interface ToldStates {
+  readonly first: StateMap;
+  readonly others: Iterable<Deviation> | AsyncIterable<Deviation>;
+}
+
+/** Reads one after the other, so that they need not all be at hand. */
+export async function readStateSets({ first, others }: ToldStates): Promise<StateSets> {
   const deviations: Deviation[] = [];
   const indexes: number[] = [];
   let index = 0;
-  for await (const state of states) {
-    first ??= state;
-    const deviation = await deviationFrom(first, state);
-    if (deviation.size > 0) {
-      deviations.push(deviation);
-      indexes.push(index);
-    }
+  for await (const deviation of others) {
     index += 1;
+    if (deviation.size === 0) continue;
+    deviations.push(deviation);
+    indexes.push(index);
   }
-  return first && { first, deviations, indexes };
+  return { first, deviations, indexes };
 }
 
-async function deviationFrom(first: StateMap, state: StateMap): Promise<Deviation> {
+/** States that are at hand as a whole, at least one. */
+export function tellStates([first, ...others]: readonly [StateMap, ...StateMap[]]): ToldStates {
+  async function* deviations(): AsyncGenerator<Deviation> {
+    for (const state of others) yield deviationFrom(first, state);
+  }
+  return { first, others: { [Symbol.asyncIterator]: deviations } };
+}
+
+/** Where `state` deviates from `first`. */
+export async function deviationFrom(first: StateMap, state: StateMap): Promise<Deviation> {
   const deviation = new Map<StateKey, EventId | undefined>();
   if (state === first) return deviation;
   let common = 0;

@@ -1,5 +1,6 @@
 import { breathe } from '../../base/breathe.ts';
 import { resolveState } from '../../engine/state-res/resolve.ts';
+import { type Deviation, deviationFrom } from '../../engine/state-res/state-sets.ts';
 import type { EventId, RoomId } from '../../matrix/ids.ts';
 import {
   authEventIdsOf,
@@ -24,6 +25,8 @@ export interface StatePoint {
   readMap(): Promise<StateMap>;
   /** Only these keys. */
   readKeys(keys: readonly StateKey[]): Promise<StateMap>;
+  /** Where it differs from the state at another place of the room: what it has there. */
+  deviationFrom(other: StatePoint): Promise<Deviation>;
 }
 
 /** A snapshot that is stored. */
@@ -33,7 +36,15 @@ export function storedPoint({ storage }: Deps, snapshotId: SnapshotId): StatePoi
     rows: [],
     readMap: () => storage.state.getSnapshot(snapshotId),
     readKeys: (keys) => storage.state.getFromSnapshot(snapshotId, keys),
+    deviationFrom: async (other) =>
+      isStored(other)
+        ? storage.state.getDeviation(snapshotId, other.snapshotId)
+        : deviationFrom(await other.readMap(), await storage.state.getSnapshot(snapshotId)),
   };
+}
+
+function isStored({ rows }: StatePoint): boolean {
+  return rows.length === 0;
 }
 
 /** The state behind a state event; the same state behind any other. */
@@ -50,6 +61,11 @@ export function pointAfter(deps: Deps, before: StatePoint, event: RoomEvent): St
     readKeys: async (keys) => {
       const found = await before.readKeys(keys);
       return keys.includes(key) ? new Map([...found, ...set]) : found;
+    },
+    deviationFrom: async (other) => {
+      const deviation = new Map([...(await before.deviationFrom(other)), ...set]);
+      if ((await other.readKeys([key])).get(key) === event.eventId) deviation.delete(key);
+      return deviation;
     },
   };
 }
@@ -93,6 +109,7 @@ function pointOfMap(
       }
       return found;
     },
+    deviationFrom: async (other) => deviationFrom(await other.readMap(), map),
   };
 }
 
@@ -106,19 +123,22 @@ export async function resolvePoints(
   room: { readonly roomId: RoomId; readonly version: RoomVersion; readonly pending?: readonly RoomEvent[] },
 ): Promise<StatePoint> {
   const distinct = [...new Map(points.map((point) => [point.snapshotId, point])).values()];
-  const [first] = distinct;
+  // The others are told by how they deviate from the first, which storage knows of what is stored.
+  const ordered = [...distinct.filter(isStored), ...distinct.filter((point) => !isStored(point))];
+  const [first, ...others] = ordered;
   if (!first) return newPoint(deps, room.roomId, new Map());
-  if (distinct.length === 1) return first;
+  if (others.length === 0) return first;
   const sources = sourcesOf(deps, room.pending ?? []);
-  const resolution = await resolveState({ version: room.version, stateSets: mapsOf(distinct), ...sources });
-  const same = resolution.sameAs === undefined ? undefined : distinct[resolution.sameAs];
+  const stateSets = { first: await first.readMap(), others: deviationsFrom(first, others) };
+  const resolution = await resolveState({ version: room.version, stateSets, ...sources });
+  const same = resolution.sameAs === undefined ? undefined : ordered[resolution.sameAs];
   if (same) return same;
   return pointOfMap(deps, { roomId: room.roomId, map: resolution.state, difference: resolution, parent: first });
 }
 
 /** One after the other, so that not all of them are in memory at once. */
-async function* mapsOf(points: readonly StatePoint[]): AsyncGenerator<StateMap> {
-  for (const point of points) yield await point.readMap();
+async function* deviationsFrom(first: StatePoint, others: readonly StatePoint[]): AsyncGenerator<Deviation> {
+  for (const point of others) yield point.deviationFrom(first);
 }
 
 function sourcesOf({ storage }: Deps, pending: readonly RoomEvent[]) {

@@ -31,6 +31,11 @@ export interface StateReads {
   getFromSnapshot(snapshotId: SnapshotId, keys: readonly StateKey[]): Promise<StateMap>;
   /** The same for many snapshots at once, each with its keys; every snapshot that was asked for is in the answer. */
   getFromSnapshots(wanted: ReadonlyMap<SnapshotId, readonly StateKey[]>): Promise<Map<SnapshotId, StateMap>>;
+  /**
+   * Where the state of a snapshot differs from that of another one of its room: what it has there, undefined for nothing. Costs what changed
+   * since they parted.
+   */
+  getDeviation(snapshotId: SnapshotId, from: SnapshotId): Promise<ReadonlyMap<StateKey, EventId | undefined>>;
   /** Undefined when the room is unknown or has no state yet. */
   findCurrentSnapshot(roomId: RoomId): Promise<SnapshotId | undefined>;
   /** The same for many rooms; those without are left out. */

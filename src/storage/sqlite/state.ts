@@ -27,7 +27,10 @@ export function createStateReads(deps: StateDeps): StateReads {
   return { ...createSnapshotReads(deps), ...createCurrentReads(deps) };
 }
 
-type SnapshotReads = Pick<StateReads, 'getSnapshot' | 'getSnapshots' | 'getFromSnapshot' | 'getFromSnapshots'>;
+type SnapshotReads = Pick<
+  StateReads,
+  'getSnapshot' | 'getSnapshots' | 'getFromSnapshot' | 'getFromSnapshots' | 'getDeviation'
+>;
 
 function createSnapshotReads({ turn, keys, events, snapshots }: StateDeps): SnapshotReads {
   const maps = new LRUCache<SnapshotId, StateMap>({
@@ -119,6 +122,27 @@ function createSnapshotReads({ turn, keys, events, snapshots }: StateDeps): Snap
         if (snapshotId !== undefined) found.set(snapshotId, map);
       }
       return found;
+    },
+    getDeviation: async (snapshotId, from) => {
+      const deviation = new Map<StateKey, EventId | undefined>();
+      const keyNos = await turn.read(() => snapshots.listKeysBetween(snapshotId, from));
+      for (let start = 0; start < keyNos.length; start += chunkSize) {
+        const chunk = keyNos.slice(start, start + chunkSize);
+        await turn.read(() => {
+          const changed = new Map<number, number | undefined>();
+          for (const keyNo of chunk) {
+            const event = snapshots.findEventAt(snapshotId, keyNo);
+            if (event !== snapshots.findEventAt(from, keyNo)) changed.set(keyNo, event);
+          }
+          const keyTexts = keys.texts(changed.keys());
+          const eventTexts = events.texts([...changed.values()].filter((event) => event !== undefined));
+          for (const [keyNo, event] of changed) {
+            const key = keyTexts.get(keyNo);
+            if (key !== undefined) deviation.set(key, event === undefined ? undefined : eventTexts.get(event));
+          }
+        });
+      }
+      return deviation;
     },
     getFromSnapshot: (snapshotId, wanted) =>
       turn.read(() => {

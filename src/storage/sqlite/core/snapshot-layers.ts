@@ -110,6 +110,24 @@ export class SnapshotLayers {
 
   /** The same for the number of a key. */
   findEventNoOf(snapshotId: SnapshotId, keyNo: number): number | undefined {
+    return this.findEventAt(snapshotId, keyNo);
+  }
+
+  /** The numbers of the keys of which two snapshots may say different things; of all others they say the same. */
+  listKeysBetween(one: SnapshotId, other: SnapshotId): number[] {
+    const [ofOne, ofOther] = [this.#layersOf(one), this.#layersOf(other)];
+    const keys = new Set<number>();
+    for (const [above, below] of [
+      [ofOne, ofOther],
+      [ofOther, ofOne],
+    ] as const) {
+      for (const [snapshotId, layer] of above) if (!below.has(snapshotId)) for (const key of layer.keys) keys.add(key);
+    }
+    return [...keys];
+  }
+
+  /** By its number; undefined where there is none. */
+  findEventAt(snapshotId: SnapshotId, keyNo: number): number | undefined {
     for (let next: SnapshotId | null = snapshotId; next !== null; ) {
       const layer = this.get(next);
       const event = findPacked(layer, keyNo);
@@ -117,6 +135,16 @@ export class SnapshotLayers {
       next = layer.parent;
     }
     return undefined;
+  }
+
+  #layersOf(snapshotId: SnapshotId): Map<SnapshotId, Layer> {
+    const layers = new Map<SnapshotId, Layer>();
+    for (let next: SnapshotId | null = snapshotId; next !== null; ) {
+      const layer = this.get(next);
+      layers.set(next, layer);
+      next = layer.parent;
+    }
+    return layers;
   }
 
   /** Drops what was remembered of snapshots whose writing was undone. */

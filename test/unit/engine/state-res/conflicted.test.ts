@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { listFullConflicted } from '../../../../src/engine/state-res/conflicted.ts';
 import { EventCache } from '../../../../src/engine/state-res/sources.ts';
-import { listDifferingPlaces, readStateSets } from '../../../../src/engine/state-res/state-sets.ts';
+import { listDifferingPlaces, readStateSets, tellStates } from '../../../../src/engine/state-res/state-sets.ts';
 import type { EventId } from '../../../../src/matrix/ids.ts';
 import type { StateKey, StateMap } from '../../../../src/matrix/pdu.ts';
 import { propertyRuns } from '../../../support/property-runs.ts';
@@ -12,9 +12,10 @@ type Edges = Record<string, readonly string[]>;
 const stateOf = (entries: Record<string, string>): StateMap =>
   new Map(Object.entries(entries) as [StateKey, EventId][]);
 
+const tell = ([first, ...others]: readonly StateMap[]) => tellStates([first ?? new Map(), ...others]);
+
 async function fullConflicted(edges: Edges, states: readonly StateMap[], withSubgraph = false): Promise<string[]> {
-  const sets = await readStateSets(states);
-  if (!sets) return [];
+  const sets = await readStateSets(tell(states));
   const cache = new EventCache({
     load: async () => new Map(),
     listAuthEdges: async (ids) => new Map(ids.map((id) => [id, (edges[id] ?? []) as EventId[]])),
@@ -68,13 +69,15 @@ const graph = ({ circles }: { circles: boolean }) =>
 
 describe('the conflict of some states', () => {
   it('is about the places that some have and others not, or that differ', async () => {
-    const sets = await readStateSets([
-      stateOf({ same: '$1', changed: '$2', first: '$3' }),
-      stateOf({ same: '$1', changed: '$4' }),
-      stateOf({ same: '$1', changed: '$2', last: '$5' }),
-    ]);
-    const places = sets && (await listDifferingPlaces(sets));
-    expect(new Map([...(places ?? [])].map(([key, events]) => [key, [...events].sort()]))).toEqual(
+    const sets = await readStateSets(
+      tellStates([
+        stateOf({ same: '$1', changed: '$2', first: '$3' }),
+        stateOf({ same: '$1', changed: '$4' }),
+        stateOf({ same: '$1', changed: '$2', last: '$5' }),
+      ]),
+    );
+    const places = await listDifferingPlaces(sets);
+    expect(new Map([...places].map(([key, events]) => [key, [...events].sort()]))).toEqual(
       new Map([
         ['changed', ['$2', '$4']],
         ['first', ['$3']],
@@ -86,10 +89,10 @@ describe('the conflict of some states', () => {
   it('keeps of many states only the first and what sets the others apart', async () => {
     const first = new Map(Array.from({ length: 1_000 }, (_, at) => [`key ${at}`, `$${at}`] as [StateKey, EventId]));
     const other = (at: number): StateMap => new Map([...first, [`key ${at}` as StateKey, '$new' as EventId]]);
-    const sets = await readStateSets([first, new Map(first), other(1), other(2)]);
-    expect(sets?.first).toBe(first);
-    expect(sets?.deviations.map((deviation) => [...deviation])).toEqual([[['key 1', '$new']], [['key 2', '$new']]]);
-    expect(sets?.indexes).toEqual([2, 3]);
+    const sets = await readStateSets(tellStates([first, new Map(first), other(1), other(2)]));
+    expect(sets.first).toBe(first);
+    expect(sets.deviations.map((deviation) => [...deviation])).toEqual([[['key 1', '$new']], [['key 2', '$new']]]);
+    expect(sets.indexes).toEqual([2, 3]);
   });
 });
 

@@ -1,6 +1,7 @@
 import { checkAuth } from '../../../../src/engine/auth/check.ts';
 import { selectAuthEvents } from '../../../../src/engine/auth/needed-state.ts';
 import { type ResolveInput, resolveState } from '../../../../src/engine/state-res/resolve.ts';
+import { tellStates } from '../../../../src/engine/state-res/state-sets.ts';
 import type { EventId } from '../../../../src/matrix/ids.ts';
 import {
   authEventIdsOf,
@@ -69,7 +70,7 @@ export class ForkedRoom {
   input(stateSets: readonly StateMap[], rejected: ReadonlySet<EventId> = new Set()): ResolveInput {
     return {
       version: this.room.version,
-      stateSets,
+      stateSets: tellStates([stateSets[0] ?? new Map(), ...stateSets.slice(1)]),
       load: async (ids) => {
         this.reads.calls += 1;
         this.reads.events += ids.length;

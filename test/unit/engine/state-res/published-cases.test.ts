@@ -12,8 +12,7 @@ import { resolveNaively } from './naive-resolve.ts';
 const cases = listResolutionCases();
 
 async function fullConflictedOf(room: CaseRoom, states: readonly StateMap[]): Promise<string[]> {
-  const sets = await readStateSets(states);
-  if (!sets) return [];
+  const sets = await readStateSets(room.input(states).stateSets);
   const conflict = { sets, places: await listDifferingPlaces(sets) };
   const full = await listFullConflicted(
     conflict,

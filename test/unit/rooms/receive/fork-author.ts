@@ -5,6 +5,7 @@ import { buildEvent } from '../../../../src/engine/event/build.ts';
 import { referenceTo } from '../../../../src/engine/event/event-id.ts';
 import { listAuthChain } from '../../../../src/engine/graph/auth-chain.ts';
 import { resolveState } from '../../../../src/engine/state-res/resolve.ts';
+import { tellStates } from '../../../../src/engine/state-res/state-sets.ts';
 import { type EventId, type RoomId, serverOfUser, type UserId } from '../../../../src/matrix/ids.ts';
 import {
   authEventIdsOf,
@@ -89,9 +90,10 @@ export class ForkAuthor {
   async stateBehind(prev: readonly EventId[]): Promise<StateMap> {
     const pick = <T>(ids: readonly EventId[], of: (event: RoomEvent) => T): Map<EventId, T> =>
       new Map(ids.map((id) => [id, of(this.#get(id))]));
+    const [first, ...others] = prev.map((id) => this.#statesAfter.get(id) ?? new Map());
     const { state } = await resolveState({
       version: this.version,
-      stateSets: prev.map((id) => this.#statesAfter.get(id) ?? new Map()),
+      stateSets: tellStates([first ?? new Map(), ...others]),
       load: async (ids) => pick(ids, (event) => event),
       listAuthEdges: async (ids) => pick(ids, (event) => authEventIdsOf(event.pdu)),
       isRejected: () => false,
