@@ -38,8 +38,8 @@ export async function checkServerInRoom(deps: RoomAccessDeps, roomId: RoomId, or
 
 /**
  * As `checkServerInRoom`, but for what stands before an event also where one of the two is not in the room any more: a server that had
- * a user in it when the event was sent may ask, and of the departure of a user of ours all may ask who were sent it. Both need it to
- * judge the departure, without which one side would never know of it.
+ * a user in it when the event was sent, or when it came here, may ask, as it could then; and of the departure of a user of ours all may
+ * ask who were sent it. They need it to judge the departure, without which one side would never know of it.
  */
 export async function checkServerMayAskAt(deps: RoomAccessDeps, event: StoredEvent, origin: ServerName): Promise<void> {
   const { roomId } = event.event;
@@ -49,7 +49,7 @@ export async function checkServerMayAskAt(deps: RoomAccessDeps, event: StoredEve
     return checkAccessList(deps, roomId, origin);
   }
   await checkRoomIsOurs(deps, roomId, origin);
-  if (servers.has(origin) || (await wasInRoom(deps, event, origin))) return;
+  if (servers.has(origin) || (await wasInRoom(deps, event, origin)) || (await leftBehind(deps, event, origin))) return;
   throw forbidden('Your server is not in this room');
 }
 
@@ -61,6 +61,16 @@ function isDepartureOf({ event }: StoredEvent, server: ServerName): boolean {
     isUserId(stateKey) &&
     serverOfUser(stateKey) === server
   );
+}
+
+/** Whether the server left the room, as this one has it, with the event or after it. */
+async function leftBehind(
+  deps: RoomAccessDeps,
+  { event, position }: StoredEvent,
+  origin: ServerName,
+): Promise<boolean> {
+  const leftAt = await deps.storage.rooms.findLastDeparture(event.roomId, origin);
+  return leftAt !== undefined && position !== null && position <= leftAt;
 }
 
 async function wasInRoom(deps: RoomAccessDeps, { snapshotBefore }: StoredEvent, origin: ServerName): Promise<boolean> {

@@ -3,7 +3,19 @@ import type { RoomId, UserId } from '../../src/matrix/ids.ts';
 import { type StateKey, stateKeyOf } from '../../src/matrix/pdu.ts';
 import type { SnapshotId } from '../../src/storage/contract/state.ts';
 import type { Storage } from '../../src/storage/contract/storage.ts';
-import { alice, bob, carol, commit, eventRow, memberRow, type OpenStorage, room, stateMap, user } from './make.ts';
+import {
+  alice,
+  bob,
+  carol,
+  commit,
+  eventRow,
+  memberRow,
+  type OpenStorage,
+  room,
+  server,
+  stateMap,
+  user,
+} from './make.ts';
 
 const [first, second, third, unknown] = [room('one'), room('two'), room('three'), room('unknown')];
 const all = new Set<RoomId>([first, second, third, unknown]);
@@ -185,6 +197,22 @@ export function describeManyRooms(open: OpenStorage): void {
       const found = await again(alice, all);
       expect([...found.keys()]).toEqual([first]);
       expect(found.get(first)).toMatchObject({ membership: 'ban', userId: alice, roomId: first });
+    });
+
+    it('tells when the last user of a server who is out of a room left it', async () => {
+      const last = (name: string) => storage.rooms.findLastDeparture(first, server(name));
+      expect(await last('here.test')).toBeUndefined();
+      await commit(storage, [memberRow(alice, 'join', { roomId: first })]);
+      await commit(storage, [memberRow(bob, 'join', { roomId: first })]);
+      const { position: alices } = await commit(storage, [memberRow(alice, 'ban', { roomId: first })]);
+      await commit(storage, [memberRow(alice, 'leave', { roomId: first })]);
+      expect(await last('here.test')).toBe(alices);
+      const { position: bobs } = await commit(storage, [memberRow(bob, 'leave', { roomId: first })]);
+      expect(await last('here.test')).toBe(bobs);
+      await commit(storage, [memberRow(bob, 'join', { roomId: first })]);
+      expect(await last('here.test')).toBe(alices);
+      expect(await last('there.test')).toBeUndefined();
+      expect(await storage.rooms.findLastDeparture(unknown, server('here.test'))).toBeUndefined();
     });
 
     it('gives the current snapshot and the current state of each, with all members or with some', async () => {

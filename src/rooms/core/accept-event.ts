@@ -10,6 +10,7 @@ import type { EventPlacement, StoredEvent } from '../../storage/contract/events.
 import type { RoomsCore } from './deps.ts';
 import { extendRoom } from './extend-room.ts';
 import { type Judged, judgeEvent, passesAuthEvents } from './judge-event.ts';
+import { listServersLeftBehind } from './left-behind.ts';
 import { membershipRowOf } from './member-row.ts';
 import { listDestinations } from './outgoing.ts';
 import { redactionRows } from './redaction-rows.ts';
@@ -128,10 +129,11 @@ async function rowsFor(
   if (verdict !== 'accepted') return rows;
   if (options.placement === 'timeline') rows.push(...(await extendRoom(deps, event, { head, before, after })));
   rows.push(...(await redactionRows(deps, event, { before, version: head.version })));
-  const destinations = options.distribute ? listDestinations(deps, event) : [];
-  const others = destinations.filter((server) => !options.distribute?.except.includes(server));
-  if (others.length > 0) {
-    rows.push({ kind: 'outgoing_pdu', eventId: event.eventId, roomId: event.roomId, destinations: others });
+  const destinations = options.distribute
+    ? listDestinations(deps, event).filter((server) => !options.distribute?.except.includes(server))
+    : await listServersLeftBehind(deps, event, { before, rows });
+  if (destinations.length > 0) {
+    rows.push({ kind: 'outgoing_pdu', eventId: event.eventId, roomId: event.roomId, destinations });
   }
   return rows;
 }

@@ -79,6 +79,8 @@ export interface RoomReads {
    * never were, are left out.
    */
   listLastDepartures(userId: UserId, roomIds: ReadonlySet<RoomId>): Promise<Map<RoomId, StoredMembership>>;
+  /** Position of the newest change by which a user of this server who is not joined now stopped being joined to the room. */
+  findLastDeparture(roomId: RoomId, server: ServerName): Promise<Position | undefined>;
   /**
    * Who went from any other membership, or none, to `join` in one of these rooms in after < position ≤ upTo. Costs what
    * changed, not the number of rooms.

@@ -182,6 +182,7 @@ type LogReads = Pick<
   | 'findMembershipAt'
   | 'listMembershipsAt'
   | 'listLastDepartures'
+  | 'findLastDeparture'
   | 'listNewlyJoined'
   | 'listDepartures'
 >;
@@ -222,6 +223,14 @@ function createLogReads(connection: Connection, turn: Turn, rooms: Numbering<Roo
     `SELECT room_no AS roomNo, user_id AS userId FROM membership_log
      WHERE before = 'join' AND membership <> 'join' AND position > ? AND position <= ? ORDER BY position`,
   );
+  const lastDepartureOfServer = connection
+    .prepare<[number, ServerName], Position | null>(
+      `SELECT max(l.position)
+       FROM memberships m CROSS JOIN membership_log l ON l.user_id = m.user_id AND l.room_no = m.room_no
+       WHERE m.room_no = ? AND m.membership IN ('leave', 'ban', 'invite', 'knock') AND m.server = ?
+         AND l.before = 'join' AND l.membership <> 'join'`,
+    )
+    .pluck();
   const inRooms = (found: readonly { roomNo: number; userId: UserId }[], roomIds: ReadonlySet<RoomId>) =>
     found
       .map(({ roomNo, userId }) => ({ roomId: rooms.text(roomNo), userId }))
@@ -245,6 +254,8 @@ function createLogReads(connection: Connection, turn: Turn, rooms: Numbering<Roo
         const found = lastDepartures.all({ userId, roomNos: JSON.stringify([...rooms.findAll(roomIds).values()]) });
         return new Map(found.map((record): [RoomId, StoredMembership] => [record.roomId, parse(record)]));
       }),
+    findLastDeparture: (roomId, server) =>
+      turn.read(() => lastDepartureOfServer.get(rooms.find(roomId) ?? 0, server) ?? undefined),
     listNewlyJoined: (roomIds, after, upTo) => turn.read(() => inRooms(newJoins.all(after, upTo), roomIds)),
     listDepartures: (roomIds, after, upTo) => turn.read(() => inRooms(departures.all(after, upTo), roomIds)),
   };
