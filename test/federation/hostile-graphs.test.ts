@@ -1,35 +1,13 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { UserId } from '../../src/matrix/ids.ts';
-import { HostileReply, HostileServer } from '../support/hostile-server.ts';
-import { settle, TestServer } from '../support/server.ts';
+import { HostileReply } from '../support/hostile-server.ts';
+import { settle } from '../support/server.ts';
 import { StubRoom } from '../support/stub-room.ts';
 import type { TestUser } from '../support/user.ts';
 import { historyOf, membershipOf, mindOf, newTexts, path, textsOf } from './rooms.ts';
+import { a, alice, guest, mallory, room, stub, useHostileServers, visit } from './visit.ts';
 
-let a: TestServer;
-let alice: TestUser;
-let stub: HostileServer;
-let mallory: UserId;
-
-beforeAll(async () => {
-  a = await TestServer.start();
-  alice = await a.register('alice');
-  stub = await HostileServer.start(a.clock.now());
-  mallory = stub.user('mallory');
-});
-
-afterAll(async () => {
-  await stub.stop();
-  await a.stop();
-});
-
-async function roomWithGuest(): Promise<{ room: string; guest: StubRoom }> {
-  const room = await alice.createRoom({ preset: 'public_chat' });
-  const guest = await StubRoom.join(stub, a, room, mallory);
-  await settle(a);
-  guest.serve();
-  return { room, guest };
-}
+useHostileServers();
 
 /** What `/sync` shows of the room and what stands before it, oldest first: each event once. */
 async function wholeTimeline(user: TestUser, room: string): Promise<string[]> {
@@ -55,7 +33,7 @@ describe('depths that a server made up', () => {
     ['one', 1],
     ['less than what stands before', 3],
   ])('such as %s hide nothing and stop nothing', async (_what, depth) => {
-    const { room, guest } = await roomWithGuest();
+    await visit();
     for (const text of ['one', 'two', 'three']) await alice.say(room, text);
     await settle(a);
     for (const pdu of stub.receivedPdus().filter(({ room_id }) => room_id === room)) guest.take(pdu);
@@ -77,7 +55,7 @@ describe('depths that a server made up', () => {
 
 describe('a graph that a server made up', () => {
   it('with an event that has no past is rejected', async () => {
-    const { room, guest } = await roomWithGuest();
+    await visit();
     const rootless = guest.build({ type: 'm.room.message', sender: mallory, content: { body: 'x' }, prev_events: [] });
     const answer = await stub.send(a, { pdus: [rootless.pdu] });
     expect(answer.body.pdus[rootless.eventId]?.error).toEqual(expect.any(String));
@@ -86,7 +64,7 @@ describe('a graph that a server made up', () => {
   });
 
   it('of many ends is tied together by what our users say', async () => {
-    const { room, guest } = await roomWithGuest();
+    await visit();
     const past = { prev_events: [...guest.latest], depth: guest.depth + 1 };
     const ends = Array.from({ length: 45 }, (_, index) =>
       guest.build({ type: 'm.room.message', sender: mallory, content: { body: `end ${index}` }, ...past }),
@@ -104,7 +82,7 @@ describe('a graph that a server made up', () => {
   });
 
   it('that reaches back to the beginning of the room goes on from there', async () => {
-    const { room, guest } = await roomWithGuest();
+    await visit();
     const create = [...guest.state.values()].find(({ pdu }) => pdu.type === 'm.room.create');
     const early = guest.build({
       type: 'm.room.message',
@@ -187,7 +165,7 @@ describe('names that a server made up', () => {
   });
 
   it.each(['Ünï/code', 'a%20b', '__proto__', 'x y', ''])('such as the user %j join and speak', async (localpart) => {
-    const { room, guest } = await roomWithGuest();
+    await visit();
     const odd = stub.user(localpart);
     const other = await StubRoom.join(stub, a, room, odd);
     const { eventId, pdu } = other.say(odd, 'odd but true');
@@ -208,7 +186,7 @@ describe('answers to our transactions', () => {
     ['401', () => new HostileReply(401, { errcode: 'M_UNAUTHORIZED', error: 'x' })],
     ['no JSON', () => new HostileReply(200, 'fine')],
   ])('of %s have the same transaction come again, unchanged, until it is taken', async (_what, refuse) => {
-    const { room } = await roomWithGuest();
+    await visit();
     stub.on('send', refuse);
     const before = stub.asked('send').length;
     await alice.say(room, 'first');
@@ -228,7 +206,7 @@ describe('answers to our transactions', () => {
   });
 
   it('that are odd but good count as taken', async () => {
-    const { room } = await roomWithGuest();
+    await visit();
     for (const odd of [{}, { pdus: 7 }, { pdus: { $x: { error: 'no' } } }, { pdus: [] }]) {
       stub.on('send', () => odd as never);
       const before = stub.receivedPdus().length;

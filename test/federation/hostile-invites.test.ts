@@ -1,41 +1,15 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import type { EventId, RoomId, UserId } from '../../src/matrix/ids.ts';
 import type { JsonObject } from '../../src/matrix/pdu.ts';
 import { getRoomVersion } from '../../src/matrix/room-versions.ts';
-import { HostileReply, HostileServer } from '../support/hostile-server.ts';
-import { TestServer } from '../support/server.ts';
+import { HostileReply } from '../support/hostile-server.ts';
 import { type SealedEvent, type StubEvent, StubRoom, seal } from '../support/stub-room.ts';
-import type { TestUser } from '../support/user.ts';
 import { membershipOf, mindOf, path } from './rooms.ts';
+import { a, alice, encoded, mallory, member, stub, third, useHostileServers } from './visit.ts';
 
-let a: TestServer;
-let alice: TestUser;
-let stub: HostileServer;
-let third: HostileServer;
-let mallory: UserId;
-
-beforeAll(async () => {
-  a = await TestServer.start();
-  alice = await a.register('alice');
-  stub = await HostileServer.start(a.clock.now());
-  third = await HostileServer.start(a.clock.now());
-  mallory = stub.user('mallory');
-});
-
-afterAll(async () => {
-  await stub.stop();
-  await third.stop();
-  await a.stop();
-});
+useHostileServers();
 
 const storage = () => a.running.lantern.storage;
-const encoded = (...parts: string[]) => parts.map(encodeURIComponent).join('/');
-const member = (userId: string, membership: string, more: JsonObject = {}): StubEvent => ({
-  type: 'm.room.member',
-  sender: userId as UserId,
-  state_key: userId,
-  content: { membership, ...more },
-});
 
 describe('an invite of a hostile server', () => {
   let there: StubRoom;

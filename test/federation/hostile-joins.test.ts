@@ -1,39 +1,16 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import type { UserId } from '../../src/matrix/ids.ts';
 import type { JsonObject } from '../../src/matrix/pdu.ts';
-import { HostileReply, HostileServer } from '../support/hostile-server.ts';
-import { settle, TestServer } from '../support/server.ts';
+import { HostileReply } from '../support/hostile-server.ts';
+import { settle } from '../support/server.ts';
 import { type StubEvent, StubRoom, seal, unknownId } from '../support/stub-room.ts';
-import type { Answer, TestUser } from '../support/user.ts';
+import type { Answer } from '../support/user.ts';
 import { mindOf, stateOf, textsOf } from './rooms.ts';
+import { a, alice, mallory, member, stub, third, useHostileServers } from './visit.ts';
 
-let a: TestServer;
-let alice: TestUser;
-let stub: HostileServer;
-let third: HostileServer;
-let mallory: UserId;
-
-beforeAll(async () => {
-  a = await TestServer.start();
-  alice = await a.register('alice');
-  stub = await HostileServer.start(a.clock.now());
-  third = await HostileServer.start(a.clock.now());
-  mallory = stub.user('mallory');
-});
-
-afterAll(async () => {
-  await stub.stop();
-  await third.stop();
-  await a.stop();
-});
+useHostileServers();
 
 const storage = () => a.running.lantern.storage;
-const member = (userId: string, membership: string, more: JsonObject = {}): StubEvent => ({
-  type: 'm.room.member',
-  sender: userId as UserId,
-  state_key: userId,
-  content: { membership, ...more },
-});
 
 describe('joining a room of a hostile server', () => {
   let there: StubRoom;

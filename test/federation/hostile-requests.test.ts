@@ -1,44 +1,24 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { canonicalJson } from '../../src/base/canonical-json.ts';
 import type { JsonObject } from '../../src/matrix/pdu.ts';
 import { signingKeyOfSeed } from '../../src/signing/ed25519.ts';
 import { buildAuthorization } from '../../src/signing/request-auth.ts';
 import { verifySignedJson } from '../../src/signing/sign-json.ts';
 import { HostileServer } from '../support/hostile-server.ts';
-import { settle, TestServer } from '../support/server.ts';
+import { settle } from '../support/server.ts';
 import { StubRoom } from '../support/stub-room.ts';
-import type { TestUser } from '../support/user.ts';
 import { historyOf, path, textsOf } from './rooms.ts';
+import { a, alice, guest, mallory, restartA, room, stub, third, useHostileServers, visit } from './visit.ts';
 
-let a: TestServer;
-let alice: TestUser;
-let stub: HostileServer;
-let third: HostileServer;
-let room: string;
-let guest: StubRoom;
+useHostileServers();
+beforeAll(visit);
 
-beforeAll(async () => {
-  a = await TestServer.start();
-  alice = await a.register('alice');
-  stub = await HostileServer.start(a.clock.now());
-  third = await HostileServer.start(a.clock.now());
-  room = await alice.createRoom({ preset: 'public_chat' });
-  guest = await StubRoom.join(stub, a, room, stub.user('mallory'));
-});
-
-afterAll(async () => {
-  await stub.stop();
-  await third.stop();
-  await a.stop();
-});
-
-const mallory = () => stub.user('mallory');
 const unauthorized = { status: 401, body: { errcode: 'M_UNAUTHORIZED' } };
 
 /** The server is well: it answers, and takes what is right. */
 async function expectWell(): Promise<void> {
   const text = `well ${guest.depth}`;
-  const { eventId, pdu } = guest.say(mallory(), text);
+  const { eventId, pdu } = guest.say(mallory, text);
   expect(await stub.send(a, { pdus: [pdu] })).toEqual({ status: 200, body: { pdus: { [eventId]: {} } } });
   await settle(a);
   expect(await textsOf(alice, room)).toContain(text);
@@ -197,7 +177,7 @@ describe('version and queries', () => {
     expect(
       (await ask('query/profile', `?user_id=${encodeURIComponent(alice.userId)}&field=${'x'.repeat(300)}`)).status,
     ).toBe(400);
-    const foreign = await ask('query/profile', `?user_id=${encodeURIComponent(mallory())}`);
+    const foreign = await ask('query/profile', `?user_id=${encodeURIComponent(mallory)}`);
     expect(foreign).toMatchObject({ status: 404, body: { errcode: 'M_NOT_FOUND' } });
     expect((await ask('query/directory', '?room_alias=none')).status).toBe(400);
     expect((await ask('query/directory', `?room_alias=${encodeURIComponent(`#none:${a.name}`)}`)).status).toBe(404);
@@ -213,19 +193,17 @@ describe('version and queries', () => {
 
 describe('a transaction', () => {
   it('that comes again gets the same answer, and nothing happens twice', async () => {
-    const { eventId, pdu } = guest.say(mallory(), 'only once');
+    const { eventId, pdu } = guest.say(mallory, 'only once');
     const first = await stub.send(a, { pdus: [pdu], id: 'again' });
     expect(first).toEqual({ status: 200, body: { pdus: { [eventId]: {} } } });
     // What stands in it now does not count.
-    const other = guest.build({ type: 'm.room.message', sender: mallory(), content: { body: 'instead' } });
+    const other = guest.build({ type: 'm.room.message', sender: mallory, content: { body: 'instead' } });
     expect(await stub.send(a, { pdus: [other.pdu], id: 'again' })).toEqual(first);
     await settle(a);
     const texts = await textsOf(alice, room);
     expect(texts.filter((text) => text === 'only once')).toHaveLength(1);
     expect(texts).not.toContain('instead');
-    const restarted = await a.restart();
-    a = restarted;
-    alice.url = a.url;
+    await restartA();
     expect(await stub.send(a, { pdus: [other.pdu], id: 'again' })).toEqual(first);
     expect(await textsOf(alice, room)).not.toContain('instead');
   });
@@ -248,7 +226,7 @@ describe('a transaction', () => {
   });
 
   it('with the same event as another one before takes it once', async () => {
-    const { eventId, pdu } = guest.say(mallory(), 'twice sent');
+    const { eventId, pdu } = guest.say(mallory, 'twice sent');
     const answer = { status: 200, body: { pdus: { [eventId]: {} } } };
     expect(await stub.send(a, { pdus: [pdu] })).toEqual(answer);
     expect(await stub.send(a, { pdus: [pdu, pdu] })).toEqual(answer);
@@ -317,11 +295,11 @@ describe('EDUs', () => {
   const freshSync = () => alice.ok('GET', '/sync?timeout=0');
 
   it('count for users of the server that sends them, and for no others', async () => {
-    const { eventId, pdu } = guest.say(mallory(), 'read me');
+    const { eventId, pdu } = guest.say(mallory, 'read me');
     const foreign = [alice.userId, third.user('trent'), '@x:elsewhere.example'];
     const edus = foreign.flatMap((userId) => [typing(userId), receipt(userId, eventId)]);
-    await stub.send(a, { pdus: [pdu], edus: [...edus, typing(mallory()), receipt(mallory(), eventId)] });
-    expect(await ephemeral()).toEqual({ typing: [mallory()], readers: [mallory()] });
+    await stub.send(a, { pdus: [pdu], edus: [...edus, typing(mallory), receipt(mallory, eventId)] });
+    expect(await ephemeral()).toEqual({ typing: [mallory], readers: [mallory] });
   });
 
   it('about users who are not in the room, or about rooms that are unknown, do nothing', async () => {
@@ -329,15 +307,10 @@ describe('EDUs', () => {
     const [eventId = ''] = guest.latest;
     const ghost = stub.user('ghost');
     const unknown = `!unknown:${a.name}`;
-    const edus = [
-      typing(ghost),
-      receipt(ghost, eventId),
-      typing(mallory(), unknown),
-      receipt(mallory(), eventId, unknown),
-    ];
+    const edus = [typing(ghost), receipt(ghost, eventId), typing(mallory, unknown), receipt(mallory, eventId, unknown)];
     expect(await stub.send(a, { edus })).toEqual({ status: 200, body: { pdus: {} } });
     const { typing: typists, readers } = await ephemeral();
-    expect([typists, readers]).toEqual([[], [mallory()]]);
+    expect([typists, readers]).toEqual([[], [mallory]]);
   });
 
   it('that are malformed cost themselves, not the good ones between them', async () => {
@@ -351,11 +324,11 @@ describe('EDUs', () => {
       { edu_type: 'm.typing' },
       { edu_type: 'm.typing', content: null },
       { edu_type: 'm.typing', content: { room_id: room, user_id: 7, typing: true } },
-      { edu_type: 'm.typing', content: { room_id: room, user_id: mallory() } },
-      { edu_type: 'm.typing', content: { room_id: [room], user_id: mallory(), typing: 'yes' } },
+      { edu_type: 'm.typing', content: { room_id: room, user_id: mallory } },
+      { edu_type: 'm.typing', content: { room_id: [room], user_id: mallory, typing: 'yes' } },
       { edu_type: 'm.receipt', content: { [room]: 7 } },
       { edu_type: 'm.receipt', content: { [room]: { 'm.read': [] } } },
-      { edu_type: 'm.receipt', content: { [room]: { 'm.read': { [mallory()]: { event_ids: 'x' } } } } },
+      { edu_type: 'm.receipt', content: { [room]: { 'm.read': { [mallory]: { event_ids: 'x' } } } } },
       { edu_type: 'm.presence', content: {} },
       { edu_type: 'm.presence', content: { push: 'x' } },
       { edu_type: 'm.presence', content: { push: [null, 1, {}, { user_id: alice.userId, presence: 'online' }] } },
@@ -365,29 +338,29 @@ describe('EDUs', () => {
       { edu_type: '__proto__', content: { a: 1 } },
       { content: { a: 1 } },
     ];
-    const edus = malformed.flatMap((edu, index) => (index === 10 ? [edu, typing(mallory())] : [edu]));
+    const edus = malformed.flatMap((edu, index) => (index === 10 ? [edu, typing(mallory)] : [edu]));
     expect(await stub.send(a, { edus })).toEqual({ status: 200, body: { pdus: {} } });
-    expect((await ephemeral()).typing).toEqual([mallory()]);
+    expect((await ephemeral()).typing).toEqual([mallory]);
     await expectWell();
   });
 
   it('with numbers out of range or loosely written do no harm', async () => {
     await a.clock.advance(120_000);
     const [eventId = ''] = guest.latest;
-    const good = JSON.stringify(typing(mallory()));
-    const text = `{"edus":[{"edu_type":"m.receipt","content":{"${room}":{"m.read":{"${mallory()}":{"event_ids":["${eventId}"],"data":{"ts":1.0}}}}}},${good}]}`;
+    const good = JSON.stringify(typing(mallory));
+    const text = `{"edus":[{"edu_type":"m.receipt","content":{"${room}":{"m.read":{"${mallory}":{"event_ids":["${eventId}"],"data":{"ts":1.0}}}}}},${good}]}`;
     const answer = await stub.call(a, 'PUT', 'v1/send/loose-edus', undefined, { text });
     expect(answer).toEqual({ status: 200, body: { pdus: {} } });
-    expect((await ephemeral()).typing).toEqual([mallory()]);
+    expect((await ephemeral()).typing).toEqual([mallory]);
   });
 
   it('do not come from a server that the room keeps out', async () => {
     const closed = await alice.createRoom({ preset: 'public_chat' });
-    const there = await StubRoom.join(stub, a, closed, mallory());
-    const { eventId, pdu } = there.say(mallory(), 'x');
+    const there = await StubRoom.join(stub, a, closed, mallory);
+    const { eventId, pdu } = there.say(mallory, 'x');
     await stub.send(a, { pdus: [pdu] });
     await alice.setState(closed, 'm.room.server_acl', { allow: ['*'], deny: ['127.0.0.1'] });
-    await stub.send(a, { edus: [typing(mallory(), closed), receipt(mallory(), eventId, closed)] });
+    await stub.send(a, { edus: [typing(mallory, closed), receipt(mallory, eventId, closed)] });
     await settle(a);
     const joined = (await freshSync()).rooms.join[closed];
     expect(joined.ephemeral.events).toEqual([]);

@@ -1,22 +1,26 @@
 import { afterAll, beforeAll, beforeEach, expect } from 'vitest';
 import type { EventId, UserId } from '../../src/matrix/ids.ts';
+import type { JsonObject } from '../../src/matrix/pdu.ts';
 import { HostileServer } from '../support/hostile-server.ts';
 import { settle, TestServer } from '../support/server.ts';
-import { type SealedEvent, StubRoom } from '../support/stub-room.ts';
+import { type SealedEvent, type StubEvent, StubRoom } from '../support/stub-room.ts';
 import type { TestUser } from '../support/user.ts';
 import { historyOf, mindOf, path, textsOf } from './rooms.ts';
 
+/** Ours, with alice. */
 export let a: TestServer;
 export let alice: TestUser;
+/** Hostile, with mallory. */
 export let stub: HostileServer;
+/** Somebody else. */
 export let third: HostileServer;
 export let mallory: UserId;
 /** A room of alice's, in which mallory of the hostile server is. */
 export let room: string;
 export let guest: StubRoom;
 
-/** For a whole file: a server, and in a new room of it for each test a guest whose server is hostile. */
-export function useVisit(): void {
+/** For a whole file: a server of ours, and two that the tests play. */
+export function useHostileServers(): void {
   beforeAll(async () => {
     a = await TestServer.start();
     alice = await a.register('alice');
@@ -25,19 +29,36 @@ export function useVisit(): void {
     mallory = stub.user('mallory');
   });
 
-  beforeEach(async () => {
-    room = await alice.createRoom({ preset: 'public_chat' });
-    guest = await StubRoom.join(stub, a, room, mallory);
-    await settle(a);
-    guest.serve();
-  });
-
   afterAll(async () => {
     await stub.stop();
     await third.stop();
     await a.stop();
   });
 }
+
+/** As `useHostileServers`, and in a new room of alice's for each test mallory as a guest. */
+export function useVisit(): void {
+  useHostileServers();
+  beforeEach(visit);
+}
+
+/** A new room of alice's, in which mallory is. */
+export async function visit(): Promise<void> {
+  room = await alice.createRoom({ preset: 'public_chat' });
+  guest = await StubRoom.join(stub, a, room, mallory);
+  await settle(a);
+  guest.serve();
+}
+
+export const encoded = (...parts: string[]) => parts.map(encodeURIComponent).join('/');
+
+/** A membership as a user gives it to themselves. */
+export const member = (userId: string, membership: string, more: JsonObject = {}): StubEvent => ({
+  type: 'm.room.member',
+  sender: userId as UserId,
+  state_key: userId,
+  content: { membership, ...more },
+});
 
 /** Ends the server and starts it on the same data. */
 export async function restartA(): Promise<void> {
