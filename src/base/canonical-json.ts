@@ -9,6 +9,13 @@ export class CanonicalJsonError extends Error {
 /** How deep objects and arrays may nest; deeper is refused, as `parseJson` refuses it. */
 export const canonicalDepthMax = 256;
 
+export interface CanonicalOptions {
+  /** Refuses a `LooseNumber`. */
+  readonly strict?: boolean;
+  /** How a `LooseNumber` is given back: as its senders hash it, which is the rule, or as it was sent, of whatever size. */
+  readonly numbers?: 'as hashed' | 'as sent';
+}
+
 /**
  * Matrix canonical JSON (appendices, "Canonical JSON"): no white space, keys by code point, integers only. The result is
  * to be encoded as UTF-8. Throws CanonicalJsonError for numbers that are no integers in ±(2^53 - 1), strings or keys with
@@ -18,22 +25,23 @@ export const canonicalDepthMax = 256;
  * A `LooseNumber` stands for what somebody else wrote and is given back as they hash it, unless it is not finite; to `strict` it is
  * no integer either.
  */
-export function canonicalJson(value: unknown, { strict = false } = {}): string {
-  return holdsLoose(value, strict) ? encodeLoose(value) : encode(value);
+export function canonicalJson(value: unknown, options: CanonicalOptions = {}): string {
+  return holdsLoose(value, options) ? encodeLoose(value, options) : encode(value);
 }
 
 /**
  * How many bytes of UTF-8 the canonical form takes. Throws as `canonicalJson` does. The order of keys takes no room, so the built-in
  * encoder, which is much faster, will do.
  */
-export function canonicalSize(value: unknown, { strict = false } = {}): number {
-  return Buffer.byteLength(holdsLoose(value, strict) ? encodeLoose(value) : JSON.stringify(value));
+export function canonicalSize(value: unknown, options: CanonicalOptions = {}): number {
+  return Buffer.byteLength(holdsLoose(value, options) ? encodeLoose(value, options) : JSON.stringify(value));
 }
 
 /** Whether there is a loose number in the value, which otherwise is checked to have a canonical form. */
-function holdsLoose(value: unknown, strict: boolean): boolean {
-  const found = { loose: false };
+function holdsLoose(value: unknown, { strict, numbers }: CanonicalOptions): boolean {
+  const found: Found = { loose: false, infinite: false };
   checkValue(value, 0, found);
+  if (found.infinite && numbers !== 'as sent') throw new CanonicalJsonError('a number is larger than a double can be');
   if (found.loose && strict) throw new CanonicalJsonError('a number is not written as an integer in ±(2^53 - 1)');
   return found.loose;
 }
@@ -80,12 +88,12 @@ function encodeOdd(value: unknown): string {
 }
 
 /** The library writes each scalar and key, and knows nothing of loose numbers. */
-function encodeLoose(value: unknown): string {
-  if (value instanceof LooseNumber) return value.text;
-  if (Array.isArray(value)) return `[${value.map(encodeLoose).join(',')}]`;
+function encodeLoose(value: unknown, options: CanonicalOptions): string {
+  if (value instanceof LooseNumber) return options.numbers === 'as sent' ? value.sent : value.text;
+  if (Array.isArray(value)) return `[${value.map((item) => encodeLoose(item, options)).join(',')}]`;
   if (typeof value !== 'object' || value === null) return encode(value);
   const members = Object.entries(value).sort(([left], [right]) => compareByCodePoint(left, right));
-  return `{${members.map(([key, member]) => `${encode(key)}:${encodeLoose(member)}`).join(',')}}`;
+  return `{${members.map(([key, member]) => `${encode(key)}:${encodeLoose(member, options)}`).join(',')}}`;
 }
 
 /**
@@ -115,6 +123,8 @@ export function isWellFormed(text: string): boolean {
 /** What the check of a value came upon. */
 interface Found {
   loose: boolean;
+  /** A loose one that no double holds. */
+  infinite: boolean;
 }
 
 function checkValue(value: unknown, depth: number, found: Found): void {
@@ -137,8 +147,8 @@ function checkValue(value: unknown, depth: number, found: Found): void {
 
 function checkContainer(value: object, depth: number, found: Found): void {
   if (value instanceof LooseNumber) {
-    if (!value.isFinite) throw new CanonicalJsonError('a number is larger than a double can be');
     found.loose = true;
+    if (!value.isFinite) found.infinite = true;
     return;
   }
   // Also what ends the walk over a cycle.

@@ -4,10 +4,13 @@
  * Python gives them, since the servers of that time were written in it, and so do signatures of requests that carry them.
  */
 export class LooseNumber {
+  /** As it was sent, but for `-0`, which nobody keeps. */
+  readonly sent: string;
   readonly #text: string;
 
   /** From the token as it stands in the JSON. */
   constructor(token: string) {
+    this.sent = integerText(token);
     this.#text = isIntegerToken(token) ? integerText(token) : floatText(Number(token));
   }
 
@@ -37,6 +40,12 @@ export class LooseNumber {
   }
 }
 
+/** Whether there is one in what `parseExactJson` gave, whose depth is bounded. */
+export function holdsLooseNumber(value: unknown): boolean {
+  if (value instanceof LooseNumber) return true;
+  return typeof value === 'object' && value !== null && Object.values(value).some(holdsLooseNumber);
+}
+
 /** Which of two numbers is larger, exactly, also of those that no double holds: below 0 for the second, above 0 for the first. */
 export function compareNumbers(left: number | LooseNumber, right: number | LooseNumber): number {
   const [x, y] = [exactly(left), exactly(right)];
@@ -53,7 +62,7 @@ function isIntegerToken(token: string): boolean {
   return /^-?[0-9]+$/.test(token);
 }
 
-/** Python's integers know no negative zero. */
+/** Integers know no negative zero. */
 function integerText(token: string): string {
   return token === '-0' ? '0' : token;
 }

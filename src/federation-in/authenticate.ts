@@ -26,8 +26,8 @@ export interface IncomingRequest {
 const signaturesMax = 4;
 
 /**
- * The server that signed this request (server-server API, "Request Authentication"): origin and destination as the header
- * says, destination ours, signature valid over method, URI, both names and the body. Throws 401 M_UNAUTHORIZED.
+ * The server that signed this request (server-server API, "Request Authentication"): origin as the header says, no other destination
+ * there than us, signature valid over method, URI, that origin, our name and the body. Throws 401 M_UNAUTHORIZED.
  */
 export async function authenticateServer(deps: AuthenticateDeps, request: IncomingRequest): Promise<ServerName> {
   for (const header of request.authorization.slice(0, signaturesMax)) {
@@ -37,8 +37,9 @@ export async function authenticateServer(deps: AuthenticateDeps, request: Incomi
       throw unauthorized(`This request is for ${auth.destination}, not for ${deps.serverName}`);
     const key = await deps.findKey(auth.origin, auth.keyId, deps.clock.now());
     if (key === undefined) continue;
-    const signed = { method: request.method, uri: request.uri, origin: auth.origin, destination: auth.destination };
-    if (!verifyRequest({ ...signed, content: request.content }, auth, key)) continue;
+    const { method, uri, content } = request;
+    const signed = { method, uri, origin: auth.origin, destination: deps.serverName, content };
+    if (!verifyRequest(signed, auth, key)) continue;
     deps.onHeard(auth.origin);
     return auth.origin;
   }

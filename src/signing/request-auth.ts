@@ -1,4 +1,5 @@
 import { encodeBase64 } from '../base/base64.ts';
+import { holdsLooseNumber } from '../base/loose-number.ts';
 import { isServerName, type ServerName } from '../matrix/server-name.ts';
 import { type Signer, signedBytes, verifySignedJson } from './sign-json.ts';
 
@@ -8,8 +9,8 @@ export interface SignedRequest {
   /** Path and query, raw as they go over the wire: `/_matrix/…?…`. */
   uri: string;
   origin: ServerName;
-  /** Undefined only for requests of servers from before v1.3. */
-  destination: ServerName | undefined;
+  /** Who is asked: always signed, also by servers that do not name it in the header. */
+  destination: ServerName;
   /** The parsed body; undefined where there is none. */
   content: unknown;
 }
@@ -17,6 +18,7 @@ export interface SignedRequest {
 /** The parameters of one `Authorization: X-Matrix` header. */
 export interface RequestAuth {
   origin: ServerName;
+  /** Undefined only from servers of before v1.3: "recipients should accept requests without this parameter". */
   destination: ServerName | undefined;
   keyId: string;
   /** As it stood in the header, unverified. */
@@ -28,13 +30,13 @@ function toJson(request: SignedRequest): Record<string, unknown> {
     method: request.method,
     uri: request.uri,
     origin: request.origin,
-    ...(request.destination === undefined ? {} : { destination: request.destination }),
+    destination: request.destination,
     ...(request.content === undefined ? {} : { content: request.content }),
   };
 }
 
 /** The value of the `Authorization` header. Throws CanonicalJsonError where the content has no canonical form. */
-export function buildAuthorization(request: SignedRequest & { destination: ServerName }, signer: Signer): string {
+export function buildAuthorization(request: SignedRequest, signer: Signer): string {
   const signature = encodeBase64(signer.key.sign(signedBytes(toJson(request))));
   return (
     `X-Matrix origin="${request.origin}",destination="${request.destination}",` +
@@ -42,10 +44,19 @@ export function buildAuthorization(request: SignedRequest & { destination: Serve
   );
 }
 
-/** Whether the header's signature is good for this request under the public key (base64). Never throws. */
+/**
+ * Whether the header's signature is good for this request under the public key (base64). Never throws.
+ *
+ * Canonical JSON has only integers, so servers differ in what they sign for a body with other numbers, as events of room versions 1 to 5 may
+ * hold them: what Python makes of a number, or the number as it was sent. Both stand for the same body, so both are good.
+ */
 export function verifyRequest(request: SignedRequest, auth: RequestAuth, publicKey: string): boolean {
   const signed = { ...toJson(request), signatures: { [auth.origin]: { [auth.keyId]: auth.signature } } };
-  return verifySignedJson(signed, auth.origin, auth.keyId, publicKey);
+  return (
+    verifySignedJson(signed, auth.origin, auth.keyId, publicKey) ||
+    (holdsLooseNumber(request.content) &&
+      verifySignedJson(signed, auth.origin, auth.keyId, publicKey, { numbers: 'as sent' }))
+  );
 }
 
 const headerLengthMax = 4_096;

@@ -1,5 +1,5 @@
 import { decodeBase64, encodeBase64 } from '../base/base64.ts';
-import { CanonicalJsonError, canonicalJson } from '../base/canonical-json.ts';
+import { CanonicalJsonError, type CanonicalOptions, canonicalJson } from '../base/canonical-json.ts';
 import type { JsonObject, Signatures } from '../matrix/pdu.ts';
 import type { ServerName } from '../matrix/server-name.ts';
 import { importPublicKey, type SigningKey, verifySignature } from './ed25519.ts';
@@ -13,10 +13,10 @@ export interface Signer {
  * The bytes that a signature covers: the canonical JSON without `signatures` and `unsigned` (appendices, "Signing Details").
  * Throws CanonicalJsonError where there is none.
  */
-export function signedBytes(object: JsonObject): Uint8Array {
+export function signedBytes(object: JsonObject, options: CanonicalOptions = {}): Uint8Array {
   // Entries, not assignment: an own `__proto__` must stay a member.
   const covered = Object.entries(object).filter(([key]) => key !== 'signatures' && key !== 'unsigned');
-  return Buffer.from(canonicalJson(Object.fromEntries(covered)));
+  return Buffer.from(canonicalJson(Object.fromEntries(covered), options));
 }
 
 /**
@@ -47,12 +47,18 @@ export function findSignature(object: JsonObject, server: ServerName, keyId: str
  * Whether `object` carries a good signature of `server` under `keyId` with this public key (base64). False, not an error,
  * for anything that is missing, malformed, or has no canonical form.
  */
-export function verifySignedJson(object: JsonObject, server: ServerName, keyId: string, publicKey: string): boolean {
+export function verifySignedJson(
+  object: JsonObject,
+  server: ServerName,
+  keyId: string,
+  publicKey: string,
+  options: CanonicalOptions = {},
+): boolean {
   const signature = findSignature(object, server, keyId);
   const key = importPublicKey(publicKey);
   if (!signature || !key) return false;
   try {
-    return verifySignature(key, signedBytes(object), signature);
+    return verifySignature(key, signedBytes(object, options), signature);
   } catch (error) {
     if (error instanceof CanonicalJsonError) return false;
     throw error;

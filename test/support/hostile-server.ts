@@ -179,7 +179,8 @@ export class HostileServer {
     const origin = (how.origin ?? signer.server) as ServerName;
     const content = how.signedContent ?? (text === undefined ? undefined : exactly(text));
     if (how.destination === null) {
-      const { signatures } = signJson({ method, uri, origin, ...(content === undefined ? {} : { content }) }, signer);
+      const signed = { method, uri, origin, destination: server.name, ...(content === undefined ? {} : { content }) };
+      const { signatures } = signJson(signed, signer);
       const signature = signatures[signer.server]?.[signer.key.keyId];
       return `X-Matrix origin="${origin}",key="${signer.key.keyId}",sig="${signature}"`;
     }

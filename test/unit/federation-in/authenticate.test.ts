@@ -51,11 +51,22 @@ describe('authenticateServer', () => {
     expect([asked, heard]).toEqual([[`${there} ed25519:one 5000`], [there]]);
   });
 
-  it('takes a request that names no destination, as servers from before v1.3 send it', async () => {
+  /** As servers from before v1.3 send it, who signed the destination and did not name it. */
+  const unnamed = (signed: JsonObject) => {
+    const { signatures } = signJson({ method: 'PUT', uri, origin: there, ...signed }, { server: there, key });
+    return `X-Matrix origin=${there},key="${key.keyId}",sig="${signatures[there]?.[key.keyId]}"`;
+  };
+
+  it('takes a request whose header names no destination, as servers from before v1.3 send it', async () => {
     const { deps } = setUp();
-    const { signatures } = signJson({ method: 'PUT', uri, origin: there }, { server: there, key });
-    const old = `X-Matrix origin=${there},key="${key.keyId}",sig="${signatures[there]?.[key.keyId]}"`;
-    expect(await authenticateServer(deps, request([old]))).toBe(there);
+    expect(await authenticateServer(deps, request([unnamed({ destination: here })]))).toBe(there);
+  });
+
+  it('refuses one without a name that was signed for another server, or for none', async () => {
+    const { deps } = setUp();
+    for (const bad of [unnamed({ destination: 'else.example' }), unnamed({})]) {
+      await expect(authenticateServer(deps, request([bad]))).rejects.toMatchObject(refused);
+    }
   });
 
   it.each<[string, readonly string[], JsonObject | undefined]>([

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { parseExactJson } from '../../../src/base/exact-json.ts';
 import type { ServerName } from '../../../src/matrix/server-name.ts';
 import { signingKeyOfSeed } from '../../../src/signing/ed25519.ts';
 import { buildAuthorization, parseAuthorization, verifyRequest } from '../../../src/signing/request-auth.ts';
@@ -15,6 +16,12 @@ const request = {
   destination,
   content: { pdus: [], n: 1 },
 };
+
+function exactly(text: string): unknown {
+  const read = parseExactJson(text);
+  if (read.outcome !== 'parsed') throw new Error(`not JSON: ${text}`);
+  return read.value;
+}
 
 function parsed(header: string) {
   const auth = parseAuthorization(header);
@@ -41,6 +48,26 @@ describe('the X-Matrix header', () => {
     expect(verifyRequest({ ...request, content: { pdus: [], n: 2 } }, auth, key.publicKey)).toBe(false);
     expect(verifyRequest(without, auth, key.publicKey)).toBe(false);
     expect(verifyRequest({ ...request, content: { n: 1.5 } }, auth, key.publicKey)).toBe(false);
+  });
+
+  it.each([
+    ['a number as Python writes it', '100.0', '1e2', true],
+    ['a number as it was sent', '1e2', '1e2', true],
+    ['a size that no double has', '1e400', '1e400', true],
+    ['a long integer', '9007199254740993', '9007199254740993', true],
+    ['a zero without its sign', '0', '-0', true],
+    ['the same number in a third form', '100', '1e2', false],
+    ['another number', '1e3', '1e2', false],
+    ['a number of the other sign', '0.5', '-0.5', false],
+  ])('may cover %s', (_name, signed, sent, isGood) => {
+    const signedText =
+      `{"content":{"n":[${signed}]},"destination":"${destination}","method":"PUT","origin":"${origin}",` +
+      `"uri":"${request.uri}"}`;
+    const signature = Buffer.from(key.sign(Buffer.from(signedText))).toString('base64');
+    const auth = parsed(`X-Matrix origin="${origin}",key="${key.keyId}",sig="${signature}"`);
+    const content = exactly(`{"n": [${sent}]}`);
+    expect(verifyRequest({ ...request, content }, auth, key.publicKey)).toBe(isGood);
+    expect(verifyRequest({ ...request, content: { n: [100] } }, auth, key.publicKey)).toBe(signed === '100');
   });
 
   it('covers no content where there is no body', () => {
