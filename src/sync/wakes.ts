@@ -30,6 +30,9 @@ export function createSyncWakes(deps: WakeDeps): (changes: readonly Change[]) =>
         case 'account_data':
           users.add(change.userId);
           break;
+        case 'to_device':
+          for (const { userId } of change.devices) users.add(userId);
+          break;
       }
     }
     for (const roomId of rooms) for (const userId of deps.roster.connectedUsersIn(roomId)) users.add(userId);

@@ -21,6 +21,7 @@ import { describeReceipts } from './receipts.contract.ts';
 import { describeRestart, type Place } from './restart.contract.ts';
 import { describeRooms } from './rooms.contract.ts';
 import { describeState } from './state.contract.ts';
+import { describeToDevice } from './to-device.contract.ts';
 import { describeWaitingEvents } from './waiting-events.contract.ts';
 
 const open = () => openTestStorage();
@@ -58,6 +59,7 @@ describe('SQLite storage', () => {
   describeReceipts(open);
   describeRooms(open);
   describeState(open);
+  describeToDevice(openWithClock);
   describeWaitingEvents(open);
   describeRestart(async () => placeIn(await mkdtemp(join(tmpdir(), 'lantern-storage-'))));
 });

@@ -3,6 +3,7 @@ import type { JsonObject } from '../../matrix/pdu.ts';
 import type { ServerName } from '../../matrix/server-name.ts';
 import type { Position } from './numbers.ts';
 import type { Membership } from './rooms.ts';
+import type { DeviceName } from './to-device.ts';
 
 /**
  * What a commit changed, in the order of its rows, with the value before it where a reader needs the difference. Made by
@@ -59,6 +60,8 @@ export type Change =
   | { kind: 'access_tokens_removed'; userId: UserId; deviceId: DeviceId | null }
   | { kind: 'tokens_superseded'; userId: UserId; deviceId: DeviceId; generation: number }
   | { kind: 'narrowing'; destination: ServerName; subject: UserId; generation: number; lastActiveAtMs: number }
+  /** Messages came for these devices. */
+  | { kind: 'to_device'; position: Position; devices: readonly DeviceName[] }
   /** Something durable waits for these destinations. */
   | { kind: 'outgoing'; destinations: readonly ServerName[] };
 

@@ -1,4 +1,5 @@
 import type { RoomId, UserId } from '../../matrix/ids.ts';
+import type { ServerName } from '../../matrix/server-name.ts';
 import type { AccountDataTableRow } from './account-data.ts';
 import type { AccountRow, AccountTableRow } from './accounts.ts';
 import type { Change } from './changes.ts';
@@ -13,6 +14,7 @@ import type { PushTableRow } from './push.ts';
 import type { ReceiptTableRow } from './receipts.ts';
 import type { RoomTableRow } from './rooms.ts';
 import type { StateTableRow } from './state.ts';
+import type { ToDeviceTableRow } from './to-device.ts';
 import type { WaitingEventTableRow } from './waiting-events.ts';
 
 /**
@@ -35,6 +37,7 @@ export type Row =
   | ReceiptTableRow
   | RoomTableRow
   | StateTableRow
+  | ToDeviceTableRow
   | WaitingEventTableRow
   | { kind: 'reaction_cursor'; name: string; position: Position };
 
@@ -49,6 +52,8 @@ export type Expectation =
   | { kind: 'extremities'; roomId: RoomId; eventIds: readonly string[] }
   | { kind: 'event_unknown'; eventId: string }
   | { kind: 'client_transaction_unused'; userId: UserId; deviceId: string; scope: string; transactionId: string }
+  /** The other server's message was not taken in yet. */
+  | { kind: 'to_device_unseen'; origin: ServerName; messageId: string }
   /** The account data was last written at this position; null: never. */
   | { kind: 'account_data_revision'; userId: UserId; roomId: RoomId | null; type: string; position: Position | null };
 

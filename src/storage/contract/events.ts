@@ -58,7 +58,8 @@ export type EventTableRow =
       /** What the id is scoped to besides the device: method and path without the id. */
       scope: string;
       transactionId: string;
-      eventId: EventId;
+      /** Null where the request made none. */
+      eventId: EventId | null;
       createdAtMs: number;
     };
 

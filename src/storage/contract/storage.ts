@@ -13,6 +13,7 @@ import type { PushReads } from './push.ts';
 import type { ReceiptReads } from './receipts.ts';
 import type { RoomReads } from './rooms.ts';
 import type { StateReads } from './state.ts';
+import type { ToDeviceReads } from './to-device.ts';
 import type { WaitingEventReads } from './waiting-events.ts';
 
 /**
@@ -34,6 +35,7 @@ export interface Storage {
   readonly receipts: ReceiptReads;
   readonly rooms: RoomReads;
   readonly state: StateReads;
+  readonly toDevice: ToDeviceReads;
   readonly waitingEvents: WaitingEventReads;
 
   /**

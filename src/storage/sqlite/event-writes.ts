@@ -183,7 +183,7 @@ export function createEventWrites(deps: Deps): Writes<EventTableRow['kind']> {
       statements.addWaiting.run(events.put(target), events.put(redaction));
     },
     client_transaction(row, step) {
-      statements.insertTransaction.run(row);
+      statements.insertTransaction.run({ ...row, eventId: row.eventId ?? '' });
       statements.pruneTransactions.run(step.nowMs - keepTransactionsMs, pruneMax);
     },
   };
@@ -236,7 +236,7 @@ function prepareEventStatements(connection: Connection) {
     setNewest: connection.prepare<[Position, number]>(
       'UPDATE rooms SET newest_position = max(newest_position, ?) WHERE room_no = ?',
     ),
-    insertTransaction: connection.prepare<[RowOf<'client_transaction'>]>(
+    insertTransaction: connection.prepare<[Omit<RowOf<'client_transaction'>, 'eventId'> & { eventId: string }]>(
       `INSERT INTO client_transactions (user_id, device_id, scope, transaction_id, event_id, created_at_ms)
        VALUES (@userId, @deviceId, @scope, @transactionId, @eventId, @createdAtMs)`,
     ),

@@ -29,6 +29,9 @@ export function createExpectations({ connection, rooms }: Deps): (expectation: E
     `SELECT 1 FROM client_transactions
      WHERE user_id = ? AND device_id = ? AND scope = ? AND transaction_id = ?`,
   );
+  const received = connection.prepare<[string, string]>(
+    'SELECT 1 FROM received_to_device WHERE origin = ? AND message_id = ?',
+  );
   const revision = connection
     .prepare<[string, string, string], Position>(
       'SELECT position FROM account_data WHERE user_id = ? AND room_id = ? AND type = ?',
@@ -61,6 +64,8 @@ export function createExpectations({ connection, rooms }: Deps): (expectation: E
         const { userId, deviceId, scope, transactionId } = expectation;
         return transaction.get(userId, deviceId, scope, transactionId) === undefined;
       }
+      case 'to_device_unseen':
+        return received.get(expectation.origin, expectation.messageId) === undefined;
       case 'account_data_revision': {
         const { userId, roomId, type, position } = expectation;
         return (revision.get(userId, roomId ?? '', type) ?? null) === position;

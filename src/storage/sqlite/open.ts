@@ -37,6 +37,7 @@ import { createRoomWrites } from './room-writes.ts';
 import { createRoomReads } from './rooms.ts';
 import { createStateReads } from './state.ts';
 import { createStateWrites } from './state-writes.ts';
+import { createToDeviceReads, createToDeviceWrites } from './to-device.ts';
 import { createDirectoryNames } from './user-directory.ts';
 import { createWaitingEventReads, createWaitingEventWrites } from './waiting-events.ts';
 
@@ -135,6 +136,7 @@ function assemble({ connection, close, clock, log, synchronous }: Parts): Storag
     ...createReceiptWrites(connection, rooms),
     ...createRoomWrites(deps),
     ...createStateWrites(deps),
+    ...createToDeviceWrites(connection),
     ...waiting.rows,
   };
   const committer = new Committer({
@@ -171,6 +173,7 @@ function assemble({ connection, close, clock, log, synchronous }: Parts): Storag
     receipts: createReceiptReads(connection, turn, rooms),
     rooms: createRoomReads(connection, turn, rooms),
     state: createStateReads(deps),
+    toDevice: createToDeviceReads(connection, turn),
     waitingEvents: createWaitingEventReads(connection, turn),
     commit: (batch) => committer.commit(batch),
     position: () => committer.position,

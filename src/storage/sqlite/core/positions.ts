@@ -79,6 +79,7 @@ export class Positions {
         case 'account_erased':
         case 'receipt':
         case 'profile':
+        case 'to_device':
           return this.#next();
         default:
           return null;
