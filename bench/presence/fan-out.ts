@@ -12,6 +12,11 @@ import { steadyPresence } from './steady.ts';
 
 const subjectCount = 10;
 const rates = [1, 10, 50];
+/** `--set rate=1` measures one of them alone, such as for a profile. */
+const ratesOf = (set: ReadonlyMap<string, number>): readonly number[] => {
+  const rate = set.get('rate');
+  return rate === undefined ? rates : [rate];
+};
 /** At the first rate, that is. */
 const bareTimes = 2;
 const busiestMicroseconds = 20;
@@ -46,7 +51,8 @@ export const fanOutPart: BenchPart = {
       const measures: Measure[] = [
         { name: `${viewerCount} viewers come online, warm-up`, unit: 'ms', value: onlineMs },
       ];
-      for (const perSecond of rates) measures.push(...(await measureRate({ server, audience }, perSecond, seconds)));
+      for (const perSecond of ratesOf(set))
+        measures.push(...(await measureRate({ server, audience }, perSecond, seconds)));
       await audience.settle(10_000);
       measures.push({
         name: 'viewers with the latest state',
