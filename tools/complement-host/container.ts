@@ -116,6 +116,7 @@ export class Container {
       throw new EngineError(400, `the archive cannot be unpacked into ${directory}: ${complaint.trim()}`);
   }
 
+  /** Rejects, with the container as it was before, if the driver cannot be started. */
   async start(): Promise<void> {
     if (this.#process) return;
     const { driver, environment, address, logFile, launch } = this.properties;
@@ -138,13 +139,22 @@ export class Container {
       },
     });
     closeSync(log);
-    const ended = once(child, 'exit'); // before any await: a driver may end at once
-    await once(child, 'spawn');
+    // All before the first await: a driver may end at once, and who stops or removes the container meanwhile must find the process.
     this.#process = child;
-    this.#ended = ended.then(([status, signal]) => this.#onEnd(child, status, signal));
+    this.#ended = new Promise((ended) => {
+      child.once('exit', (status, signal) => {
+        this.#onEnd(child, status, signal);
+        ended();
+      });
+      child.once('error', () => {
+        this.#process = undefined; // it could not be started, so nothing exits
+        ended();
+      });
+    });
+    await once(child, 'spawn');
   }
 
-  /** Resolves when the homeserver does not run. */
+  /** Resolves when the homeserver does not run; never rejects. */
   ended(): Promise<void> {
     return this.#ended;
   }

@@ -23,11 +23,7 @@ const withHosts = 'mount --bind "$0" /etc/hosts && exec setpriv --pdeathsig KILL
 
 /** Starts the driver in a mount namespace, where /etc/hosts is the container's own. */
 export const launchInNamespace: Launch = (request) =>
-  spawn(
-    'unshare',
-    [...namespaceOptions, 'sh', '-c', withHosts, request.hostsFile, request.driver],
-    spawnOptions(request),
-  );
+  spawn('unshare', inNamespace(request.hostsFile, request.driver), spawnOptions(request));
 
 /** What every launch has in common. */
 export function spawnOptions({ environment, workingDirectory, log }: LaunchRequest): SpawnOptions {
@@ -39,8 +35,16 @@ export function spawnOptions({ environment, workingDirectory, log }: LaunchReque
   };
 }
 
-/** Why homeservers cannot have an /etc/hosts of their own on this machine; undefined: they can. */
-export function findNamespaceProblem(): string | undefined {
-  const { status, error, stderr } = spawnSync('unshare', [...namespaceOptions, 'true'], { encoding: 'utf8' });
+/**
+ * Why homeservers cannot have an /etc/hosts of their own on this machine; undefined: they can. Does all that a launch does: a namespace
+ * may be had where nothing may be mounted in it.
+ */
+export function findNamespaceProblem(unshare = 'unshare'): string | undefined {
+  const { status, error, stderr } = spawnSync(unshare, inNamespace('/etc/hosts', 'true'), { encoding: 'utf8' });
   return status === 0 ? undefined : (error?.message ?? stderr.trim());
+}
+
+/** The arguments of `unshare`. */
+function inNamespace(hostsFile: string, command: string): string[] {
+  return [...namespaceOptions, 'sh', '-c', withHosts, hostsFile, command];
 }

@@ -24,4 +24,20 @@ describe('a launch in a namespace', () => {
     expect(readFileSync('/etc/hosts', 'utf8')).not.toContain('127.9.9.9');
     rmSync(folder, { recursive: true });
   });
+
+  it.runIf(process.platform === 'linux')('is known beforehand to be impossible, and why', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'complement-launch-test-'));
+    const noNamespaces = join(folder, 'unshare');
+    writeFileSync(noNamespaces, '#!/bin/sh\necho "unshare failed: Operation not permitted" >&2; exit 1\n', {
+      mode: 0o755,
+    });
+    expect(findNamespaceProblem(noNamespaces)).toBe('unshare failed: Operation not permitted');
+    // A namespace can be had here, but it does not let us have hosts of our own.
+    const noMounts = join(folder, 'unshare-only');
+    writeFileSync(noMounts, '#!/bin/sh\nmount() { echo "mount: denied" >&2; false; }\n', { mode: 0o755 });
+    writeFileSync(noMounts, `${readFileSync(noMounts)}while [ "$1" != -c ]; do shift; done; eval "$2"\n`);
+    expect(findNamespaceProblem(noMounts)).toBe('mount: denied');
+    expect(findNamespaceProblem(join(folder, 'nowhere'))).toContain('ENOENT');
+    rmSync(folder, { recursive: true });
+  });
 });
