@@ -21,26 +21,23 @@ export type RateLimitAnswer = { outcome: 'allowed' } | { outcome: 'limited'; ret
 export class RateLimit {
   readonly #options: RateLimitOptions;
   readonly #counters: RateLimiterMemory;
-  /** Key → monotonic time at which its window ends. */
-  readonly #windows: LRUCache<string, number>;
+  /** Key → monotonic time at which its window ends. The library makes the table whole at once, so there is none before the first use. */
+  #table: LRUCache<string, number> | undefined;
 
   constructor(options: RateLimitOptions) {
     this.#options = options;
     this.#counters = new RateLimiterMemory({ points: options.points, duration: 0 });
-    this.#windows = new LRUCache({
-      max: options.keysMax ?? 100_000,
-      dispose: (_endsAt, key) => void this.#counters.delete(key).catch(() => false),
-    });
   }
 
   /** Counts one use, or `cost` of them, unless that would be too many; a refused use costs nothing more. */
   async use(key: string, cost = 1): Promise<RateLimitAnswer> {
     const now = this.#options.clock.monotonic();
-    let endsAt = this.#windows.get(key);
+    const windows = this.#windows();
+    let endsAt = windows.get(key);
     if (endsAt === undefined || endsAt <= now) {
-      this.#windows.delete(key);
+      windows.delete(key);
       endsAt = now + this.#options.windowMs;
-      this.#windows.set(key, endsAt);
+      windows.set(key, endsAt);
     }
     try {
       await this.#counters.consume(key, cost);
@@ -54,6 +51,14 @@ export class RateLimit {
 
   /** Takes back one use, or `cost` of them, that turned out to count for nothing. */
   async giveBack(key: string, cost = 1): Promise<void> {
-    if (this.#windows.has(key)) await this.#counters.reward(key, cost);
+    if (this.#table?.has(key)) await this.#counters.reward(key, cost);
+  }
+
+  #windows(): LRUCache<string, number> {
+    this.#table ??= new LRUCache({
+      max: this.#options.keysMax ?? 100_000,
+      dispose: (_endsAt, key) => void this.#counters.delete(key).catch(() => false),
+    });
+    return this.#table;
   }
 }
