@@ -38,8 +38,11 @@ export interface OutgoingRequest {
   /** From the call to the last byte of the answer. */
   timeoutMs: number;
   responseBytesMax: number;
-  /** Takes the body of a 200 while it arrives, so that it is never whole in memory. What it throws ends the request and is thrown on. */
-  takeBody?: (chunks: AsyncIterable<Uint8Array>) => Promise<void>;
+  /**
+   * Takes the body of a 200 while it arrives, so that it is never whole in memory, with the headers as an answer has them. What it throws
+   * ends the request and is thrown on. The body of any other status may then have 256 KiB.
+   */
+  takeBody?: (chunks: AsyncIterable<Uint8Array>, headers: OutgoingResponse['headers']) => Promise<void>;
   signal?: AbortSignal;
 }
 
@@ -75,6 +78,8 @@ const inFlightPerPoolMax = 64;
 const inFlightMax = 2_000;
 const connectTimeoutMs = 10_000;
 const keepAliveMs = 30_000;
+/** Of an answer other than 200, where the body of a 200 would have been taken as it comes. */
+const refusalBytesMax = 256 * 1024;
 
 interface Entry {
   pool: Pool;
@@ -245,7 +250,9 @@ function guardedLookup(dns: Dns, mayConnect: (address: string) => boolean): Look
 
 /** Leaving the loop over it before its end destroys the body, and its connection with it. */
 async function* limitChunks(response: Dispatcher.ResponseData, request: OutgoingRequest): AsyncGenerator<Buffer> {
-  const { responseBytesMax: bytesMax, target } = request;
+  const { target } = request;
+  const isKept = request.takeBody !== undefined && response.statusCode !== 200;
+  const bytesMax = isKept ? Math.min(request.responseBytesMax, refusalBytesMax) : request.responseBytesMax;
   const announced = Number(response.headers['content-length'] ?? 0);
   let bytes = 0;
   try {
@@ -271,12 +278,12 @@ async function collect(chunks: AsyncGenerator<Buffer>): Promise<Buffer> {
 class TakerError extends Error {}
 
 async function handOver(
-  { body }: Dispatcher.ResponseData,
+  { body, headers }: Dispatcher.ResponseData,
   chunks: AsyncGenerator<Buffer>,
   takeBody: NonNullable<OutgoingRequest['takeBody']>,
 ): Promise<Buffer> {
   try {
-    await takeBody(chunks);
+    await takeBody(chunks, firstOfEach(headers));
   } catch (error) {
     throw error instanceof OutgoingHttpError ? error : new TakerError('the body was not taken', { cause: error });
   } finally {

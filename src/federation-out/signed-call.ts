@@ -40,7 +40,7 @@ export interface Call {
    */
   heedBackoff: 'yes' | 'no';
   /** Reads the body of a 200 while it arrives, and gives what is to be the answer's. What it throws is thrown on. */
-  readBody?: (chunks: AsyncIterable<Uint8Array>) => Promise<JsonObject>;
+  readBody?: (chunks: AsyncIterable<Uint8Array>, headers: OutgoingResponse['headers']) => Promise<JsonObject>;
   /** The answer is a list of the status and the object, as the first versions of some endpoints have it. */
   answersInList?: boolean;
   /** Whether only a 200 says that the server is well; else any answer does that does not come from a proxy before it. */
@@ -58,6 +58,8 @@ export type SendCall = (call: Call) => Promise<Answer>;
 
 /** "bad gateway", "unavailable", "gateway time-out": the server behind did not answer. */
 const proxyStatuses = new Set([502, 503, 504]);
+/** What a content repository says with such a status about one of its contents. */
+const wordsOnContent = new Set<unknown>(['M_NOT_YET_UPLOADED', 'M_TOO_LARGE']);
 const errorBytesShown = 200;
 
 /**
@@ -73,7 +75,7 @@ export function createSignedCall(deps: CallDeps): SendCall {
     }
     const { response, read } = await reach(deps, call);
     const answer = read ?? (response.status === 200 ? parseObject(response, call.answersInList) : undefined);
-    if (call.only200IsWell ? !answer : proxyStatuses.has(response.status)) health.markFailed(call.server);
+    if (call.only200IsWell ? !answer : isFromProxy(response)) health.markFailed(call.server);
     else health.markReachable(call.server);
     if (answer) return answer;
     if (response.status === 200) {
@@ -94,8 +96,8 @@ async function reach(deps: CallDeps, call: Call): Promise<Reached> {
   const { readBody } = call;
   const takeBody =
     readBody &&
-    (async (chunks: AsyncIterable<Uint8Array>) => {
-      read = { body: await readBody(chunks), text: '' };
+    (async (chunks: AsyncIterable<Uint8Array>, headers: OutgoingResponse['headers']) => {
+      read = { body: await readBody(chunks, headers), text: '' };
     });
   try {
     const response = await sendToTargets(deps, call, takeBody);
@@ -189,6 +191,10 @@ function parseObject({ body }: OutgoingResponse, isInList = false): Answer | und
   if (parsed.outcome !== 'parsed') return undefined;
   const value: unknown = isInList && Array.isArray(parsed.value) ? parsed.value[1] : parsed.value;
   return isObject(value) ? { body: value, text: parsed.text } : undefined;
+}
+
+function isFromProxy(response: OutgoingResponse): boolean {
+  return proxyStatuses.has(response.status) && !wordsOnContent.has(parseObject(response)?.body.errcode);
 }
 
 function refusal(server: ServerName, response: OutgoingResponse): FederationError {

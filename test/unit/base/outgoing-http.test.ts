@@ -258,6 +258,26 @@ describe('an answer that is taken while it arrives', () => {
     expect(taken).toEqual([]);
   });
 
+  it('is given with its headers', async () => {
+    const port = await serve((_request, response) => response.writeHead(200, { 'X-Kind': 'text' }).end('x'));
+    let kind: string | undefined;
+    const takeBody: OutgoingRequest['takeBody'] = async (_chunks, headers) => {
+      kind = headers['x-kind'];
+    };
+    await take(port, { takeBody }).answer;
+    expect(kind).toBe('text');
+  });
+
+  it('has less room where it is no 200, since that is kept', async () => {
+    const sizes = { '/small': 256 * 1024, '/large': 256 * 1024 + 1 };
+    const port = await serve((request, response) => {
+      response.writeHead(404).end('x'.repeat(sizes[request.url === '/small' ? '/small' : '/large']));
+    });
+    const limits = { responseBytesMax: 1024 * 1024 };
+    expect((await take(port, { ...limits, path: '/small' }).answer).body.length).toBe(256 * 1024);
+    await expect(take(port, { ...limits, path: '/large' }).answer).rejects.toMatchObject({ reason: 'too_large' });
+  });
+
   it('ends at its limit of size', async () => {
     const port = await serve((_request, response) => {
       response.write('x'.repeat(900));

@@ -272,6 +272,15 @@ describe('a request to another server', () => {
     expect(marks).toEqual(['failed']);
   });
 
+  it.each([
+    [504, 'M_NOT_YET_UPLOADED'],
+    [502, 'M_TOO_LARGE'],
+  ])('counts a %i that says %s as the word of a server that is there', async (status, errcode) => {
+    json(status, { errcode, error: 'x' });
+    await expect(requests.getEvent(hs, eventId)).rejects.toMatchObject({ outcome: 'refused', status });
+    expect(marks).toEqual(['reachable']);
+  });
+
   it.each<[string, unknown]>([
     ['no JSON', '<html>'],
     ['a list', []],
