@@ -26,6 +26,7 @@ import { syncRoutes } from '../http/client/sync.ts';
 import { tagRoutes } from '../http/client/tags.ts';
 import { thirdPartyIdRoutes } from '../http/client/third-party-ids.ts';
 import { thirdPartyNetworkRoutes } from '../http/client/third-party-networks.ts';
+import { toDeviceRoutes } from '../http/client/to-device.ts';
 import { typingRoutes } from '../http/client/typing.ts';
 import { userDirectoryRoutes } from '../http/client/user-directory.ts';
 import { versionsRoutes } from '../http/client/versions.ts';
@@ -80,6 +81,7 @@ export function clientRoutes({ config }: Surroundings, parts: Parts, sync: Sync)
     ...directoryRoutes({ aliases, state }),
     ...publicRoomsRoutes({ publicRooms, serverName: config.server_name }),
     ...userDirectoryRoutes({ users: createUserDirectory({ storage: parts.storage, serverName: config.server_name }) }),
+    ...toDeviceRoutes({ toDevice: parts.toDevice }),
     ...typingRoutes({ typing }),
     ...receiptRoutes({ receipts, readMarkers }),
     ...presenceRoutes({ presence }),

@@ -40,6 +40,7 @@ export function createIncoming(surroundings: Surroundings, parts: Parts): Incomi
     receiveTyping: (origin, content) => typing.receiveTypingEdu(origin, content),
     receiveReceipts: (origin, content) => receipts.receiveReceiptEdu(origin, content),
     receivePresence: (origin, contents) => presence.receive(origin, contents),
+    receiveToDevice: (origin, contents) => parts.toDevice.receive(origin, contents),
     isServerAllowed: (roomId, server) => isServerAllowed(storage, roomId, server),
     log,
   });

@@ -1,6 +1,7 @@
 import type { Accounts } from '../accounts/accounts.ts';
 import type { Aliases } from '../directory/aliases.ts';
 import type { PublicRooms } from '../directory/public-rooms.ts';
+import type { ToDevice } from '../e2ee/to-device.ts';
 import type { ReadMarkers } from '../ephemeral/read-markers.ts';
 import type { Receipts } from '../ephemeral/receipts.ts';
 import type { Typing } from '../ephemeral/typing.ts';
@@ -30,6 +31,7 @@ export interface Parts {
   readonly deactivation: Deactivation;
   readonly pushRules: PushRules;
   readonly pushers: Pushers;
+  readonly toDevice: ToDevice;
   readonly typing: Typing;
   readonly receipts: Receipts;
   readonly readMarkers: ReadMarkers;

@@ -1,4 +1,6 @@
 import type { Clock } from '../base/clock.ts';
+import { createToDevice } from '../e2ee/to-device.ts';
+import { createToDeviceInbox } from '../e2ee/to-device-inbox.ts';
 import { createReadMarkers } from '../ephemeral/read-markers.ts';
 import { createReceipts } from '../ephemeral/receipts.ts';
 import { createTyping } from '../ephemeral/typing.ts';
@@ -56,6 +58,8 @@ export async function createLantern(surroundings: Surroundings, storage: Storage
   const recent = createRecentReads(storage);
   // Before all that wakes a reader.
   feed.onChanges((changes) => recent.apply(changes));
+  const toDevice = createToDeviceInbox({ storage });
+  feed.onChanges((changes) => toDevice.onChanges(changes));
   listen(parts);
   feed.addReaction(parts.rooms.profileReaction);
   feed.addReaction(createUpgradeReactionOf(surroundings, parts));
@@ -68,6 +72,7 @@ export async function createLantern(surroundings: Surroundings, storage: Storage
     waiters,
     typing,
     presence,
+    toDevice,
     clock: surroundings.clock,
   });
   const incoming = createIncoming(surroundings, parts);
@@ -138,6 +143,7 @@ async function createParts(surroundings: Surroundings, storage: Storage): Promis
     deactivation,
     pushRules: createPushRules({ storage }),
     pushers: createPushers({ storage, clock }),
+    toDevice: createToDevice({ storage, serverName, clock, random, log }),
     typing,
     receipts,
     readMarkers,

@@ -9,6 +9,8 @@ export interface EduReceiverDeps {
   readonly receiveReceipts: (origin: ServerName, content: unknown) => Promise<void>;
   /** Contents of all `m.presence` of one transaction, in order. Total. */
   readonly receivePresence: (origin: ServerName, contents: readonly unknown[]) => Promise<void>;
+  /** Contents of all `m.direct_to_device` of one transaction, in order. Total, each once. */
+  readonly receiveToDevice: (origin: ServerName, contents: readonly unknown[]) => Promise<void>;
   /** Whether the room's `m.room.server_acl` lets this server in. True for unknown rooms. */
   readonly isServerAllowed: (roomId: RoomId, server: ServerName) => Promise<boolean>;
   readonly log: Log;
@@ -45,6 +47,8 @@ export function createEduReceiver(deps: EduReceiverDeps): EduReceiver {
       const parsed = edus.flatMap((edu) => parseEdu(edu) ?? []);
       const presence = parsed.filter(({ type }) => type === 'm.presence').map(({ content }) => content);
       if (presence.length > 0) await contain(deps.log, () => deps.receivePresence(origin, presence));
+      const messages = parsed.filter(({ type }) => type === 'm.direct_to_device').map(({ content }) => content);
+      if (messages.length > 0) await contain(deps.log, () => deps.receiveToDevice(origin, messages));
       for (const edu of parsed) await contain(deps.log, () => receiveOne(origin, edu));
     },
   };

@@ -1,4 +1,5 @@
 import type { RoomId, UserId } from '../matrix/ids.ts';
+import type { Position } from '../storage/contract/numbers.ts';
 import type { ToldMember } from './lazy-members.ts';
 
 /** The timeline of a room in an answer, its events as JSON texts. */
@@ -38,6 +39,10 @@ export class Answer {
   readonly accountData: string[] = [];
   presence: readonly string[] = [];
   deviceLists: DeviceLists = { changed: [], left: [] };
+  /** Messages to the device. */
+  toDevice: readonly string[] = [];
+  /** The last of them where there are more; null: all were told. */
+  toDeviceUpTo: Position | null = null;
   presenceToken = '';
   /** Member events in it, for clients that load members lazily. */
   readonly membersTold: ToldMember[] = [];
@@ -66,6 +71,7 @@ export class Answer {
       this.knocked.size === 0 &&
       this.accountData.length === 0 &&
       this.presence.length === 0 &&
+      this.toDevice.length === 0 &&
       this.deviceLists.changed.length === 0 &&
       this.deviceLists.left.length === 0
     );
@@ -89,6 +95,7 @@ export function encodeAnswer(answer: Answer, nextBatch: string, useStateAfter: k
   const parts = [`"next_batch":${JSON.stringify(nextBatch)}`, '"device_one_time_keys_count":{}'];
   if (answer.accountData.length > 0) parts.push(`"account_data":${encodeEvents(answer.accountData)}`);
   if (answer.presence.length > 0) parts.push(`"presence":${encodeEvents(answer.presence)}`);
+  if (answer.toDevice.length > 0) parts.push(`"to_device":${encodeEvents(answer.toDevice)}`);
   const { changed, left } = answer.deviceLists;
   if (changed.length + left.length > 0) parts.push(`"device_lists":${JSON.stringify({ changed, left })}`);
   if (rooms.length > 0) parts.push(`"rooms":{${rooms.join(',')}}`);

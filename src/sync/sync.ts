@@ -1,4 +1,5 @@
 import type { Clock } from '../base/clock.ts';
+import type { ToDeviceInbox } from '../e2ee/to-device-inbox.ts';
 import type { Waiters } from '../feed/feed.ts';
 import { invalidParam } from '../matrix/errors.ts';
 import type { SyncFilter } from '../matrix/filter.ts';
@@ -22,6 +23,7 @@ import { createPresenceStream } from './streams/presence.ts';
 import { createRoomsInvitedStream } from './streams/rooms-invited.ts';
 import { createRoomsJoinedStream } from './streams/rooms-joined.ts';
 import { createRoomsLeftStream } from './streams/rooms-left.ts';
+import { createToDeviceStream } from './streams/to-device.ts';
 import { encodeSyncToken, parseSyncToken, type SyncToken } from './token.ts';
 
 export interface SyncDeps {
@@ -31,6 +33,7 @@ export interface SyncDeps {
   readonly windows: Pick<AnswerWindows, 'answered' | 'untilOpen'>;
   readonly typing: TypingReads;
   readonly presence: PresencePart;
+  readonly toDevice: Pick<ToDeviceInbox, 'list' | 'collect'>;
   readonly clock: Clock;
 }
 
@@ -75,12 +78,14 @@ export function createSync(deps: SyncDeps): Sync {
     createEphemeralStream(deps),
     createDeviceListsStream(deps),
     createPresenceStream(deps),
+    createToDeviceStream(deps),
   ];
 
   return async (request) => {
     const { userId, deviceId } = request.requester;
     const since = request.since === null ? null : checkToken(deps, request.since);
     const filter = await filters.resolve(userId, request.filter);
+    if (since !== null) await deps.toDevice.collect({ userId, deviceId }, since.toDevice);
     const lazy = filter.roomState.lazyLoadMembers ? lazyMembers.open(userId, deviceId, request.since) : null;
     deps.roster.connect(userId);
     try {
@@ -150,7 +155,12 @@ async function poll({ deps, streams, quiet }: Parts, request: SyncRequest, parse
 }
 
 function finish(scope: SyncScope, answer: Answer, request: SyncRequest): string {
-  const nextBatch = encodeSyncToken({ position: scope.upTo, typing: scope.typing, presence: answer.presenceToken });
+  const nextBatch = encodeSyncToken({
+    position: scope.upTo,
+    toDevice: answer.toDeviceUpTo ?? scope.upTo,
+    typing: scope.typing,
+    presence: answer.presenceToken,
+  });
   scope.lazy?.tell(nextBatch, answer.membersTold);
   return encodeAnswer(answer, nextBatch, request.useStateAfter);
 }

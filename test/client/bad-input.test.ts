@@ -158,6 +158,7 @@ const goodBodies: Record<string, (place: Place) => unknown> = {
   'PUT /rooms/:roomId/send/:eventType/:transactionId': () => ({ body: 'x' }),
   'PUT /rooms/:roomId/redact/:eventId/:transactionId': () => ({ reason: 'x' }),
   'PUT /rooms/:roomId/state/:eventType/:stateKey': () => ({ body: 'x' }),
+  'PUT /sendToDevice/:eventType/:transactionId': () => ({ messages: { [alice.userId]: { '*': {} } } }),
   'PUT /directory/room/:roomAlias': ({ roomId }) => ({ room_id: roomId }),
   'PUT /directory/list/room/:roomId': () => ({ visibility: 'public' }),
   'POST /publicRooms': () => ({ limit: 5 }),

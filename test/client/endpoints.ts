@@ -198,6 +198,15 @@ const push: readonly Endpoint[] = [
   { call: 'GET /notifications', by: 'user', query: { from: 'string', limit: 'integer', only: 'string' } },
 ];
 
+const toDevice: readonly Endpoint[] = [
+  {
+    call: 'PUT /sendToDevice/{eventType}/{txnId}',
+    by: 'user',
+    body: { messages: 'object!' },
+    good: { messages: {} },
+  },
+];
+
 const rooms: readonly Endpoint[] = [
   {
     call: 'POST /createRoom',
@@ -382,6 +391,7 @@ export const endpoints: readonly Endpoint[] = [
   ...account,
   ...userData,
   ...push,
+  ...toDevice,
   ...rooms,
   ...directory,
   ...reading,

@@ -1,3 +1,4 @@
+import { createToDeviceInbox } from '../../src/e2ee/to-device-inbox.ts';
 import { createWaiters } from '../../src/feed/waiters.ts';
 import type { DeviceId, RoomId, UserId } from '../../src/matrix/ids.ts';
 import type { ServerName } from '../../src/matrix/server-name.ts';
@@ -94,13 +95,15 @@ export class SyncFixture {
     const waiters = createWaiters({ clock });
     this.wake = (userId) => waiters.wake(userId as UserId);
     const wakes = createSyncWakes({ roster: this.roster, waiters });
+    const toDevice = createToDeviceInbox({ storage });
     storage.onCommit((changes) => {
       this.roster.apply(changes);
+      toDevice.onChanges(changes);
       wakes(changes);
     });
     const { roster, typing, presence } = this;
     const windows = new AnswerWindows({ clock, lengths: { quietMs: 0, busyMs: 0 } });
-    this.text = createSync({ storage, roster, waiters, windows, typing, presence, clock });
+    this.text = createSync({ storage, roster, waiters, windows, typing, presence, toDevice, clock });
   }
 
   static async open(): Promise<SyncFixture> {

@@ -16,6 +16,7 @@ function setUp(options: { failing?: string } = {}) {
     receiveTyping: take('typing'),
     receiveReceipts: take('receipts'),
     receivePresence: take('presence'),
+    receiveToDevice: take('to_device'),
     isServerAllowed: async (roomId) => roomId === open,
     log: silentLog,
   });
@@ -36,6 +37,16 @@ describe('EDUs', () => {
       ['typing', origin, { room_id: open }],
       ['receipts', origin, { [open]: { a: 1 } }],
     ]);
+  });
+
+  it('with messages to devices are handed on together and in order', async () => {
+    const { receiver, got } = setUp();
+    await receiver.receive(origin, [
+      { edu_type: 'm.direct_to_device', content: { message_id: '1' } },
+      { edu_type: 'm.direct_to_device', content: [] },
+      { edu_type: 'm.direct_to_device', content: { message_id: '2' } },
+    ]);
+    expect(got).toEqual([['to_device', origin, [{ message_id: '1' }, { message_id: '2' }]]]);
   });
 
   it('that name a room obey its access control list', async () => {
