@@ -17,6 +17,7 @@ import { pusherRoutes } from '../http/client/pushers.ts';
 import { receiptRoutes } from '../http/client/receipts.ts';
 import { refreshRoutes } from '../http/client/refresh.ts';
 import { registerRoutes } from '../http/client/register.ts';
+import { relationRoutes } from '../http/client/relations.ts';
 import { roomCreationRoutes } from '../http/client/rooms-create.ts';
 import { roomMembershipRoutes } from '../http/client/rooms-membership.ts';
 import { roomMessagesRoutes } from '../http/client/rooms-messages.ts';
@@ -53,7 +54,7 @@ export function clientRoutes({ config }: Surroundings, parts: Parts, sync: Sync)
     readMarkers,
     presence,
   } = parts;
-  const { creating, upgrading, sending, membership, state, history } = rooms;
+  const { creating, upgrading, sending, membership, state, history, relations } = rooms;
   const baseUrl = config.public_base_url;
   const available = Object.fromEntries(supportedRoomVersions.map((version) => [version, 'stable' as const]));
   return [
@@ -78,6 +79,7 @@ export function clientRoutes({ config }: Surroundings, parts: Parts, sync: Sync)
     ...roomSendRoutes({ rooms: sending }),
     ...roomStateRoutes({ rooms: sending, state }),
     ...roomMessagesRoutes({ history }),
+    ...relationRoutes({ relations }),
     ...directoryRoutes({ aliases, state }),
     ...publicRoomsRoutes({ publicRooms, serverName: config.server_name }),
     ...userDirectoryRoutes({ users: createUserDirectory({ storage: parts.storage, serverName: config.server_name }) }),

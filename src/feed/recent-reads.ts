@@ -11,7 +11,10 @@ import type { Storage } from '../storage/contract/storage.ts';
 import { RecentChanges, type RecentNews } from './recent-changes.ts';
 import { RoomTails } from './room-tails.ts';
 
-type Wrapped = Pick<Storage, 'accounts' | 'accountData' | 'events' | 'receipts' | 'rooms' | 'state' | 'position'>;
+type Wrapped = Pick<
+  Storage,
+  'accounts' | 'accountData' | 'events' | 'receipts' | 'relations' | 'rooms' | 'state' | 'position'
+>;
 
 const eventsMax = 4_096;
 const accountDataMax = 10_000;
@@ -44,6 +47,7 @@ export function createRecentReads(storage: Wrapped): RecentReads {
       accountData: accountData.reads,
       events: events.reads,
       receipts: createReceiptReads(storage.receipts, recent),
+      relations: storage.relations,
       rooms: rooms.reads,
       state: state.reads,
       position: () => storage.position(),

@@ -44,6 +44,7 @@ export const invalidRoomState = factory(400, 'M_INVALID_ROOM_STATE');
 export const unsupportedRoomVersion = factory(400, 'M_UNSUPPORTED_ROOM_VERSION');
 export const badState = factory(400, 'M_BAD_STATE');
 export const badAlias = factory(400, 'M_BAD_ALIAS');
+export const duplicateAnnotation = factory(400, 'M_DUPLICATE_ANNOTATION');
 export const unableToAuthoriseJoin = factory(400, 'M_UNABLE_TO_AUTHORISE_JOIN');
 export const unableToGrantJoin = factory(400, 'M_UNABLE_TO_GRANT_JOIN');
 export const forbidden = factory(403, 'M_FORBIDDEN');

@@ -24,6 +24,9 @@ export interface RoomEventFilter extends EventFilter {
   /** `related_by_rel_types` and `related_by_senders`: only events to which some event of this kind, or by one of these, relates. */
   readonly relatedByTypes?: readonly string[];
   readonly relatedBySenders?: readonly string[];
+  /** `rel_types` and `not_rel_types` (MSC3874): by the type of the event's own relation. */
+  readonly relTypes?: readonly string[];
+  readonly notRelTypes?: readonly string[];
 }
 
 /** The filter of `/sync`. */
@@ -76,12 +79,16 @@ export function parseRoomEventFilter(value: unknown, name = 'filter'): RoomEvent
   const containsUrl = booleanIn(filter.contains_url, `${name}.contains_url`);
   const relatedByTypes = stringsIn(filter.related_by_rel_types, `${name}.related_by_rel_types`);
   const relatedBySenders = stringsIn(filter.related_by_senders, `${name}.related_by_senders`);
+  const relTypes = stringsIn(filter['org.matrix.msc3874.rel_types'], `${name}.org.matrix.msc3874.rel_types`);
+  const notRelTypes = stringsIn(filter['org.matrix.msc3874.not_rel_types'], `${name}.org.matrix.msc3874.not_rel_types`);
   return {
     ...parseEventFilter(filter, name),
     ...roomsIn(filter, name),
     ...(containsUrl === undefined ? {} : { containsUrl }),
     ...(relatedByTypes ? { relatedByTypes } : {}),
     ...(relatedBySenders ? { relatedBySenders } : {}),
+    ...(relTypes ? { relTypes } : {}),
+    ...(notRelTypes ? { notRelTypes } : {}),
     lazyLoadMembers: booleanIn(filter.lazy_load_members, `${name}.lazy_load_members`) ?? false,
     includeRedundantMembers: booleanIn(filter.include_redundant_members, `${name}.include_redundant_members`) ?? false,
     unreadThreadNotifications:

@@ -1,5 +1,5 @@
 import { breathe } from '../base/breathe.ts';
-import type { DeviceId, UserId } from '../matrix/ids.ts';
+import type { DeviceId, EventId, UserId } from '../matrix/ids.ts';
 import type { JsonObject } from '../matrix/pdu.ts';
 import type { TimelineEvent } from '../storage/contract/events.ts';
 import type { Membership } from '../storage/contract/rooms.ts';
@@ -22,6 +22,8 @@ export interface ClientEventOptions {
   readonly nowMs: number;
   /** `federation`: "the raw event as received over federation", completed by `event_id` and `unsigned`. `client` if not given. */
   readonly format?: 'client' | 'federation';
+  /** For `unsigned.m.relations`, JSON texts: what `readAggregations` found. */
+  readonly aggregations?: ReadonlyMap<EventId, string>;
 }
 
 const eventsPerTurn = 200;
@@ -29,7 +31,7 @@ const eventsPerTurn = 200;
 /**
  * The events as this viewer's device gets them, as JSON texts in the order given: the stored text completed by `room_id`
  * if wanted and by `unsigned` (client-server API, "Room event format"): `age`, `transaction_id` only for the device that
- * sent it, `membership` (MSC4115), `prev_content`, `prev_sender` and `replaces_state` of state events, `redacted_because`.
+ * sent it, `membership` (MSC4115), `prev_content`, `prev_sender` and `replaces_state` of state events, `redacted_because`, `m.relations`.
  * Says nothing about whether the viewer may see them. A fixed number of reads for the whole list.
  */
 export async function encodeClientEvents(
@@ -123,6 +125,8 @@ function unsignedOf(event: TimelineEvent, around: Surroundings): string {
     const text = splice(redaction, around.textOf(redaction), { unsigned, withRoomId: options.withRoomId });
     parts.push(`"redacted_because":${text}`);
   }
+  const aggregation = options.aggregations?.get(event.eventId);
+  if (aggregation) parts.push(`"m.relations":${aggregation}`);
   return `{${parts.join(',')}}`;
 }
 

@@ -70,6 +70,12 @@ async function findVersion({ storage }: ErasureDeps, roomId: RoomId): Promise<Ro
   return room && getRoomVersion(room.version);
 }
 
+/** The event as its redaction would leave it, in the client's form. */
+export async function readRedacted(deps: ErasureDeps, event: TimelineEvent): Promise<TimelineEvent> {
+  const version = await findVersion(deps, event.roomId);
+  return version ? { ...event, clientText: redactText(event.clientText, version) } : event;
+}
+
 function redactText(clientText: string, version: RoomVersion): string {
   return JSON.stringify(redactJson(JSON.parse(clientText), version));
 }

@@ -78,6 +78,13 @@ export function comparePlaces(a: HistoryPlace, b: HistoryPlace): number {
   return a.depth - b.depth || a.position - b.position;
 }
 
+/** Whether the event lies before the place where the client told us to stop. */
+export function isWithin(event: TimelineEvent, until: HistoryPlace | undefined, direction: Direction): boolean {
+  if (!until) return true;
+  const order = comparePlaces(event, until);
+  return direction === 'backward' ? order >= 0 : order < 0;
+}
+
 /** Where a walk without a token begins: at the end of what there is for one going back, at the start for one going forward. */
 export function boundaryWithoutToken(direction: Direction): HistoryPlace {
   return direction === 'backward' ? historyEnd : historyStart;

@@ -11,6 +11,7 @@ import { createMembershipChanges, type MembershipChanges } from './local/members
 import { createProfileReaction } from './local/profile-reaction.ts';
 import { createSending, type InviteRemote, type Sending } from './local/send.ts';
 import { createUpgrading, type Upgrading } from './local/upgrade.ts';
+import { createRelations, type Relations } from './reading/relations.ts';
 import { createRoomHistory, type RoomHistory } from './reading/room-history.ts';
 import { createRoomState, type RoomState } from './reading/room-state.ts';
 import { createBackfill } from './remote/backfill.ts';
@@ -40,6 +41,7 @@ export interface Rooms {
   readonly membership: MembershipChanges;
   readonly state: RoomState;
   readonly history: RoomHistory;
+  readonly relations: Relations;
   /** PDUs that other servers push. */
   readonly receiver: Receiver;
   /** What other servers ask of our rooms, history aside. */
@@ -89,6 +91,7 @@ export function createRooms(deps: RoomsDeps): Rooms {
     membership,
     state: createRoomState(reading),
     history: createRoomHistory({ ...reading, fillGap: backfill.fillGap }),
+    relations: createRelations(reading),
     receiver,
     server: {
       ...createMembershipServer(core),

@@ -24,7 +24,9 @@ export function letsAllThrough(filter: RoomEventFilter): boolean {
     filter.notSenders.size === 0 &&
     filter.containsUrl === undefined &&
     filter.relatedByTypes === undefined &&
-    filter.relatedBySenders === undefined
+    filter.relatedBySenders === undefined &&
+    filter.relTypes === undefined &&
+    filter.notRelTypes === undefined
   );
 }
 

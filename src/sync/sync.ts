@@ -27,7 +27,10 @@ import { createToDeviceStream } from './streams/to-device.ts';
 import { encodeSyncToken, parseSyncToken, type SyncToken } from './token.ts';
 
 export interface SyncDeps {
-  readonly storage: Pick<Storage, 'accounts' | 'accountData' | 'events' | 'receipts' | 'rooms' | 'state' | 'position'>;
+  readonly storage: Pick<
+    Storage,
+    'accounts' | 'accountData' | 'events' | 'receipts' | 'relations' | 'rooms' | 'state' | 'position'
+  >;
   readonly roster: Pick<Roster, 'roomsOf' | 'snapshotOfRooms' | 'usersIn' | 'shareRoom' | 'connect' | 'disconnect'>;
   readonly waiters: Pick<Waiters, 'ticket' | 'wait'>;
   readonly windows: Pick<AnswerWindows, 'answered' | 'untilOpen'>;

@@ -63,6 +63,7 @@ function pathOf({ path }: Endpoint, place: Place, other: Record<string, string> 
     roomAlias: `#bad${transactions}:${server.name}`,
     roomIdOrAlias: place.roomId,
     eventType: 'test.type',
+    relType: 'm.thread',
     stateKey: '',
     type: 'test.type',
     tag: 'u.tag',

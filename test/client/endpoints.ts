@@ -267,6 +267,26 @@ const rooms: readonly Endpoint[] = [
   },
   { call: 'GET /rooms/{roomId}/context/{eventId}', by: 'user', query: { limit: 'integer', filter: 'string' } },
   {
+    call: 'GET /_matrix/client/v1/rooms/{roomId}/relations/{eventId}',
+    by: 'user',
+    query: { dir: 'string', from: 'string', to: 'string', limit: 'integer', recurse: 'boolean' },
+  },
+  {
+    call: 'GET /_matrix/client/v1/rooms/{roomId}/relations/{eventId}/{relType}',
+    by: 'user',
+    query: { dir: 'string', from: 'string', to: 'string', limit: 'integer', recurse: 'boolean' },
+  },
+  {
+    call: 'GET /_matrix/client/v1/rooms/{roomId}/relations/{eventId}/{relType}/{eventType}',
+    by: 'user',
+    query: { dir: 'string', from: 'string', to: 'string', limit: 'integer', recurse: 'boolean' },
+  },
+  {
+    call: 'GET /_matrix/client/v1/rooms/{roomId}/threads',
+    by: 'user',
+    query: { include: 'string', from: 'string', limit: 'integer' },
+  },
+  {
     call: 'PUT /rooms/{roomId}/typing/{userId}',
     by: 'user',
     body: { typing: 'boolean!', timeout: 'integer' },

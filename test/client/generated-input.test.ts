@@ -53,6 +53,7 @@ const fitting: Readonly<Record<string, string>> = {
   deviceId: alice.deviceId,
   roomAlias: `#bad:${server.name}`,
   eventType: 'test.type',
+  relType: 'm.thread',
   stateKey: 'key',
   txnId: 'txn',
   type: 'test.type',

@@ -118,7 +118,7 @@ const calls: readonly Call[] = [
   },
   {
     name: 'the context of an event',
-    most: 22,
+    most: 23,
     async make({ user, room }) {
       const { chunk } = await user.ok('GET', `${inRoom(room, 'messages')}?dir=b&limit=1`);
       await user.ok('GET', `${inRoom(room, 'context', chunk[0].event_id)}?limit=40`);

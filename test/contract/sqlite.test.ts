@@ -18,6 +18,7 @@ import { describeOutgoing } from './outgoing.contract.ts';
 import { describePresence } from './presence.contract.ts';
 import { describePush } from './push.contract.ts';
 import { describeReceipts } from './receipts.contract.ts';
+import { describeRelations } from './relations.contract.ts';
 import { describeRestart, type Place } from './restart.contract.ts';
 import { describeRooms } from './rooms.contract.ts';
 import { describeState } from './state.contract.ts';
@@ -57,6 +58,7 @@ describe('SQLite storage', () => {
   describePresence(open);
   describePush(open);
   describeReceipts(open);
+  describeRelations(open);
   describeRooms(open);
   describeState(open);
   describeToDevice(openWithClock);

@@ -11,6 +11,7 @@ import { powerKeys } from '../core/power-keys.ts';
 import { type NewEvent, RoomDraft } from '../core/room-draft.ts';
 import { findRoomHead } from '../core/room-head.ts';
 import { checkLocalContent } from './check-content.ts';
+import { checkRelation } from './check-relation.ts';
 import { withoutAuthoriser } from './member-content.ts';
 import { isSameJson } from './same-json.ts';
 
@@ -94,6 +95,7 @@ async function sendLocked(deps: SendDeps, request: SendRequest): Promise<EventId
     const head = await findRoomHead(deps.storage, request.roomId);
     const mayTry = deps.roster.isJoined(request.roomId, sender) || isOwnMember(request);
     if (!head || !mayTry) throw forbidden('You are not in this room');
+    if (request.stateKey === undefined) await checkRelation(deps, request);
     const draft = new RoomDraft(deps, head);
     const unchanged = await findUnchanged(draft, request);
     if (unchanged) return unchanged.eventId;

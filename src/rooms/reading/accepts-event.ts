@@ -22,7 +22,25 @@ export async function listAccepted(
 export function acceptsEvent(filter: RoomEventFilter, event: TimelineEvent): boolean {
   if (!acceptsRoom(filter, event.roomId)) return false;
   if (!acceptsType(filter, event.type) || !acceptsSender(filter, event.sender)) return false;
+  if (!acceptsRelation(filter, event)) return false;
   return filter.containsUrl === undefined || filter.containsUrl === hasUrl(event);
+}
+
+/** MSC3874; an event without a relation is of no type. */
+function acceptsRelation({ relTypes, notRelTypes }: RoomEventFilter, event: TimelineEvent): boolean {
+  if (relTypes === undefined && notRelTypes === undefined) return true;
+  const type = relationType(event);
+  if (type !== undefined && notRelTypes?.includes(type)) return false;
+  return relTypes === undefined || (type !== undefined && relTypes.includes(type));
+}
+
+function relationType(event: TimelineEvent): string | undefined {
+  if (!event.clientText.includes('"m.relates_to"')) return undefined;
+  const { content } = JSON.parse(event.clientText) as { content: Record<string, unknown> };
+  const relation = content['m.relates_to'];
+  const type: unknown =
+    typeof relation === 'object' && relation !== null ? Reflect.get(relation, 'rel_type') : undefined;
+  return typeof type === 'string' ? type : undefined;
 }
 
 /** "If true, includes only events with a url key in their content." */

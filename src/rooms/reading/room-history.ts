@@ -1,32 +1,34 @@
 import type { Clock } from '../../base/clock.ts';
-import { notFound } from '../../matrix/errors.ts';
 import type { RoomEventFilter } from '../../matrix/filter.ts';
 import type { EventId, RoomId, UserId } from '../../matrix/ids.ts';
 import type { TimelineEvent } from '../../storage/contract/events.ts';
+import { type AggregationDeps, readAggregations } from '../aggregations.ts';
 import { type EventViewer, encodeClientEvents } from '../client-event.ts';
 import {
   boundaryOfToken,
   boundaryWithoutToken,
-  comparePlaces,
   type Direction,
   type HistoryDeps,
+  isWithin,
   listFromBoundary,
   startOfWalkBack,
 } from '../history.ts';
 import { boundaryAfter, encodeHistoryToken, type HistoryBoundary } from '../history-token.ts';
 import { listMemberEventsOf, listStateAt } from '../members-at.ts';
-import { filterVisible, isEventVisible } from '../visible-history.ts';
+import { filterVisible } from '../visible-history.ts';
 import { acceptsEvent, listAccepted } from './accepts-event.ts';
 import { getRoomAccess, type RoomAccess } from './access.ts';
+import { getVisibleEvent } from './visible-event.ts';
 
-export type RoomHistoryDeps = HistoryDeps & {
-  readonly clock: Clock;
-  /**
-   * Fetches what lies before the boundary from other servers when our own history has a gap there. True if something came.
-   * Bounded in time; never throws for what other servers do.
-   */
-  readonly fillGap: (roomId: RoomId, boundary: HistoryBoundary, lowestDepth: number) => Promise<boolean>;
-};
+export type RoomHistoryDeps = HistoryDeps &
+  AggregationDeps & {
+    readonly clock: Clock;
+    /**
+     * Fetches what lies before the boundary from other servers when our own history has a gap there. True if something came.
+     * Bounded in time; never throws for what other servers do.
+     */
+    readonly fillGap: (roomId: RoomId, boundary: HistoryBoundary, lowestDepth: number) => Promise<boolean>;
+  };
 
 export interface MessagesRequest {
   readonly direction: Direction;
@@ -58,12 +60,10 @@ const gapRoundsMax = 3;
 export function createRoomHistory(deps: RoomHistoryDeps): RoomHistory {
   const { storage } = deps;
 
-  function encode(events: readonly TimelineEvent[], viewer: EventViewer): Promise<string[]> {
-    return encodeClientEvents(deps, events, viewer, {
-      withRoomId: true,
-      withMembership: true,
-      nowMs: deps.clock.now(),
-    });
+  async function encode(events: readonly TimelineEvent[], viewer: EventViewer): Promise<string[]> {
+    const options = { withRoomId: true, withMembership: true, nowMs: deps.clock.now() };
+    const aggregations = await readAggregations(deps, events, viewer, options);
+    return encodeClientEvents(deps, events, viewer, { ...options, aggregations });
   }
 
   async function startOf(access: RoomAccess, roomId: RoomId, request: MessagesRequest): Promise<HistoryBoundary> {
@@ -76,19 +76,6 @@ export function createRoomHistory(deps: RoomHistoryDeps): RoomHistory {
       if (departure) return boundaryAfter(departure);
     }
     return boundaryWithoutToken(request.direction);
-  }
-
-  async function getVisible(viewer: UserId, roomId: RoomId, eventId: EventId): Promise<TimelineEvent> {
-    const stored = await storage.events.find(eventId);
-    if (stored?.verdict !== 'accepted' || stored.event.roomId !== roomId) throw notFound('There is no such event');
-    const [event] = await storage.events.listTimelineEventsByIds([eventId]);
-    const visible =
-      event !== undefined &&
-      (stored.placement === 'outlier'
-        ? await isInVisibleState(deps, viewer, event)
-        : await isEventVisible(deps, viewer, event));
-    if (!visible) throw notFound('There is no such event');
-    return event;
   }
 
   return {
@@ -107,7 +94,7 @@ export function createRoomHistory(deps: RoomHistoryDeps): RoomHistory {
 
     async getContext(viewer, roomId, { eventId, limit, filter }) {
       await getRoomAccess(deps, roomId, viewer.userId);
-      const event = await getVisible(viewer.userId, roomId, eventId);
+      const event = await getVisibleEvent(deps, viewer.userId, { roomId, eventId });
       const half = Math.floor(Math.min(limit, messagesLimitMax) / 2);
       const walk = (direction: Direction, boundary: HistoryBoundary) =>
         readPage(deps, {
@@ -138,7 +125,7 @@ export function createRoomHistory(deps: RoomHistoryDeps): RoomHistory {
     },
 
     async getEvent(viewer, roomId, eventId) {
-      const [text = '{}'] = await encode([await getVisible(viewer.userId, roomId, eventId)], viewer);
+      const [text = '{}'] = await encode([await getVisibleEvent(deps, viewer.userId, { roomId, eventId })], viewer);
       return text;
     },
   };
@@ -203,13 +190,6 @@ async function readRaw(
   return raw;
 }
 
-/** Whether the event lies before the place where the client told us to stop. */
-function isWithin(event: TimelineEvent, until: HistoryBoundary | undefined, direction: Direction): boolean {
-  if (!until) return true;
-  const order = comparePlaces(event, until);
-  return direction === 'backward' ? order >= 0 : order < 0;
-}
-
 /** Member events of the senders, as of the newest place of the chunk. */
 async function membersFor(
   deps: RoomHistoryDeps,
@@ -218,13 +198,4 @@ async function membersFor(
 ): Promise<TimelineEvent[]> {
   if (!at) return [];
   return listMemberEventsOf(deps, at.snapshotAfter, [...new Set(events.map((event) => event.sender))]);
-}
-
-/** An event known only as part of the state: whoever is in the room sees what holds now. */
-async function isInVisibleState(deps: RoomHistoryDeps, viewer: UserId, event: TimelineEvent): Promise<boolean> {
-  if (event.stateKey === null) return false;
-  const membership = await deps.storage.rooms.findMembership(event.roomId, viewer);
-  if (membership?.membership !== 'join') return false;
-  const current = await deps.storage.state.findCurrent(event.roomId, event.type, event.stateKey);
-  return current?.event.eventId === event.eventId;
 }

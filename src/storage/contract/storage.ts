@@ -11,6 +11,7 @@ import type { OutgoingReads } from './outgoing.ts';
 import type { PresenceReads } from './presence.ts';
 import type { PushReads } from './push.ts';
 import type { ReceiptReads } from './receipts.ts';
+import type { RelationReads } from './relations.ts';
 import type { RoomReads } from './rooms.ts';
 import type { StateReads } from './state.ts';
 import type { ToDeviceReads } from './to-device.ts';
@@ -33,6 +34,7 @@ export interface Storage {
   readonly presence: PresenceReads;
   readonly push: PushReads;
   readonly receipts: ReceiptReads;
+  readonly relations: RelationReads;
   readonly rooms: RoomReads;
   readonly state: StateReads;
   readonly toDevice: ToDeviceReads;

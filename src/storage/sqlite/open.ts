@@ -34,6 +34,7 @@ import { createPushReads, createPushWrites } from './push.ts';
 import { createReceiptReads, createReceiptWrites } from './receipts.ts';
 import { createRoomListings } from './room-listings.ts';
 import { createRoomWrites } from './room-writes.ts';
+import { createRelationReads } from './relations.ts';
 import { createRoomReads } from './rooms.ts';
 import { createStateReads } from './state.ts';
 import { createStateWrites } from './state-writes.ts';
@@ -171,6 +172,7 @@ function assemble({ connection, close, clock, log, synchronous }: Parts): Storag
     presence: createPresenceReads(connection, turn),
     push: createPushReads(connection, turn),
     receipts: createReceiptReads(connection, turn, rooms),
+    relations: createRelationReads(deps),
     rooms: createRoomReads(connection, turn, rooms),
     state: createStateReads(deps),
     toDevice: createToDeviceReads(connection, turn),

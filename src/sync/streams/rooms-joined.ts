@@ -13,7 +13,7 @@ import { changesSummary, type RoomSummary, readSummaries } from '../summary.ts';
 import { readTimelines, type Timeline } from '../timeline.ts';
 
 export interface RoomsJoinedDeps {
-  readonly storage: Pick<Storage, 'accounts' | 'events' | 'state' | 'rooms'>;
+  readonly storage: Pick<Storage, 'accounts' | 'accountData' | 'events' | 'relations' | 'state' | 'rooms'>;
   readonly roster: Pick<Roster, 'usersIn'>;
 }
 
@@ -128,7 +128,7 @@ async function readRooms({ deps, scope, answer }: Reading, rooms: readonly RoomI
   const texts = await encodeRoomEvents(
     deps,
     scope,
-    told.map(({ state, timeline }) => ({ state, timeline: timeline.events })),
+    told.map(({ state, timeline }) => ({ state, timeline: timeline.events, limited: timeline.limited })),
   );
   for (const [index, { room, timeline, state }] of told.entries()) {
     if (scope.lazy !== null) {

@@ -15,7 +15,7 @@ import type { LeftRoom, SyncScope, SyncStream } from '../stream.ts';
 import { readTimelines, type Timeline } from '../timeline.ts';
 
 export interface RoomsLeftDeps {
-  readonly storage: Pick<Storage, 'accounts' | 'events' | 'state' | 'rooms'>;
+  readonly storage: Pick<Storage, 'accounts' | 'accountData' | 'events' | 'relations' | 'state' | 'rooms'>;
 }
 
 /** Rooms that are read together; others get their turn between. */
@@ -62,7 +62,11 @@ async function readLeftRooms(
     if (membership.outOfBand !== null) parts.set(membership.roomId, fromElsewhere(membership));
     const index = told.findIndex(({ roomId }) => roomId === membership.roomId);
     const [room, text] = [told[index], texts[index]];
-    if (room && text) parts.set(membership.roomId, partOf(text.state, text.timeline, room));
+    if (room && text)
+      parts.set(
+        membership.roomId,
+        partOf(text.state, text.timeline, { limited: room.events.limited, prevBatch: room.prevBatch }),
+      );
   }
   return parts;
 }
@@ -100,7 +104,6 @@ async function readDepartures(
 interface ToldRoom {
   readonly roomId: RoomId;
   readonly events: RoomEvents;
-  readonly limited: boolean;
   readonly prevBatch: string | null;
 }
 
@@ -109,7 +112,7 @@ async function tellRooms(deps: RoomsLeftDeps, scope: SyncScope, departures: read
   const strange = departures.flatMap(({ room: { membership }, event, endedAt }): ToldRoom[] => {
     if (endedAt !== null || !event) return [];
     const prevBatch = encodeArrivalToken(event.position);
-    return [{ roomId: membership.roomId, events: { state: [], timeline: [event] }, limited: false, prevBatch }];
+    return [{ roomId: membership.roomId, events: { state: [], timeline: [event], limited: false }, prevBatch }];
   });
   const known = departures.flatMap(({ room, event, endedAt }) => {
     if (endedAt === null) return [];
@@ -139,8 +142,11 @@ async function tellRooms(deps: RoomsLeftDeps, scope: SyncScope, departures: read
       const timeline = timelines.get(roomId);
       return {
         roomId,
-        events: { state: states.get(roomId) ?? [], timeline: timeline?.events ?? [] },
-        limited: timeline?.limited === true || (isNew && scope.since !== null),
+        events: {
+          state: states.get(roomId) ?? [],
+          timeline: timeline?.events ?? [],
+          limited: timeline?.limited === true || (isNew && scope.since !== null),
+        },
         prevBatch: timeline?.prevBatch ?? null,
       };
     },
