@@ -56,6 +56,10 @@ export const notFound = factory(404, 'M_NOT_FOUND');
 export const unrecognized = factory(404, 'M_UNRECOGNIZED');
 export const methodNotAllowed = factory(405, 'M_UNRECOGNIZED');
 export const tooLarge = factory(413, 'M_TOO_LARGE');
+/** Of another server's content, which may never become one of ours (client-server API, "Content repository"). */
+export const remoteTooLarge = factory(502, 'M_TOO_LARGE');
+export const notYetUploaded = factory(504, 'M_NOT_YET_UPLOADED');
+export const cannotOverwriteMedia = factory(409, 'M_CANNOT_OVERWRITE_MEDIA');
 export const missingToken = factory(401, 'M_MISSING_TOKEN');
 /** What the federation says to a request without a good signature. */
 export const unauthorized = factory(401, 'M_UNAUTHORIZED');

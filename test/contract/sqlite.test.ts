@@ -14,6 +14,7 @@ import { describeEvents } from './events.contract.ts';
 import { describeFederation } from './federation.contract.ts';
 import { describeImports } from './imports.contract.ts';
 import { describeManyRooms } from './many-rooms.contract.ts';
+import { describeMedia } from './media.contract.ts';
 import { describeOutgoing } from './outgoing.contract.ts';
 import { describePresence } from './presence.contract.ts';
 import { describePush } from './push.contract.ts';
@@ -54,6 +55,7 @@ describe('SQLite storage', () => {
   describeFederation(openWithClock);
   describeImports(open);
   describeManyRooms(open);
+  describeMedia(open);
   describeOutgoing(open);
   describePresence(open);
   describePush(open);

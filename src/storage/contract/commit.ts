@@ -7,6 +7,7 @@ import type { DirectoryTableRow } from './directory.ts';
 import type { EventTableRow } from './events.ts';
 import type { FederationTableRow } from './federation.ts';
 import type { ImportTableRow } from './imports.ts';
+import type { MediaAddress, MediaTableRow } from './media.ts';
 import type { Position as PositionNumber } from './numbers.ts';
 import type { OutgoingTableRow } from './outgoing.ts';
 import type { PresenceTableRow } from './presence.ts';
@@ -31,6 +32,7 @@ export type Row =
   | EventTableRow
   | FederationTableRow
   | ImportTableRow
+  | MediaTableRow
   | OutgoingTableRow
   | PresenceTableRow
   | PushTableRow
@@ -51,6 +53,8 @@ export type Expectation =
   /** The room's forward extremities are exactly these, in any order. */
   | { kind: 'extremities'; roomId: RoomId; eventIds: readonly string[] }
   | { kind: 'event_unknown'; eventId: string }
+  /** The address is given out, and no content has come. */
+  | { kind: 'media_awaited'; address: MediaAddress }
   | { kind: 'client_transaction_unused'; userId: UserId; deviceId: string; scope: string; transactionId: string }
   /** The other server's message was not taken in yet. */
   | { kind: 'to_device_unseen'; origin: ServerName; messageId: string }

@@ -6,6 +6,7 @@ import type { DirectoryReads } from './directory.ts';
 import type { EventReads } from './events.ts';
 import type { FederationReads } from './federation.ts';
 import type { ImportReads } from './imports.ts';
+import type { MediaReads } from './media.ts';
 import type { Position, SnapshotId } from './numbers.ts';
 import type { OutgoingReads } from './outgoing.ts';
 import type { PresenceReads } from './presence.ts';
@@ -29,6 +30,7 @@ export interface Storage {
   readonly events: EventReads;
   readonly federation: FederationReads;
   readonly imports: ImportReads;
+  readonly media: MediaReads;
   readonly outgoing: OutgoingReads;
   /** Only src/presence and app/wiring.ts may touch this one. */
   readonly presence: PresenceReads;

@@ -25,6 +25,9 @@ export function createExpectations({ connection, rooms }: Deps): (expectation: E
   const event = connection.prepare<[string]>(
     'SELECT 1 FROM event_ids i JOIN events e ON e.event_no = i.event_no WHERE i.event_id = ?',
   );
+  const awaitedMedia = connection.prepare<[string, string]>(
+    'SELECT 1 FROM media WHERE server = ? AND media_id = ? AND hash IS NULL',
+  );
   const transaction = connection.prepare<[string, string, string, string]>(
     `SELECT 1 FROM client_transactions
      WHERE user_id = ? AND device_id = ? AND scope = ? AND transaction_id = ?`,
@@ -60,6 +63,8 @@ export function createExpectations({ connection, rooms }: Deps): (expectation: E
         return extremitiesAre(expectation.roomId, expectation.eventIds);
       case 'event_unknown':
         return event.get(expectation.eventId) === undefined;
+      case 'media_awaited':
+        return awaitedMedia.get(expectation.address.server, expectation.address.mediaId) !== undefined;
       case 'client_transaction_unused': {
         const { userId, deviceId, scope, transactionId } = expectation;
         return transaction.get(userId, deviceId, scope, transactionId) === undefined;

@@ -27,6 +27,7 @@ import { createEventReads } from './events.ts';
 import { createExpectations } from './expectations.ts';
 import { createFederationReads, createFederationWrites } from './federation.ts';
 import { createImportReads, createImportWrites } from './imports.ts';
+import { createMediaReads, createMediaWrites } from './media.ts';
 import { createOutgoingReads } from './outgoing.ts';
 import { createOutgoingWrites } from './outgoing-writes.ts';
 import { createPresenceReads, createPresenceWrites } from './presence.ts';
@@ -131,6 +132,7 @@ function assemble({ connection, close, clock, log, synchronous }: Parts): Storag
     ...createEventWrites(deps),
     ...createFederationWrites(connection),
     ...imports.rows,
+    ...createMediaWrites(connection),
     ...createOutgoingWrites(deps),
     ...createPresenceWrites(connection),
     ...createPushWrites(connection),
@@ -168,6 +170,7 @@ function assemble({ connection, close, clock, log, synchronous }: Parts): Storag
     events: createEventReads(deps),
     federation: createFederationReads(connection, turn),
     imports: createImportReads(connection, turn),
+    media: createMediaReads(connection, turn),
     outgoing: createOutgoingReads(connection, turn, destinations),
     presence: createPresenceReads(connection, turn),
     push: createPushReads(connection, turn),
