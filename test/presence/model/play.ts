@@ -1,67 +1,50 @@
 import { type RoomId, serverOfUser, type UserId } from '../../../src/matrix/ids.ts';
-import { type PresencePush, type PresenceState, sharingConfigType } from '../../../src/matrix/presence.ts';
+import { type PresencePush, sharingConfigType } from '../../../src/matrix/presence.ts';
 import type { PresenceSettings } from '../../../src/presence/settings.ts';
 import { PresenceStorage } from '../../support/presence-storage.ts';
-import { type Client, here, room, there, user, World } from '../../support/presence-world.ts';
-import { type Config, type Facts, isGiven, maySee, rooms as sharedRooms } from './oracle.ts';
-import { WireServer, wire } from './wire-server.ts';
+import { type Client, here, there, World } from '../../support/presence-world.ts';
+import { type Facts, isForWhoeverComes, isGiven, maySee, rooms as sharedRooms } from './oracle.ts';
+import { Owner } from './owner.ts';
+import { after, everybody, owners, type Pause, places, possibleAfter, type Step, tellStep } from './story.ts';
+import { textOf, WireServer, wire } from './wire-server.ts';
 
-export const owners = [user('alice'), user('bob'), user('dave:there.test'), user('erin:there.test')] as const;
-export const everybody = [...owners, user('zed:wire.test'), user('yan:wire.test')] as const;
-export const places = [room('a'), room('b')] as const;
-
-export type Step =
-  | { readonly does: 'says'; readonly who: UserId; readonly state: PresenceState }
-  | { readonly does: 'enters or leaves'; readonly who: UserId; readonly where: RoomId }
-  | { readonly does: 'shares'; readonly who: UserId; readonly config: Config }
-  | { readonly does: 'ignores'; readonly who: UserId; readonly whom: readonly UserId[] };
-
-export const pauses = [
-  'at once',
-  'everybody looks',
-  'a second',
-  'a minute',
-  'half an hour',
-  'restart here',
-  'crash here',
-  'restart there',
-  'crash there',
-  'outage there',
-  'outage of the wire server',
-  'all are back',
-] as const;
-export type Pause = (typeof pauses)[number];
-
+/** By which rules a story goes: the settings of both servers, and what they mean in the model. */
 export interface Rules {
-  readonly settings: Partial<PresenceSettings>;
-  readonly facts: Pick<Facts, 'excluded' | 'byDefault' | 'override'>;
+  readonly settings?: Partial<PresenceSettings>;
+  readonly facts?: Partial<Pick<Facts, 'excluded' | 'byDefault' | 'override' | 'largestRoom'>>;
+  /** Whoever does nothing for five minutes is unavailable; else time alone changes nobody. */
+  readonly goesIdle?: boolean;
+  /** The third server does not know `allowed_recipients`. */
+  readonly wireIsUnaware?: boolean;
 }
 
-/** Owners stay connected all the time, and time alone makes nobody idle here: that is what other tests are about. */
-const still: Partial<PresenceSettings> = { idleAfterMs: 1e9, currentlyActiveMs: 1e9, putsPerMinute: 1e6 };
-
-/** What owners said, each time by another status: who could see it at some moment while it was so. */
-interface Said {
-  readonly text: string;
-  readonly seers: Set<UserId>;
-}
+const never = { idleAfterMs: 1e9, currentlyActiveMs: 1e9 };
+const ofWire = everybody.filter((userId) => serverOfUser(userId) === wire);
 
 /** One story: steps on real servers beside the model of what everybody should see. */
 export class Play {
   readonly story: string[] = [];
+  readonly #rules: Rules;
   readonly #world: World;
-  readonly #wire = new WireServer();
-  readonly #said = new Map<UserId, Said>();
-  readonly #byText = new Map<string, Said>();
+  readonly #wire: WireServer;
+  readonly #owners: ReadonlyMap<UserId, Owner>;
+  /** By owner and text: who could see it at some moment while it was so. Each status is said once. */
+  readonly #seers = new Map<string, Set<UserId>>();
   readonly #views = new Map<UserId, { client: Client; shown: Map<UserId, string> }>();
-  readonly #polls = new Map<UserId, () => void>();
   #facts: Facts;
+  #moving: Promise<void> = Promise.resolve();
   #count = 0;
   #violation: string | undefined;
 
-  private constructor(world: World, { facts }: Rules) {
+  private constructor(world: World, rules: Rules) {
     this.#world = world;
-    this.#facts = { ...facts, members: {}, configs: {}, ignored: {} };
+    this.#rules = rules;
+    this.#wire = new WireServer({ isAware: !rules.wireIsUnaware });
+    this.#facts = {
+      ...{ excluded: [], byDefault: null, override: null, largestRoom: null, ...rules.facts },
+      ...{ members: {}, configs: {}, ignored: {}, oversized: [] },
+    };
+    this.#owners = new Map(owners.map((userId) => [userId, new Owner(world, userId, rules.goesIdle === true)]));
     const deliver = world.deliver.bind(world);
     world.deliver = async (parcel) => {
       if (parcel.to !== wire) return deliver(parcel);
@@ -71,19 +54,17 @@ export class Play {
   }
 
   static async start(rules: Rules): Promise<Play> {
-    const world = await World.start({ ...still, ...rules.settings }, [here, there], () => PresenceStorage.open());
+    const settings = { putsPerMinute: 1e6, ...(rules.goesIdle ? {} : never), ...rules.settings };
+    const world = await World.start(settings, [here, there], () => PresenceStorage.open());
     const play = new Play(world, rules);
     await play.#meet();
-    for (const userId of everybody) await play.#move(userId, places[0]);
-    play.#facts = everybody.reduce(
-      (facts, who) => after(facts, { does: 'enters or leaves', who, where: places[0] }),
-      play.#facts,
-    );
-    for (const userId of owners) {
-      play.#views.set(userId, { client: world.device(userId), shown: new Map() });
-      play.#poll(userId);
-      play.#say(userId, 'online ', play.#facts);
+    // Where the size of rooms matters, the first one is as large as it may be.
+    for (const who of rules.facts?.largestRoom ? everybody.slice(1, 1 + rules.facts.largestRoom) : everybody) {
+      await play.#move(who, places[0]);
+      play.#facts = after(play.#facts, { does: 'enters or leaves', who, where: places[0] });
     }
+    for (const userId of owners) play.#views.set(userId, { client: world.device(userId), shown: new Map() });
+    play.#note([play.#facts]);
     await world.settle();
     return play;
   }
@@ -92,12 +73,13 @@ export class Play {
   async act(steps: readonly Step[]): Promise<void> {
     this.story.push(`at once: ${steps.map(tellStep).join('; ')}`);
     const before = this.#facts;
-    const possible = subsets(steps).map((some) => some.reduce(after, before));
+    const possible = possibleAfter(before, steps);
     this.#facts = steps.reduce(after, before);
     this.#forgetOnWire(before);
-    for (const said of this.#said.values()) this.#addSeers(said, possible);
-    const texts = steps.map((each) => (each.does === 'says' ? this.#newText(each.who, each.state, possible) : ''));
-    await Promise.all(steps.map((each, index) => this.#do(each, texts[index] ?? '')));
+    this.#note(possible);
+    const done = steps.map((step) => this.#do(step, possible));
+    this.#note(possible);
+    await Promise.all(done);
     await this.#world.settle();
   }
 
@@ -107,44 +89,37 @@ export class Play {
     const world = this.#world;
     if (kind === 'everybody looks') for (const userId of owners) await this.#look(userId);
     else if (kind === 'a second') await world.advance(1_000);
-    else if (kind === 'a minute') await world.advance(60_000);
-    else if (kind === 'half an hour') await world.advance(1_900_000);
+    else if (kind === 'a minute') await this.#wait(60_000);
+    else if (kind === 'half an hour') await this.#wait(1_900_000);
     else if (kind === 'outage there') world.host(there).isDown = true;
     else if (kind === 'outage of the wire server') this.#wire.isDown = true;
     else if (kind === 'all are back') this.#allBack();
-    else if (kind !== 'at once') {
-      const name = kind.endsWith(' there') ? there : here;
-      await world.host(name).restart({ crash: kind.startsWith('crash') });
-      for (const userId of owners) if (serverOfUser(userId) === name) this.#poll(userId);
-      await world.settle();
-    }
+    else if (kind !== 'at once') await this.#restart(kind);
   }
 
   /** Everything is back and has settled: what everybody sees is what the oracle says. */
   async end(): Promise<void> {
     this.#allBack();
-    await this.#world.advance(60_000);
-    await this.#world.advance(330_000);
+    await this.#wait(60_000);
+    await this.#wait(330_000);
     for (const viewer of owners) await this.#look(viewer);
     this.story.push('in the end');
     if (this.#violation) throw new Error(this.#violation);
     for (const viewer of everybody) {
-      for (const subject of owners) {
-        const should = isGiven(subject, viewer, this.#facts) ? this.#said.get(subject)?.text : 'offline ';
+      for (const [subject, { text }] of this.#owners) {
+        const should = this.#isGiven(subject, viewer) ? text : 'offline ';
         const does = this.#shown(subject, viewer);
-        if (does !== should) throw new Error(this.#tell(`${viewer} sees ${subject} as "${does}", not as "${should}"`));
+        if (does === should || (should === 'offline ' && this.#isBeyondPromise(viewer))) continue;
+        throw new Error(this.#tell(`${viewer} sees ${subject} as "${does}", not as "${should}"`));
       }
     }
   }
 
   /** That servers know each other's ways, also those that withhold from strangers to the field. */
   async #meet(): Promise<void> {
-    for (const [from, to] of [
-      [here, there],
-      [there, here],
-      [wire, here],
-      [wire, there],
-    ] as const) {
+    const pairs = [[here, there] as const, [there, here] as const];
+    if (this.#wire.isAware) pairs.push([wire, here] as never, [wire, there] as never);
+    for (const [from, to] of pairs) {
       const push = [{ user_id: `@nobody:${from}`, presence: 'offline', allowed_recipients: [`@*:${to}`] }];
       await this.#world.host(to).presence.receive(from, [{ push }]);
     }
@@ -157,30 +132,45 @@ export class Play {
     this.#wire.isDown = false;
   }
 
-  #shown(subject: UserId, viewer: UserId): string {
-    const view = this.#views.get(viewer);
-    if (view) return view.shown.get(subject) ?? 'offline ';
-    return sharedRooms(subject, viewer, this.#facts).length > 0 ? this.#wire.shown(subject, viewer) : 'offline ';
+  async #wait(ms: number): Promise<void> {
+    await this.#world.advance(ms);
+    for (const owner of this.#owners.values()) owner.settled();
+    this.#note([this.#facts]);
   }
 
-  /** An owner's device hangs on a sync, so that a PUT stays in force. */
-  #poll(userId: UserId): void {
-    this.#polls.set(userId, this.#world.device(userId).poll('online', true));
+  async #restart(kind: Pause): Promise<void> {
+    const name = kind.endsWith(' there') ? there : here;
+    await this.#world.host(name).restart({ crash: kind.startsWith('crash') });
+    for (const [userId, owner] of this.#owners) if (serverOfUser(userId) === name) owner.afterRestart();
+    this.#note([this.#facts]);
+    await this.#world.settle();
   }
 
-  async #do(step: Step, text: string): Promise<void> {
-    const host = this.#world.host(serverOfUser(step.who) === wire ? here : step.who);
-    if (step.does === 'says') {
-      const [, status = ''] = text.split(' ');
-      const device = { userId: step.who, deviceId: 'PHONE' as never };
-      await host.presence.putPresence(device, step.state, status);
-    } else if (step.does === 'enters or leaves') await this.#move(step.who, step.where);
-    else if (step.does === 'shares') {
+  async #do(step: Step, possible: readonly Facts[]): Promise<void> {
+    const { who } = step;
+    if (step.does === 'enters or leaves') return this.#moveInTurn(who, step.where);
+    if (step.does === 'shares') {
       const content = { allowed_users: [...step.config.allowed], denied_users: [...step.config.denied] };
-      await host.putAccountData(step.who, sharingConfigType, content);
-    } else {
+      return this.#world.host(who).putAccountData(who, sharingConfigType, content);
+    }
+    if (step.does === 'ignores') {
       const content = { ignored_users: Object.fromEntries(step.whom.map((whom) => [whom, {}])) };
-      await host.putAccountData(step.who, 'm.ignored_user_list', content);
+      return this.#world.host(who).putAccountData(who, 'm.ignored_user_list', content);
+    }
+    const owner = this.#owners.get(who);
+    if (!owner) return;
+    if (step.does === 'hides') owner.hide();
+    else if (step.does === 'logs out') owner.logOut();
+    else if (step.does === 'acts') owner.act(step.device);
+    else {
+      // Their device comes, which says something already, and then they do.
+      owner.appear(step.device);
+      this.#note(possible);
+      this.#count += 1;
+      const status = `${who.slice(1, who.indexOf(':'))}-${this.#count}`;
+      owner.willPut(step.device, step.state, status);
+      this.#note(possible);
+      await owner.put(step.device, step.state, status);
     }
   }
 
@@ -192,6 +182,13 @@ export class Play {
           this.#wire.forget(subject, viewer);
   }
 
+  /** Which of two comes first decides how large a room was in between, so the model has to know. */
+  async #moveInTurn(userId: UserId, roomId: RoomId): Promise<void> {
+    if (this.#facts.largestRoom === null) return this.#move(userId, roomId);
+    this.#moving = this.#moving.then(() => this.#move(userId, roomId));
+    await this.#moving;
+  }
+
   async #move(userId: UserId, roomId: RoomId): Promise<void> {
     for (const host of this.#world.hosts.values()) {
       const [before, next] = host.roster.isJoined(roomId, userId)
@@ -201,40 +198,26 @@ export class Play {
     }
   }
 
-  #newText(who: UserId, state: PresenceState, possible: readonly Facts[]): string {
-    this.#count += 1;
-    const text = `${state} ${who.slice(1, who.indexOf(':'))}-${this.#count}`;
-    for (const facts of possible) this.#say(who, text, facts);
-    return text;
-  }
-
-  #say(who: UserId, text: string, facts: Facts): void {
-    const known = this.#byText.get(`${who} ${text}`);
-    const said = known ?? { text, seers: new Set<UserId>() };
-    this.#byText.set(`${who} ${text}`, said);
-    this.#said.set(who, said);
-    this.#addSeers(said, [facts], who);
-  }
-
-  #addSeers(said: Said, possible: readonly Facts[], who = this.#ownerOf(said)): void {
-    for (const viewer of everybody) {
-      // On the wire whoever is let in may be named; whether they want it is for their server to ask.
-      const sees = ofWire.includes(viewer) ? maySee : isGiven;
-      if (possible.some((facts) => sees(who, viewer, facts))) said.seers.add(viewer);
+  /** Whoever may be given what the owners are now, by one of these facts. */
+  #note(possible: readonly Facts[]): void {
+    for (const [subject, { texts }] of this.#owners) {
+      for (const viewer of everybody) {
+        if (!possible.some((facts) => mayBeGiven(subject, viewer, facts))) continue;
+        for (const text of texts) {
+          const seers = this.#seers.get(`${subject} ${text}`);
+          if (seers) seers.add(viewer);
+          else this.#seers.set(`${subject} ${text}`, new Set([viewer]));
+        }
+      }
     }
-  }
-
-  #ownerOf(said: Said): UserId {
-    for (const [owner, current] of this.#said) if (current === said) return owner;
-    throw new Error('nobody said that');
   }
 
   /** One answer of a sync: nothing in it was said after the owner had denied the viewer. */
   async #look(viewer: UserId): Promise<void> {
     const view = this.#views.get(viewer);
     if (!view) return;
-    for (const { sender, presence, status_msg: status } of await view.client.read()) {
-      const text = `${presence} ${status ?? ''}`;
+    for (const { sender, ...seen } of await view.client.read()) {
+      const text = textOf(seen);
       view.shown.set(sender, text);
       this.#check(sender, viewer, text);
     }
@@ -242,17 +225,37 @@ export class Play {
 
   #receiveOnWire(push: readonly PresencePush[]): void {
     this.#wire.receive(push);
-    for (const { user_id: subject, presence, status_msg: status, allowed_recipients: list } of push) {
-      const isWhole = list === undefined || list.includes(`@*:${wire}`);
+    for (const entry of push) {
+      const { user_id: subject } = entry;
+      const recipients = this.#wire.recipientsOf(entry);
       for (const viewer of ofWire) {
-        const isNamed = isWhole ? sharedRooms(subject, viewer, this.#facts).length > 0 : list.includes(viewer);
-        if (isNamed) this.#check(subject, viewer, `${presence} ${status ?? ''}`);
+        const isNamed = recipients?.includes(viewer) ?? sharedRooms(subject, viewer, this.#facts).length > 0;
+        if (isNamed && !this.#isBeyondPromise(viewer)) this.#check(subject, viewer, textOf(entry));
       }
     }
   }
 
+  /** "The promises of denial hold for aware servers and for `withhold`." */
+  #isBeyondPromise(viewer: UserId): boolean {
+    return !this.#wire.isAware && ofWire.includes(viewer) && this.#rules.settings?.unawareServers === undefined;
+  }
+
+  #isGiven(subject: UserId, viewer: UserId): boolean {
+    const stance = this.#wire.isAware || !ofWire.includes(viewer) ? 'send' : this.#rules.settings?.unawareServers;
+    if (stance === 'withhold') return false;
+    const sharing = ofWire.filter((user) => sharedRooms(subject, user, this.#facts).length > 0);
+    if (stance === 'whole_server_only' && !sharing.every((user) => isGiven(subject, user, this.#facts))) return false;
+    return isGiven(subject, viewer, this.#facts);
+  }
+
+  #shown(subject: UserId, viewer: UserId): string {
+    const view = this.#views.get(viewer);
+    if (view) return view.shown.get(subject) ?? 'offline ';
+    return sharedRooms(subject, viewer, this.#facts).length > 0 ? this.#wire.shown(subject, viewer) : 'offline ';
+  }
+
   #check(subject: UserId, viewer: UserId, text: string): void {
-    if (text === 'offline ' || this.#byText.get(`${subject} ${text}`)?.seers.has(viewer)) return;
+    if (text === 'offline ' || this.#seers.get(`${subject} ${text}`)?.has(viewer)) return;
     this.#violation ??= this.#tell(`${viewer} was shown "${text}" of ${subject}, who had denied them before saying so`);
   }
 
@@ -261,32 +264,8 @@ export class Play {
   }
 }
 
-const ofWire = everybody.filter((userId) => serverOfUser(userId) === wire);
-
-/** What a step makes of the facts. Whoever leaves a room does not share with it any more. */
-export function after(facts: Facts, step: Step): Facts {
-  const { who } = step;
-  if (step.does === 'shares') return { ...facts, configs: { ...facts.configs, [who]: step.config } };
-  if (step.does === 'ignores') return { ...facts, ignored: { ...facts.ignored, [who]: step.whom } };
-  if (step.does === 'says') return facts;
-  const inside = facts.members[step.where] ?? [];
-  if (!inside.includes(who)) return { ...facts, members: { ...facts.members, [step.where]: [...inside, who] } };
-  const members = { ...facts.members, [step.where]: inside.filter((other) => other !== who) };
-  const config = facts.configs[who];
-  if (!config) return { ...facts, members };
-  const allowed = config.allowed.filter((entry) => entry !== step.where);
-  return { ...facts, members, configs: { ...facts.configs, [who]: { ...config, allowed } } };
-}
-
-function subsets(steps: readonly Step[]): Step[][] {
-  let sets: Step[][] = [[]];
-  for (const step of steps) sets = sets.flatMap((some) => [some, [...some, step]]);
-  return sets;
-}
-
-function tellStep(step: Step): string {
-  if (step.does === 'says') return `${step.who} says ${step.state}`;
-  if (step.does === 'enters or leaves') return `${step.who} enters or leaves ${step.where}`;
-  if (step.does === 'ignores') return `${step.who} ignores ${step.whom.join(', ') || 'nobody'}`;
-  return `${step.who} allows [${step.config.allowed.join(', ')}], denies [${step.config.denied.join(', ')}]`;
+/** On the wire whoever is let in may be named; whether they want it is for their server to ask. */
+function mayBeGiven(subject: UserId, viewer: UserId, facts: Facts): boolean {
+  const sees = ofWire.includes(viewer) ? maySee : isGiven;
+  return sees(subject, viewer, facts) || isForWhoeverComes(subject, viewer, facts, everybody);
 }
