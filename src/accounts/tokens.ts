@@ -57,8 +57,8 @@ interface KnownOwner {
   readonly expiresAtMs: number | null;
 }
 
-/** Owners kept in memory; the least recently used is read again from storage. */
-const ownersMax = 10_000;
+/** Owners kept in memory by their tokens; the least recently used is read again from storage. */
+const ownersMax = 20_000;
 const tokenLength = 43;
 
 export function createTokens(deps: {
@@ -74,8 +74,8 @@ export function createTokens(deps: {
 
   function forget(ends: (known: KnownOwner) => boolean): void {
     removals += 1;
-    for (const [tokenHash, known] of [...owners.entries()]) {
-      if (ends(known)) owners.delete(tokenHash);
+    for (const [token, known] of [...owners.entries()]) {
+      if (ends(known)) owners.delete(token);
     }
   }
 
@@ -88,7 +88,8 @@ export function createTokens(deps: {
     if (expiresAtMs !== null && expiresAtMs <= clock.now()) throw unknownToken('The token has expired', true);
   }
 
-  async function find(tokenHash: string): Promise<KnownOwner | undefined> {
+  async function find(token: string): Promise<KnownOwner | undefined> {
+    const tokenHash = hashToken(token);
     const removalsBefore = removals;
     const row = await storage.accounts.findAccessToken(tokenHash);
     if (!row) return undefined;
@@ -99,10 +100,10 @@ export function createTokens(deps: {
         rows: [{ kind: 'tokens_superseded', userId, deviceId, generation }],
         expect: [{ kind: 'access_token_known', tokenHash }],
       });
-      return find(tokenHash);
+      return find(token);
     }
     const known: KnownOwner = { owner: { userId, deviceId }, generation, expiresAtMs };
-    if (removals === removalsBefore) owners.set(tokenHash, known);
+    if (removals === removalsBefore) owners.set(token, known);
     return known;
   }
 
@@ -127,8 +128,7 @@ export function createTokens(deps: {
 
   return {
     async findOwner(token) {
-      const tokenHash = hashToken(token);
-      const known = owners.get(tokenHash) ?? (await find(tokenHash));
+      const known = owners.get(token) ?? (await find(token));
       if (known) checkAlive(known.expiresAtMs);
       return known?.owner;
     },
