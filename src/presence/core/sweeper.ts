@@ -10,8 +10,11 @@ const timerMaxMs = 86_400_000;
 export class Sweeper<Key> {
   readonly #clock: Clock;
   readonly #onDue: (key: Key) => void;
-  readonly #times = new Map<Key, number>();
-  /** A binary heap; an entry whose time is not the key's any more is passed over. */
+  readonly #times = new Map<Key, { at: number; heapAt: number }>();
+  /**
+   * A binary heap; an entry that is not the one its key counts on is passed over. A key whose time was put off stays where it stood and is put back
+   * when it comes up: whoever polls puts theirs off at each poll.
+   */
   #heap: { key: Key; at: number }[] = [];
   #timer: Timer | undefined;
   #timerAt = Number.POSITIVE_INFINITY;
@@ -27,7 +30,7 @@ export class Sweeper<Key> {
   }
 
   timeOf(key: Key): number | undefined {
-    return this.#times.get(key);
+    return this.#times.get(key)?.at;
   }
 
   /** Undefined: never. */
@@ -37,8 +40,12 @@ export class Sweeper<Key> {
       this.#times.delete(key);
       return;
     }
-    if (this.#times.get(key) === at) return;
-    this.#times.set(key, at);
+    const known = this.#times.get(key);
+    if (known !== undefined && known.heapAt <= at) {
+      known.at = at;
+      return;
+    }
+    this.#times.set(key, { at, heapAt: at });
     this.#push({ key, at });
     if (this.#heap.length > 64 + 4 * this.#times.size) this.#rebuild();
     this.#arm();
@@ -65,7 +72,13 @@ export class Sweeper<Key> {
     const now = this.#clock.monotonic();
     for (let first = this.#heap[0]; first && first.at <= now && !this.#stopped; first = this.#heap[0]) {
       this.#pop();
-      if (this.#times.get(first.key) !== first.at) continue;
+      const known = this.#times.get(first.key);
+      if (known?.heapAt !== first.at) continue;
+      if (known.at > first.at) {
+        known.heapAt = known.at;
+        this.#push({ key: first.key, at: known.at });
+        continue;
+      }
       this.#times.delete(first.key);
       this.#onDue(first.key);
     }
@@ -73,7 +86,7 @@ export class Sweeper<Key> {
   }
 
   #rebuild(): void {
-    this.#heap = [...this.#times].map(([key, at]) => ({ key, at })).sort((a, b) => a.at - b.at);
+    this.#heap = [...this.#times].map(([key, { heapAt }]) => ({ key, at: heapAt })).sort((a, b) => a.at - b.at);
   }
 
   #push(entry: { key: Key; at: number }): void {

@@ -196,10 +196,10 @@ export class Tracker implements LocalSubjects {
     const before = subject.devices.get(deviceId);
     const after = change(before ?? newDevice(this.#deps.clock.monotonic()));
     // In order of last use, so that the first one is the one longest unseen.
-    subject.devices.delete(deviceId);
+    if (subject.devices.size > 1) subject.devices.delete(deviceId);
     subject.devices.set(deviceId, after);
-    const words = before === undefined ? undefined : wordsOf(before);
-    if (wordsOf(after) !== words && (after.put !== null || after.hidden || before?.hidden)) this.#markUnwritten(userId);
+    const hasWords = after.put !== null || after.hidden || before?.hidden === true;
+    if (hasWords && (before === undefined || !haveSameWords(before, after))) this.#markUnwritten(userId);
     this.#forgetDevices(subject);
     this.#recompute(userId, cause);
   }
@@ -210,18 +210,16 @@ export class Tracker implements LocalSubjects {
     const { clock, settings } = this.#deps;
     const now = clock.monotonic();
     if (subject.grace !== null && subject.grace.until <= now) subject.grace = null;
-    const next = aggregate({ ...subject, devices: subject.devices.values() }, now, settings);
+    const { activeAt, grace } = subject;
+    const next = aggregate({ devices: subject.devices.values(), activeAt, grace }, now, settings);
     if (next.activeAt !== subject.activeAt) {
       subject.activeAt = next.activeAt;
       this.#markUnwritten(userId);
     }
     this.#deadlines.set(userId, next.nextAt ?? undefined);
     const before = subject.shown;
-    const shown: Shown = {
-      state: next.state,
-      statusMsg: typeof cause === 'object' ? cause.statusMsg : before.statusMsg,
-      currentlyActive: next.currentlyActive,
-    };
+    const { state, currentlyActive } = next;
+    const shown: Shown = { state, statusMsg: statusAfter(cause, before), currentlyActive };
     if (isSameShown(before, shown)) return;
     if (this.#isHeld(subject, cause, now)) {
       this.#deadlines.set(userId, Math.min(next.nextAt ?? Number.POSITIVE_INFINITY, subject.heldUntil));
@@ -320,6 +318,13 @@ export class Tracker implements LocalSubjects {
   }
 }
 
-function wordsOf({ put, fresh, synced, written, hidden }: Device): string {
-  return `${put} ${fresh} ${synced} ${written} ${hidden}`;
+function statusAfter(cause: Cause, before: Shown): string | null {
+  return typeof cause === 'object' ? cause.statusMsg : before.statusMsg;
+}
+
+/** What of a device is stored. */
+function haveSameWords(a: Device, b: Device): boolean {
+  return (
+    a.put === b.put && a.fresh === b.fresh && a.synced === b.synced && a.written === b.written && a.hidden === b.hidden
+  );
 }
