@@ -36,6 +36,7 @@ export function createPresence(deps: PresenceDeps): Presence {
     source: parts.servers,
     ...createLife(parts),
     begin: (request) => beginSync(parts, request),
+    mayTell: (viewer, deviceId, since) => parts.reader.mayTell(viewer, deviceId, since),
     read: (request) => parts.reader.read(request),
     getPresence: (viewer, subject) => getPresence(parts, viewer, subject),
 

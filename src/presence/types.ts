@@ -37,6 +37,11 @@ export interface PresenceAnswer {
 export interface PresencePart {
   /** Called at the start of each request, the returned function at its end (twice is harmless). */
   begin(request: SyncBegin): () => void;
+  /**
+   * False: the device has everything that was addressed to the viewer, and where nobody newly shares a room a reading would find nothing. Costs next
+   * to nothing. Between `begin` and its end.
+   */
+  mayTell(viewer: UserId, deviceId: DeviceId, since: string): boolean;
   read(request: PresenceRequest): Promise<PresenceAnswer>;
 }
 

@@ -1,52 +1,35 @@
 import { acceptsRoom, type SyncFilter } from '../matrix/filter.ts';
-import type { DeviceId, RoomId, UserId } from '../matrix/ids.ts';
+import type { RoomId, UserId } from '../matrix/ids.ts';
 import { ignoredUsersType, parseIgnoredUsers } from '../matrix/ignored-users.ts';
 import type { Roster } from '../roster/roster.ts';
-import type { Position } from '../storage/contract/numbers.ts';
 import type { Membership, StoredMembership } from '../storage/contract/rooms.ts';
 import type { Storage } from '../storage/contract/storage.ts';
-import type { LazyMembers } from './lazy-members.ts';
-import type { LeftRoom, ScopeRooms, SyncScope, TypingReads } from './stream.ts';
-import type { SyncToken } from './token.ts';
+import type { LeftRoom, ScopeRooms, SyncQuestion, SyncScope } from './stream.ts';
 
 export interface ScopeDeps {
   readonly storage: Pick<Storage, 'accountData' | 'rooms' | 'position'>;
   readonly roster: Pick<Roster, 'snapshotOfRooms'>;
-  readonly typing: TypingReads;
 }
 
-export interface ScopeRequest {
-  readonly viewer: { readonly userId: UserId; readonly deviceId: DeviceId };
-  readonly since: SyncToken | null;
-  /** Behind the position of `since` when earlier readings of the same request found nothing up to here. */
-  readonly after: Position;
-  readonly filter: SyncFilter;
-  readonly fullState: boolean;
-  readonly useStateAfter: boolean;
-  readonly lazy: LazyMembers | null;
-  readonly nowMs: number;
-}
-
-/** Fixes how far this reading goes, and finds out which rooms the client has to hear of in which section. */
-export async function readScope(deps: ScopeDeps, request: ScopeRequest): Promise<SyncScope> {
-  // Taken in one go, before anything is awaited: who is joined is as of this position.
-  const typing = { epoch: deps.typing.epoch, number: deps.typing.number() };
-  const upTo = deps.storage.position();
-  const joined = deps.roster.snapshotOfRooms(request.viewer.userId);
+/**
+ * Finds out which rooms the client has to hear of in which section. To be called in the turn in which the position of the question was taken: who is
+ * joined is as of then.
+ */
+export async function readScope(deps: ScopeDeps, question: SyncQuestion): Promise<SyncScope> {
+  const joined = deps.roster.snapshotOfRooms(question.viewer.userId);
   const ignored = parseIgnoredUsers(
-    (await deps.storage.accountData.find(request.viewer.userId, null, ignoredUsersType))?.content,
+    (await deps.storage.accountData.find(question.viewer.userId, null, ignoredUsersType))?.content,
   );
-  const rooms = await readRooms(deps, request, { joined, upTo, ignored });
-  return { ...request, upTo, typing, ignored, rooms };
+  const rooms = await readRooms(deps, question, { joined, ignored });
+  return { ...question, ignored, rooms };
 }
 
 interface RoomFacts {
   readonly joined: ReadonlySet<RoomId>;
-  readonly upTo: Position;
   readonly ignored: ReadonlySet<UserId>;
 }
 
-async function readRooms(deps: ScopeDeps, request: ScopeRequest, facts: RoomFacts): Promise<ScopeRooms> {
+async function readRooms(deps: ScopeDeps, request: SyncQuestion, facts: RoomFacts): Promise<ScopeRooms> {
   const isShown = (roomId: RoomId): boolean => acceptsRoom(request.filter, roomId);
   const { joined } = facts;
   const joinedShown = namesRooms(request.filter) ? new Set([...joined].filter(isShown)) : joined;
@@ -93,21 +76,23 @@ interface RoomNews {
   readonly rows: readonly LeftRoom[];
 }
 
-async function readAll(deps: ScopeDeps, request: ScopeRequest, facts: RoomFacts): Promise<RoomNews> {
+async function readAll(deps: ScopeDeps, request: SyncQuestion, facts: RoomFacts): Promise<RoomNews> {
   // A room that the user left is over for them; a ban holds, so a client that begins anew is told too.
   const memberships: Membership[] = ['invite', 'knock', 'ban'];
   if (request.filter.includeLeave) memberships.push('leave');
   const rows = await deps.storage.rooms.listMembershipsOfUser(request.viewer.userId, memberships);
   return {
     newlyJoined: facts.joined,
-    rows: rows.filter((row) => row.position <= facts.upTo).map((membership) => ({ membership, before: null })),
+    rows: rows.filter((row) => row.position <= request.upTo).map((membership) => ({ membership, before: null })),
   };
 }
 
-async function readChanged(deps: ScopeDeps, request: ScopeRequest, facts: RoomFacts): Promise<RoomNews> {
+async function readChanged(deps: ScopeDeps, request: SyncQuestion, facts: RoomFacts): Promise<RoomNews> {
   const { userId } = request.viewer;
   const changes =
-    facts.upTo > request.after ? await deps.storage.rooms.listMembershipChanges(userId, request.after, facts.upTo) : [];
+    request.upTo > request.after
+      ? await deps.storage.rooms.listMembershipChanges(userId, request.after, request.upTo)
+      : [];
   if (changes.length === 0) return { newlyJoined: new Set(), rows: [] };
   const last = new Map<RoomId, StoredMembership>();
   const interrupted = new Set<RoomId>();

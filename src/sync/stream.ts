@@ -9,27 +9,41 @@ import type { SyncToken } from './token.ts';
 
 /** One kind of what `/sync` tells. Reads what is new in the scope and adds it to the answer. */
 export interface SyncStream {
+  /**
+   * False: there is surely nothing to tell, and the stream need not be read. Asked at every wake and every poll of everybody, so it costs next to
+   * nothing and waits for nothing. A stream without it is always read.
+   */
+  mayTell?(question: SyncQuestion): boolean;
   read(scope: SyncScope, answer: Answer): Promise<void>;
 }
 
-/** The facts of one reading, the same for all streams. */
-export interface SyncScope {
+/** Who asks for what; the same for all streams, and known before anything is read. */
+export interface SyncQuestion {
   readonly viewer: { readonly userId: UserId; readonly deviceId: DeviceId };
   /** Null: an initial sync. */
   readonly since: SyncToken | null;
-  /** What is stored in after < position ≤ upTo is new. Zero in an initial sync. */
+  /** What is stored in after < position ≤ upTo is new. Zero in an initial sync; behind the position of `since` when earlier readings found nothing. */
   readonly after: Position;
   readonly upTo: Position;
-  /** Where typing stands; taken before anything was read. */
+  /** Where typing stands. */
   readonly typing: { readonly epoch: string; readonly number: number };
   readonly filter: SyncFilter;
   readonly fullState: boolean;
   readonly useStateAfter: boolean;
-  readonly ignored: ReadonlySet<UserId>;
-  readonly rooms: ScopeRooms;
   /** What this device was told before; null where it does not load members lazily. */
   readonly lazy: LazyMembers | null;
   readonly nowMs: number;
+}
+
+/** Whether there may be anything new in what is stored. */
+export function asksStorage({ since, after, upTo, fullState }: SyncQuestion): boolean {
+  return upTo > after || since === null || fullState;
+}
+
+/** The facts of one reading, the same for all streams. */
+export interface SyncScope extends SyncQuestion {
+  readonly ignored: ReadonlySet<UserId>;
+  readonly rooms: ScopeRooms;
 }
 
 export interface ScopeRooms {

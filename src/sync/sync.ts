@@ -15,7 +15,7 @@ import { createFilterResolver } from './apply-filter.ts';
 import { LazyMemberMemory, type LazyMembers } from './lazy-members.ts';
 import { QuietMemory } from './quiet.ts';
 import { readScope } from './scope.ts';
-import type { SyncScope, SyncStream, TypingReads } from './stream.ts';
+import type { SyncQuestion, SyncStream, TypingReads } from './stream.ts';
 import { createAccountDataStream } from './streams/account-data.ts';
 import { createDeviceListsStream } from './streams/device-lists.ts';
 import { createEphemeralStream } from './streams/ephemeral.ts';
@@ -133,23 +133,31 @@ async function poll({ deps, streams, quiet }: Parts, request: SyncRequest, parse
   for (;;) {
     // Before anything is read: what comes up meanwhile ends the wait at once.
     const ticket = deps.waiters.ticket(userId);
-    const scope = await readScope(deps, {
-      ...parsed,
+    const question: SyncQuestion = {
       viewer: request.requester,
+      since: parsed.since,
       after,
+      upTo: deps.storage.position(),
+      typing: { epoch: deps.typing.epoch, number: deps.typing.number() },
+      filter,
       fullState: request.fullState,
       useStateAfter: request.useStateAfter !== 'no',
+      lazy: parsed.lazy,
       nowMs: deps.clock.now(),
-    });
-    const answer = new Answer();
-    for (const stream of streams) await stream.read(scope, answer);
-    if (request.since === null || !answer.isEmpty()) {
-      deps.windows.answered(userId, deviceId);
-      return finish(scope, answer, request);
+    };
+    const asked = streams.filter((stream) => stream.mayTell?.(question) !== false);
+    if (request.since === null || asked.length > 0) {
+      const answer = await read(deps, asked, question);
+      if (request.since === null || !answer.isEmpty()) {
+        deps.windows.answered(userId, deviceId);
+        return finish(question, answer, request);
+      }
     }
     // Nothing up to here concerned this client, so the next reading begins where this one ended.
-    after = scope.upTo;
-    quiet.put(userId, deviceId, { since: request.since, filter, upTo: after });
+    if (question.upTo > after) {
+      after = question.upTo;
+      quiet.put(userId, deviceId, { since: request.since, filter, upTo: after });
+    }
     const leftMs = request.fullState ? 0 : endsAtMs - deps.clock.monotonic();
     if (leftMs <= 0 || !(await deps.waiters.wait(ticket, leftMs, request.signal))) {
       return encodeAnswer(new Answer(), request.since, request.useStateAfter);
@@ -157,6 +165,7 @@ async function poll({ deps, streams, quiet }: Parts, request: SyncRequest, parse
   }
 }
 
+<<<<<<< Updated upstream
 function finish(scope: SyncScope, answer: Answer, request: SyncRequest): string {
   const nextBatch = encodeSyncToken({
     position: scope.upTo,
@@ -165,6 +174,18 @@ function finish(scope: SyncScope, answer: Answer, request: SyncRequest): string 
     presence: answer.presenceToken,
   });
   scope.lazy?.tell(nextBatch, answer.membersTold);
+=======
+async function read(deps: SyncDeps, streams: readonly SyncStream[], question: SyncQuestion): Promise<Answer> {
+  const scope = await readScope(deps, question);
+  const answer = new Answer(question.since?.presence);
+  for (const stream of streams) await stream.read(scope, answer);
+  return answer;
+}
+
+function finish({ upTo, typing, lazy }: SyncQuestion, answer: Answer, request: SyncRequest): string {
+  const nextBatch = encodeSyncToken({ position: upTo, typing, presence: answer.presenceToken });
+  lazy?.tell(nextBatch, answer.membersTold);
+>>>>>>> Stashed changes
   return encodeAnswer(answer, nextBatch, request.useStateAfter);
 }
 

@@ -41,12 +41,15 @@ type PresenceRead = Parameters<PresencePart['read']>[0];
 /** Presence that says what a test lets it say, and remembers what it was asked. */
 export class HandPresence implements PresencePart {
   readonly begun: unknown[] = [];
+  /** The tokens of devices for which it was asked whether there is anything at all. */
+  readonly asked: string[] = [];
   readonly reads: PresenceRead[] = [];
   running = 0;
   #updates: { subject: string; text: string }[] = [];
 
   reset(): void {
     this.begun.length = 0;
+    this.asked.length = 0;
     this.reads.length = 0;
     this.#updates = [];
   }
@@ -61,6 +64,11 @@ export class HandPresence implements PresencePart {
     return () => {
       this.running -= 1;
     };
+  }
+
+  mayTell(_viewer: UserId, _deviceId: DeviceId, since: string): boolean {
+    this.asked.push(since);
+    return Number(since) < this.#updates.length;
   }
 
   async read(request: PresenceRead): Promise<{ events: string[]; token: string }> {

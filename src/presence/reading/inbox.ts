@@ -41,6 +41,8 @@ export class Inbox {
   /** Given at read time to a viewer who newly shares a room; the dispatcher need not repeat it. */
   #given = new Map<UserId, Shown>();
   #last: number;
+  /** The number of the newest entry. */
+  #newest = Number.NEGATIVE_INFINITY;
   #floor: number;
 
   constructor(clock: Clock) {
@@ -88,6 +90,11 @@ export class Inbox {
     this.#lost.delete(subject);
     this.#given.set(subject, shown);
     if (this.#given.size > entriesMax) this.#given = new Map();
+  }
+
+  /** False: nothing was addressed since that number. */
+  hasSince(number: number): boolean {
+    return number < this.#floor || number > this.#last || number < this.#newest;
   }
 
   /** In the order of their numbers. Undefined: what was addressed since that number is not all here. */
@@ -169,7 +176,8 @@ export class Inbox {
   #put(subject: UserId, loss: boolean): void {
     // Removed first, so that the entries stand in the order of their numbers.
     this.#entries.delete(subject);
-    this.#entries.set(subject, { number: this.next(), loss });
+    this.#newest = this.next();
+    this.#entries.set(subject, { number: this.#newest, loss });
     if (this.#entries.size <= entriesMax) return;
     for (const [oldest, entry] of this.#entries) {
       this.#entries.delete(oldest);

@@ -1,6 +1,6 @@
 import { breathe } from '../../base/breathe.ts';
 import type { Clock } from '../../base/clock.ts';
-import type { UserId } from '../../matrix/ids.ts';
+import type { DeviceId, UserId } from '../../matrix/ids.ts';
 import type { Roster } from '../../roster/roster.ts';
 import type { Storage } from '../../storage/contract/storage.ts';
 import { createFacts, type Difference, type Ground, withDifference } from '../core/facts.ts';
@@ -57,6 +57,21 @@ export class Reader {
   constructor(deps: ReaderDeps) {
     this.#deps = deps;
     this.#facts = createFacts(deps.ground);
+  }
+
+  /** As `PresencePart` says it. */
+  mayTell(viewer: UserId, deviceId: DeviceId, since: string): boolean {
+    const inbox = this.#deps.inboxes.find(viewer);
+    const number = inbox === undefined ? undefined : this.#numberOf(inbox, since);
+    if (inbox === undefined || number === undefined || inbox.hasSince(number)) return true;
+    inbox.noteFetched(deviceId, number);
+    return false;
+  }
+
+  /** What the token stands for in the inbox; undefined for one of another process. */
+  #numberOf(inbox: Inbox, since: string): number | undefined {
+    const token = this.#deps.tokens.parse(since);
+    return inbox.findEquivalent(since) ?? (token.epoch === 'ours' ? token.number : undefined);
   }
 
   async read(request: PresenceRequest): Promise<PresenceAnswer> {

@@ -2,7 +2,7 @@ import { breathe } from '../../base/breathe.ts';
 import type { RoomId, UserId } from '../../matrix/ids.ts';
 import type { Roster } from '../../roster/roster.ts';
 import type { Storage } from '../../storage/contract/storage.ts';
-import type { SyncScope, SyncStream } from '../stream.ts';
+import { asksStorage, type SyncScope, type SyncStream } from '../stream.ts';
 
 export interface DeviceListsDeps {
   readonly storage: Pick<Storage, 'rooms'>;
@@ -16,6 +16,7 @@ export interface DeviceListsDeps {
  */
 export function createDeviceListsStream(deps: DeviceListsDeps): SyncStream {
   return {
+    mayTell: asksStorage,
     async read(scope, answer) {
       if (scope.since === null || scope.upTo <= scope.after) return;
       const arrivals = await listArrivals(deps, scope);

@@ -3,7 +3,7 @@ import type { RoomId } from '../../matrix/ids.ts';
 import type { ReceiptRow } from '../../storage/contract/receipts.ts';
 import type { Storage } from '../../storage/contract/storage.ts';
 import { acceptsSection } from '../apply-filter.ts';
-import type { SyncScope, SyncStream, TypingReads } from '../stream.ts';
+import { asksStorage, type SyncScope, type SyncStream, type TypingReads } from '../stream.ts';
 
 export interface EphemeralDeps {
   readonly storage: Pick<Storage, 'receipts'>;
@@ -13,6 +13,11 @@ export interface EphemeralDeps {
 /** Typing and receipts of the joined rooms, without those of ignored users. */
 export function createEphemeralStream(deps: EphemeralDeps): SyncStream {
   return {
+    mayTell(question) {
+      const known = question.since?.typing;
+      const { epoch, number } = question.typing;
+      return known === undefined || known.number !== number || known.epoch !== epoch || asksStorage(question);
+    },
     async read(scope, answer) {
       for (const roomId of listTypingRooms(deps.typing, scope)) {
         const userIds = deps.typing.listTyping(roomId).filter((userId) => !scope.ignored.has(userId));

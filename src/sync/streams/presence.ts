@@ -4,24 +4,26 @@ import type { UserId } from '../../matrix/ids.ts';
 import type { PresencePart } from '../../presence/types.ts';
 import type { Roster } from '../../roster/roster.ts';
 import type { Storage } from '../../storage/contract/storage.ts';
-import type { SyncScope, SyncStream } from '../stream.ts';
+import { asksStorage, type SyncScope, type SyncStream } from '../stream.ts';
 
 export interface PresenceStreamDeps {
   readonly storage: Pick<Storage, 'rooms'>;
   readonly roster: Pick<Roster, 'usersIn'>;
-  readonly presence: Pick<PresencePart, 'read'>;
+  readonly presence: Pick<PresencePart, 'mayTell' | 'read'>;
 }
 
 /** Hands on what presence addressed to this device. Who may see whom is decided there. */
 export function createPresenceStream(deps: PresenceStreamDeps): SyncStream {
   return {
+    mayTell(question) {
+      const { since, viewer } = question;
+      if (since === null) return true;
+      // Nothing is taken from what waits for this client; a later filter may want it.
+      if (!acceptsType(question.filter.presence, 'm.presence')) return false;
+      return asksStorage(question) || deps.presence.mayTell(viewer.userId, viewer.deviceId, since.presence);
+    },
     async read(scope, answer) {
       const wanted = acceptsType(scope.filter.presence, 'm.presence');
-      if (!wanted && scope.since !== null) {
-        // Nothing is taken from what waits for this client; a later filter may want it.
-        answer.presenceToken = scope.since.presence;
-        return;
-      }
       const { events, token } = await deps.presence.read({
         viewer: scope.viewer.userId,
         deviceId: scope.viewer.deviceId,

@@ -1,9 +1,10 @@
-import type { SyncStream } from '../stream.ts';
+import { asksStorage, type SyncStream } from '../stream.ts';
 import { listStrippedStates, type StrippedStateDeps } from '../stripped-state.ts';
 
 /** Invites, and rooms that the viewer knocked on: each with the room's stripped state. */
 export function createRoomsInvitedStream(deps: StrippedStateDeps): SyncStream {
   return {
+    mayTell: asksStorage,
     async read(scope, answer) {
       const { pending } = scope.rooms;
       if (pending.length === 0) return;

@@ -8,7 +8,7 @@ import type { Storage } from '../../storage/contract/storage.ts';
 import type { Answer } from '../answer.ts';
 import { encodeRoomEvents } from '../encode-events.ts';
 import { readRoomStates, type StateRequest } from '../state-delta.ts';
-import type { SyncScope, SyncStream } from '../stream.ts';
+import { asksStorage, type SyncScope, type SyncStream } from '../stream.ts';
 import { changesSummary, type RoomSummary, readSummaries } from '../summary.ts';
 import { readTimelines, type Timeline } from '../timeline.ts';
 
@@ -40,6 +40,7 @@ const roomsPerTurn = 50;
 /** Timeline, state and summary of the rooms that the viewer is joined to. */
 export function createRoomsJoinedStream(deps: RoomsJoinedDeps): SyncStream {
   return {
+    mayTell: asksStorage,
     async read(scope, answer) {
       const rooms = await listRooms(deps, scope);
       for (let start = 0; start < rooms.length; start += roomsPerTurn) {

@@ -42,6 +42,23 @@ describe('an inbox', () => {
     expect(inbox.last).toBe(first + 1);
   });
 
+  it('knows without looking whether anything was addressed since a number', () => {
+    const start = inbox.last;
+    expect(inbox.hasSince(start)).toBe(false);
+    inbox.putUpdate(alice);
+    expect(inbox.hasSince(start)).toBe(true);
+    expect(inbox.hasSince(inbox.last)).toBe(false);
+    // Neither of a number that it cannot know anything about.
+    expect(inbox.hasSince(start - 1)).toBe(true);
+    expect(inbox.hasSince(inbox.last + 1)).toBe(true);
+  });
+
+  it('has nothing for a number taken after what was addressed', async () => {
+    inbox.putUpdate(alice);
+    await clock.advance(1);
+    expect(inbox.hasSince(inbox.next())).toBe(false);
+  });
+
   it('says a loss once, until there is something to lose again', () => {
     const start = inbox.last;
     expect(inbox.putLoss(alice)).toBe(true);
