@@ -39,16 +39,12 @@ export class Answer {
   readonly accountData: string[] = [];
   presence: readonly string[] = [];
   deviceLists: DeviceLists = { changed: [], left: [] };
-<<<<<<< Updated upstream
   /** Messages to the device. */
   toDevice: readonly string[] = [];
   /** The last of them where there are more; null: all were told. */
   toDeviceUpTo: Position | null = null;
-  presenceToken = '';
-=======
   /** What it was before where presence is not read. */
   presenceToken: string;
->>>>>>> Stashed changes
   /** Member events in it, for clients that load members lazily. */
   readonly membersTold: ToldMember[] = [];
 

@@ -165,16 +165,6 @@ async function poll({ deps, streams, quiet }: Parts, request: SyncRequest, parse
   }
 }
 
-<<<<<<< Updated upstream
-function finish(scope: SyncScope, answer: Answer, request: SyncRequest): string {
-  const nextBatch = encodeSyncToken({
-    position: scope.upTo,
-    toDevice: answer.toDeviceUpTo ?? scope.upTo,
-    typing: scope.typing,
-    presence: answer.presenceToken,
-  });
-  scope.lazy?.tell(nextBatch, answer.membersTold);
-=======
 async function read(deps: SyncDeps, streams: readonly SyncStream[], question: SyncQuestion): Promise<Answer> {
   const scope = await readScope(deps, question);
   const answer = new Answer(question.since?.presence);
@@ -183,9 +173,9 @@ async function read(deps: SyncDeps, streams: readonly SyncStream[], question: Sy
 }
 
 function finish({ upTo, typing, lazy }: SyncQuestion, answer: Answer, request: SyncRequest): string {
-  const nextBatch = encodeSyncToken({ position: upTo, typing, presence: answer.presenceToken });
+  const toDevice = answer.toDeviceUpTo ?? upTo;
+  const nextBatch = encodeSyncToken({ position: upTo, toDevice, typing, presence: answer.presenceToken });
   lazy?.tell(nextBatch, answer.membersTold);
->>>>>>> Stashed changes
   return encodeAnswer(answer, nextBatch, request.useStateAfter);
 }
 

@@ -1,5 +1,5 @@
 import type { ToDeviceInbox } from '../../e2ee/to-device-inbox.ts';
-import type { SyncStream } from '../stream.ts';
+import { asksStorage, type SyncStream } from '../stream.ts';
 
 export interface ToDeviceDeps {
   readonly toDevice: Pick<ToDeviceInbox, 'list'>;
@@ -14,6 +14,9 @@ const messagesMax = 100;
  */
 export function createToDeviceStream({ toDevice }: ToDeviceDeps): SyncStream {
   return {
+    // Also where the last answer did not hold all that waited.
+    mayTell: (question) =>
+      asksStorage(question) || (question.since !== null && question.since.toDevice < question.since.position),
     async read(scope, answer) {
       const after = scope.since?.toDevice ?? 0;
       const { upTo } = scope;
