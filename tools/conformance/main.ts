@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { compareLedgers, describeComparison } from './compare.ts';
 import { parseGoTestOutput } from './go-test-output.ts';
+import { encodeInterop, type PairRun, parsePair } from './interop.ts';
 import { encodeLedger, makeLedger, parseLedger } from './ledger.ts';
 import { describeResults, encodeReport } from './report.ts';
 import { InputError } from './results.ts';
@@ -12,10 +13,12 @@ import { parseTiers, type TieredTest } from './tiers.ts';
 
 const usage = `Usage: npm run conformance:show -- OUTPUT...
        npm run conformance:record -- --complement COMMIT OUTPUT...
+       npm run conformance:interop -- --complement COMMIT HS1/HS2=OUTPUT...
        npm run conformance:compare -- OLD NEW
 
 show      counts a run, whole or not, and lists what did not pass
 record    writes conformance/complement.json and conformance/README.md from a whole run
+interop   writes conformance/interop.md from runs with two implementations, each named as the table shall say
 compare   says what got better and worse between two such ledgers; exit status 1 if anything got worse
 
 OUTPUT is what \`go test -json\` printed.`;
@@ -30,6 +33,9 @@ function main(args: readonly string[]): number {
     case 'record':
       if (complement === undefined) throw new InputError(`--complement is missing\n\n${usage}`);
       return record(files, complement);
+    case 'interop':
+      if (complement === undefined) throw new InputError(`--complement is missing\n\n${usage}`);
+      return interop(files, complement);
     case 'compare':
       return compare(files);
     default:
@@ -63,6 +69,21 @@ function record(files: readonly string[], complement: string): number {
   const ledger = makeLedger(parseGoTestOutput(files.map(read)), tests, complement);
   writeFileSync(join(folder, 'complement.json'), encodeLedger(ledger));
   writeFileSync(join(folder, 'README.md'), encodeReport(ledger, tests));
+  return 0;
+}
+
+/** Outputs of the same pair are read as one run. */
+function interop(pairs: readonly string[], complement: string): number {
+  const outputs = new Map<string, { first: string; second: string; texts: string[] }>();
+  for (const { first, second, file } of pairs.map(parsePair)) {
+    const pair = outputs.get(`${first}/${second}`) ?? { first, second, texts: [] };
+    outputs.set(`${first}/${second}`, pair);
+    pair.texts.push(read(file));
+  }
+  const runs = [...outputs.values()].map(
+    ({ first, second, texts }): PairRun => ({ first, second, run: parseGoTestOutput(texts) }),
+  );
+  writeFileSync(join(folder, 'interop.md'), encodeInterop(runs, readTiers(), complement));
   return 0;
 }
 
