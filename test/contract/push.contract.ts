@@ -32,13 +32,14 @@ export function describePush(open: OpenStorage): void {
       );
     const keysOf = async (userId = alice) => (await storage.push.listPushers(userId)).map(({ pushkey }) => pushkey);
 
+    const listOf = async (userId = alice): Promise<PusherRow[]> =>
+      (await storage.push.listPushers(userId)).map(({ toldUpTo: _, failingSinceMs: __, ...row }) => row);
+
     it('are kept by user, application and key, and replaced', async () => {
       await put(pusher('b'), pusher('a', { profileTag: 'tag' }), pusher('a', { userId: bob }));
-      expect(await storage.push.listPushers(alice)).toEqual([pusher('a', { profileTag: 'tag' }), pusher('b')]);
+      expect(await listOf(alice)).toEqual([pusher('a', { profileTag: 'tag' }), pusher('b')]);
       await put(pusher('a', { lang: 'de', deviceId: device('OTHER') }));
-      expect((await storage.push.listPushers(alice))[0]).toEqual(
-        pusher('a', { lang: 'de', deviceId: device('OTHER') }),
-      );
+      expect((await listOf(alice))[0]).toEqual(pusher('a', { lang: 'de', deviceId: device('OTHER') }));
       expect(await keysOf(bob)).toEqual(['a']);
     });
 
@@ -56,6 +57,35 @@ export function describePush(open: OpenStorage): void {
       await put(pusher('a'), pusher('a', { userId: bob }), pusher('b', { userId: bob }));
       await commit(storage, [{ kind: 'pushers_of_others_removed', userId: alice, appId: 'app', pushkey: 'a' }]);
       expect([await keysOf(alice), await keysOf(bob)]).toEqual([['a'], ['b']]);
+    });
+
+    it('know how far they have told, from where they were set, also when they are set anew', async () => {
+      const progressOf = async () =>
+        (await storage.push.listPushers(alice)).map(({ toldUpTo, failingSinceMs }) => [toldUpTo, failingSinceMs]);
+      const begun = storage.position();
+      await put(pusher('a'));
+      expect(await progressOf()).toEqual([[begun, null]]);
+      const key = { userId: alice, appId: 'app', pushkey: 'a' };
+      await commit(storage, [{ kind: 'pusher_progress', ...key, toldUpTo: begun + 5, failingSinceMs: 7 }]);
+      await put(pusher('a', { lang: 'de' }));
+      expect(await progressOf()).toEqual([[begun + 5, 7]]);
+      await commit(storage, [{ kind: 'pusher_progress', ...key, pushkey: 'b', toldUpTo: 1, failingSinceMs: null }]);
+      expect(await progressOf()).toEqual([[begun + 5, 7]]);
+    });
+
+    it('have owners, who are listed and told of when theirs change', async () => {
+      const told: unknown[] = [];
+      storage.onCommit((changes) => {
+        for (const change of changes) if (change.kind === 'pushers') told.push(change.userId);
+      });
+      await put(pusher('a'), pusher('b'), pusher('a', { userId: bob }));
+      expect(await storage.push.listOwners(null, 10)).toEqual([alice, bob]);
+      expect(await storage.push.listOwners(null, 1)).toEqual([alice]);
+      expect(await storage.push.listOwners(alice, 10)).toEqual([bob]);
+      expect(told).toEqual([alice, alice, bob]);
+      await commit(storage, [{ kind: 'pushers_of_others_removed', userId: alice, appId: 'app', pushkey: 'a' }]);
+      await commit(storage, [{ kind: 'pusher_removed', userId: alice, appId: 'app', pushkey: 'b' }]);
+      expect(told.slice(3)).toEqual([bob, alice]);
     });
 
     it('go with their device, and no other', async () => {

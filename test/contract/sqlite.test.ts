@@ -24,6 +24,7 @@ import { describeRestart, type Place } from './restart.contract.ts';
 import { describeRooms } from './rooms.contract.ts';
 import { describeState } from './state.contract.ts';
 import { describeToDevice } from './to-device.contract.ts';
+import { describeUnread } from './unread.contract.ts';
 import { describeWaitingEvents } from './waiting-events.contract.ts';
 
 const open = () => openTestStorage();
@@ -64,6 +65,7 @@ describe('SQLite storage', () => {
   describeRooms(open);
   describeState(open);
   describeToDevice(openWithClock);
+  describeUnread(open);
   describeWaitingEvents(open);
   describeRestart(async () => placeIn(await mkdtemp(join(tmpdir(), 'lantern-storage-'))));
 });

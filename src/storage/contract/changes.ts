@@ -4,6 +4,7 @@ import type { ServerName } from '../../matrix/server-name.ts';
 import type { Position } from './numbers.ts';
 import type { Membership } from './rooms.ts';
 import type { DeviceName } from './to-device.ts';
+import type { Counts, ThreadId } from './unread.ts';
 
 /**
  * What a commit changed, in the order of its rows, with the value before it where a reader needs the difference. Made by
@@ -48,6 +49,19 @@ export type Change =
     }
   | { kind: 'receipt'; position: Position; roomId: RoomId; userId: UserId; receiptType: string; eventId: EventId }
   | { kind: 'room_forgotten'; roomId: RoomId; userId: UserId }
+  /** An event notifies: what those of its thread add up to now by the default rules, and to whom this one means something else. */
+  | {
+      kind: 'notification';
+      roomId: RoomId;
+      eventId: EventId;
+      threadId: ThreadId;
+      total: Counts;
+      singly: readonly UserId[];
+    }
+  /** A local user read on in the room, or came to it. */
+  | { kind: 'read_place'; roomId: RoomId; userId: UserId }
+  /** The user's pushers are others than before. */
+  | { kind: 'pushers'; userId: UserId }
   | { kind: 'redaction'; roomId: RoomId; eventId: EventId; redactedBy: EventId }
   /** An event came that waits itself in another copy, or that others wait for; whatever its verdict and its place. */
   | { kind: 'event_awaited'; roomId: RoomId; eventId: EventId }

@@ -16,6 +16,7 @@ import type { ReceiptTableRow } from './receipts.ts';
 import type { RoomTableRow } from './rooms.ts';
 import type { StateTableRow } from './state.ts';
 import type { ToDeviceTableRow } from './to-device.ts';
+import type { UnreadTableRow } from './unread.ts';
 import type { WaitingEventTableRow } from './waiting-events.ts';
 
 /**
@@ -39,6 +40,7 @@ export type Row =
   | ReceiptTableRow
   | RoomTableRow
   | StateTableRow
+  | UnreadTableRow
   | ToDeviceTableRow
   | WaitingEventTableRow
   | { kind: 'reaction_cursor'; name: string; position: Position };

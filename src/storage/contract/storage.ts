@@ -16,6 +16,7 @@ import type { RelationReads } from './relations.ts';
 import type { RoomReads } from './rooms.ts';
 import type { StateReads } from './state.ts';
 import type { ToDeviceReads } from './to-device.ts';
+import type { UnreadReads } from './unread.ts';
 import type { WaitingEventReads } from './waiting-events.ts';
 
 /**
@@ -40,6 +41,7 @@ export interface Storage {
   readonly rooms: RoomReads;
   readonly state: StateReads;
   readonly toDevice: ToDeviceReads;
+  readonly unread: UnreadReads;
   readonly waitingEvents: WaitingEventReads;
 
   /**

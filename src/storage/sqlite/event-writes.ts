@@ -16,6 +16,7 @@ import type { SnapshotLayers } from './core/snapshot-layers.ts';
 import type { RowOf, Step, Writes } from './core/writes.ts';
 import { type EventTexts, textsOf } from './event-text.ts';
 import type { RoomListings } from './room-listings.ts';
+import type { UnreadWrites } from './unread-writes.ts';
 import type { DirectoryNames } from './user-directory.ts';
 import type { WaitingEventWrites } from './waiting-events.ts';
 
@@ -31,6 +32,7 @@ interface Deps {
   listings: RoomListings;
   waiting: Pick<WaitingEventWrites, 'isAwaited'>;
   names: DirectoryNames;
+  unread: Pick<UnreadWrites, 'redact'>;
 }
 
 /** Where an event stands. */
@@ -172,6 +174,7 @@ export function createEventWrites(deps: Deps): Writes<EventTableRow['kind']> {
       if (eventNo === undefined || known === undefined) return;
       statements.redact.run({ ...textsOf(eventId, redacted), eventNo, redactedByNo: events.put(redactedBy) });
       statements.removeWaiting.run(eventNo);
+      if (known.position !== null && known.position > 0) deps.unread.redact(known.roomNo, known.position);
       if (known.type === 'm.room.member' && isUserId(known.stateKey)) {
         // What a redacted member event no longer says, the rows that were made of it must not say either.
         showProfile({ roomNo: known.roomNo, userId: known.stateKey, eventId, displayname: null, avatarUrl: null });

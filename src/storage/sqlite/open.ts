@@ -33,13 +33,15 @@ import { createOutgoingWrites } from './outgoing-writes.ts';
 import { createPresenceReads, createPresenceWrites } from './presence.ts';
 import { createPushReads, createPushWrites } from './push.ts';
 import { createReceiptReads, createReceiptWrites } from './receipts.ts';
+import { createRelationReads } from './relations.ts';
 import { createRoomListings } from './room-listings.ts';
 import { createRoomWrites } from './room-writes.ts';
-import { createRelationReads } from './relations.ts';
 import { createRoomReads } from './rooms.ts';
 import { createStateReads } from './state.ts';
 import { createStateWrites } from './state-writes.ts';
 import { createToDeviceReads, createToDeviceWrites } from './to-device.ts';
+import { createUnreadReads } from './unread.ts';
+import { createUnreadWrites } from './unread-writes.ts';
 import { createDirectoryNames } from './user-directory.ts';
 import { createWaitingEventReads, createWaitingEventWrites } from './waiting-events.ts';
 
@@ -121,7 +123,8 @@ function assemble({ connection, close, clock, log, synchronous }: Parts): Storag
   const waiting = createWaitingEventWrites(connection);
   const records = new EventRecords(rooms);
   const erased = new ErasedUsers(connection);
-  const deps = { connection, turn, ...numberings, snapshots, states, listings, names, waiting, records };
+  const unread = createUnreadWrites({ connection, ...numberings });
+  const deps = { connection, turn, ...numberings, snapshots, states, listings, names, waiting, records, unread };
   const imports = createImportWrites(deps);
   const changeWrites = createChangeWrites(connection);
   const writes: Writes<RowKind> = {
@@ -139,6 +142,7 @@ function assemble({ connection, close, clock, log, synchronous }: Parts): Storag
     ...createReceiptWrites(connection, rooms),
     ...createRoomWrites(deps),
     ...createStateWrites(deps),
+    ...unread.rows,
     ...createToDeviceWrites(connection),
     ...waiting.rows,
   };
@@ -179,6 +183,7 @@ function assemble({ connection, close, clock, log, synchronous }: Parts): Storag
     rooms: createRoomReads(connection, turn, rooms),
     state: createStateReads(deps),
     toDevice: createToDeviceReads(connection, turn),
+    unread: createUnreadReads(deps),
     waitingEvents: createWaitingEventReads(connection, turn),
     commit: (batch) => committer.commit(batch),
     position: () => committer.position,

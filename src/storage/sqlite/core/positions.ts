@@ -71,6 +71,7 @@ export class Positions {
         case 'event_placed':
           return ofPlacement(row.eventId, row.placement);
         case 'membership':
+        case 'notification':
         case 'outgoing_pdu':
           return timeline.has(row.eventId) ? ofEvent(row.eventId) : this.#next();
         case 'current_state':
