@@ -19,6 +19,7 @@ const loggedKinds: ReadonlySet<string> = new Set<LoggedChange['kind']>([
   'membership',
   'profile',
   'account_data',
+  'device_list',
 ]);
 
 export interface FeedDeps {

@@ -156,7 +156,10 @@ export function describeAccounts(open: OpenStorage): void {
       expect(await storage.accounts.findRefreshToken('refresh two')).toBeDefined();
       expect(await storage.events.findClientTransaction(alice, phone.deviceId, 'send', 't')).toBeUndefined();
       expect(await storage.events.findClientTransaction(alice, device('LAPTOP'), 'send', 't')).toBe('$e');
-      expect(changes).toEqual([{ kind: 'device_removed', userId: alice, deviceId: 'PHONE' }]);
+      expect(changes).toMatchObject([
+        { kind: 'device_removed', userId: alice, deviceId: 'PHONE' },
+        { kind: 'device_list', userId: alice, deviceIds: ['PHONE'] },
+      ]);
     });
 
     it('removes the tokens of one device or of all', async () => {

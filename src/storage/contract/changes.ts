@@ -8,8 +8,8 @@ import type { Counts, ThreadId } from './unread.ts';
 
 /**
  * What a commit changed, in the order of its rows, with the value before it where a reader needs the difference. Made by
- * storage from the rows; nobody publishes anything. Those of kind event, membership, profile and account_data are also
- * kept in the change log, until every reaction has passed them.
+ * storage from the rows; nobody publishes anything. Those of kind event, membership, profile, account_data and device_list
+ * are also kept in the change log, until every reaction has passed them.
  */
 export type Change =
   /** An accepted event joined the timeline of a room. */
@@ -76,11 +76,26 @@ export type Change =
   | { kind: 'narrowing'; destination: ServerName; subject: UserId; generation: number; lastActiveAtMs: number }
   /** Messages came for these devices. */
   | { kind: 'to_device'; position: Position; devices: readonly DeviceName[] }
+  /** What is left of a device's one-time and fallback keys. */
+  | { kind: 'key_counts'; position: Position; userId: UserId; deviceId: DeviceId }
+  /** The keys of a user or of some of their devices changed. `here`: our users hear of it, or only `viewer`. */
+  | {
+      kind: 'device_list';
+      position: Position;
+      userId: UserId;
+      viewer: UserId | null;
+      here: boolean;
+      deviceIds: readonly DeviceId[];
+      signingKeys: boolean;
+    }
   /** Something durable waits for these destinations. */
   | { kind: 'outgoing'; destinations: readonly ServerName[] };
 
 /** The kinds that the stored log keeps. */
-export type LoggedChange = Extract<Change, { kind: 'event' | 'membership' | 'profile' | 'account_data' }>;
+export type LoggedChange = Extract<
+  Change,
+  { kind: 'event' | 'membership' | 'profile' | 'account_data' | 'device_list' }
+>;
 
 export interface ChangeReads {
   /** Behind `after`, oldest first. Never parts the changes of one position: there may be a few more than `limit`. */

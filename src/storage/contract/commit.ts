@@ -3,12 +3,16 @@ import type { ServerName } from '../../matrix/server-name.ts';
 import type { AccountDataTableRow } from './account-data.ts';
 import type { AccountRow, AccountTableRow } from './accounts.ts';
 import type { Change } from './changes.ts';
+import type { CrossSigningTableRow } from './cross-signing.ts';
+import type { DeviceKeyTableRow } from './device-keys.ts';
+import type { DeviceListTableRow } from './device-lists.ts';
 import type { DirectoryTableRow } from './directory.ts';
 import type { EventTableRow } from './events.ts';
 import type { FederationTableRow } from './federation.ts';
 import type { ImportTableRow } from './imports.ts';
 import type { MediaAddress, MediaTableRow } from './media.ts';
 import type { Position as PositionNumber } from './numbers.ts';
+import type { OneTimeKeyTableRow } from './one-time-keys.ts';
 import type { OutgoingTableRow } from './outgoing.ts';
 import type { PresenceTableRow } from './presence.ts';
 import type { PushTableRow } from './push.ts';
@@ -29,10 +33,14 @@ export type Position = PositionNumber;
 export type Row =
   | AccountTableRow
   | AccountDataTableRow
+  | CrossSigningTableRow
+  | DeviceKeyTableRow
+  | DeviceListTableRow
   | DirectoryTableRow
   | EventTableRow
   | FederationTableRow
   | ImportTableRow
+  | OneTimeKeyTableRow
   | MediaTableRow
   | OutgoingTableRow
   | PresenceTableRow
@@ -60,6 +68,10 @@ export type Expectation =
   | { kind: 'client_transaction_unused'; userId: UserId; deviceId: string; scope: string; transactionId: string }
   /** The other server's message was not taken in yet. */
   | { kind: 'to_device_unseen'; origin: ServerName; messageId: string }
+  /** Nobody got any of these keys. */
+  | { kind: 'one_time_keys_unclaimed'; keyNos: readonly number[] }
+  /** Nothing was told of the user's devices behind this position. */
+  | { kind: 'device_list_unchanged'; userId: UserId; since: PositionNumber }
   /** The account data was last written at this position; null: never. */
   | { kind: 'account_data_revision'; userId: UserId; roomId: RoomId | null; type: string; position: Position | null };
 

@@ -13,6 +13,7 @@ import type { Connection } from './core/database.ts';
 import type { ErasedUsers } from './core/erased-users.ts';
 import type { Turn } from './core/turn.ts';
 import { positionOf, type Writes } from './core/writes.ts';
+import type { KeyRemoval } from './device-keys.ts';
 import { createTokenReads, createTokenRemoval, createTokenWrites } from './tokens.ts';
 import type { DirectoryNames } from './user-directory.ts';
 
@@ -79,7 +80,7 @@ export function createAccountReads(connection: Connection, turn: Turn, erased: E
 
 export function createAccountWrites(
   connection: Connection,
-  { names, erased }: { names: DirectoryNames; erased: ErasedUsers },
+  { names, erased, keys }: { names: DirectoryNames; erased: ErasedUsers; keys: KeyRemoval },
 ): Writes<AccountTableRow['kind']> {
   const deactivatedAt = connection
     .prepare<[UserId], number | null>('SELECT deactivated_at_ms FROM accounts WHERE user_id = ?')
@@ -140,7 +141,9 @@ export function createAccountWrites(
       putAccount.run(row);
       if (row.deactivatedAtMs !== null) names.removeLocal(row.userId);
       else names.putLocal(row.userId, profile.get(row.userId)?.displayname ?? null);
-      if (wasActive && row.deactivatedAtMs !== null) step.change({ kind: 'account_deactivated', userId: row.userId });
+      if (!wasActive || row.deactivatedAtMs === null) return;
+      keys.ofUser(row.userId);
+      step.change({ kind: 'account_deactivated', userId: row.userId });
     },
     account_erased({ userId }, step) {
       const position = positionOf(step);
@@ -157,6 +160,7 @@ export function createAccountWrites(
       removeDeviceTransactions.run(userId, deviceId);
       removeDevicePushers.run(userId, deviceId);
       step.change({ kind: 'device_removed', userId, deviceId });
+      keys.ofDevice(userId, deviceId, step);
     },
     profile(row, step) {
       const before = profile.get(row.userId) ?? null;

@@ -7,7 +7,13 @@ import type { Writes } from './core/writes.ts';
 /** How many old entries one moved cursor removes at most. */
 const pruneMax = 1_000;
 
-const loggedKinds: ReadonlySet<Change['kind']> = new Set(['event', 'membership', 'profile', 'account_data']);
+const loggedKinds: ReadonlySet<Change['kind']> = new Set([
+  'event',
+  'membership',
+  'profile',
+  'account_data',
+  'device_list',
+]);
 
 function isLogged(change: Change): change is LoggedChange {
   return loggedKinds.has(change.kind);

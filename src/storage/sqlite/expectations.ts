@@ -41,6 +41,15 @@ export function createExpectations({ connection, rooms }: Deps): (expectation: E
     )
     .pluck();
 
+  const unclaimed = connection
+    .prepare<[string], number>(
+      'SELECT count(*) FROM json_each(?) CROSS JOIN one_time_keys ON key_no = value WHERE claimed_at_ms IS NULL',
+    )
+    .pluck();
+  const listChanged = connection
+    .prepare<[string, string], Position>('SELECT position FROM device_list_changes WHERE user_id = ? AND viewer_id = ?')
+    .pluck();
+
   const extremitiesAre = (roomId: RoomId, eventIds: readonly string[]): boolean => {
     const stored = extremities.all(rooms.find(roomId) ?? 0);
     const expected = new Set(eventIds);
@@ -71,6 +80,10 @@ export function createExpectations({ connection, rooms }: Deps): (expectation: E
       }
       case 'to_device_unseen':
         return received.get(expectation.origin, expectation.messageId) === undefined;
+      case 'one_time_keys_unclaimed':
+        return unclaimed.get(JSON.stringify(expectation.keyNos)) === expectation.keyNos.length;
+      case 'device_list_unchanged':
+        return (listChanged.get(expectation.userId, '') ?? 0) <= expectation.since;
       case 'account_data_revision': {
         const { userId, roomId, type, position } = expectation;
         return (revision.get(userId, roomId ?? '', type) ?? null) === position;

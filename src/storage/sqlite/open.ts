@@ -27,6 +27,7 @@ import { createEventReads } from './events.ts';
 import { createExpectations } from './expectations.ts';
 import { createFederationReads, createFederationWrites } from './federation.ts';
 import { createImportReads, createImportWrites } from './imports.ts';
+import { createKeyReads, createKeyStore } from './key-store.ts';
 import { createMediaReads, createMediaWrites } from './media.ts';
 import { createOutgoingReads } from './outgoing.ts';
 import { createOutgoingWrites } from './outgoing-writes.ts';
@@ -126,15 +127,17 @@ function assemble({ connection, close, clock, log, synchronous }: Parts): Storag
   const unread = createUnreadWrites({ connection, ...numberings });
   const deps = { connection, turn, ...numberings, snapshots, states, listings, names, waiting, records, unread };
   const imports = createImportWrites(deps);
+  const keyStore = createKeyStore(connection);
   const changeWrites = createChangeWrites(connection);
   const writes: Writes<RowKind> = {
-    ...createAccountWrites(connection, { names, erased }),
+    ...createAccountWrites(connection, { names, erased, keys: keyStore.removal }),
     ...createAccountDataWrites(connection),
     reaction_cursor: changeWrites.reaction_cursor,
     ...createDirectoryWrites(deps),
     ...createEventWrites(deps),
     ...createFederationWrites(connection),
     ...imports.rows,
+    ...keyStore.rows,
     ...createMediaWrites(connection),
     ...createOutgoingWrites(deps),
     ...createPresenceWrites(connection),
@@ -170,6 +173,7 @@ function assemble({ connection, close, clock, log, synchronous }: Parts): Storag
     accounts: createAccountReads(connection, turn, erased),
     accountData: createAccountDataReads(connection, turn),
     changes: createChangeReads(connection, turn),
+    ...createKeyReads(connection, turn),
     directory: createDirectoryReads(connection, turn),
     events: createEventReads(deps),
     federation: createFederationReads(connection, turn),

@@ -67,6 +67,8 @@ function changeOf(kind: LoggedChange['kind'], position: number): LoggedChange {
       return { kind, position, userId: alice, before: null, after: { displayname: 'A', avatarUrl: null } };
     case 'account_data':
       return { kind, position, userId: alice, roomId: null, type: 'x', before: null, content: {} };
+    case 'device_list':
+      return { kind, position, userId: alice, viewer: null, here: true, deviceIds: [], signingKeys: true };
   }
 }
 

@@ -78,6 +78,13 @@ export class Positions {
           return row.set.size > 0 || row.removed.length > 0 ? this.#next() : null;
         case 'account_data':
         case 'account_erased':
+        case 'device_list_change':
+        case 'device_removed':
+        case 'fallback_key_used':
+        case 'fallback_keys':
+        case 'one_time_keys':
+        case 'one_time_keys_claimed':
+        case 'one_time_keys_removed':
         case 'receipt':
         case 'profile':
         case 'to_device':

@@ -18,6 +18,7 @@ const walksOnPurpose = [
   /^SELECT server, seen_at_ms AS seenAtMs FROM presence_aware_servers/,
   // An index of just those who are asked for.
   /USING INDEX presence_not_offline/,
+  /USING INDEX remote_device_lists_stale/,
   /USING COVERING INDEX accounts_erased/,
   // The plan shows the children of the foreign key; SQLite skips them while no constraint is waiting.
   /^INSERT INTO \w+ \(\w+\) SELECT value FROM json_each/,
