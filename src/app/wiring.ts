@@ -1,7 +1,9 @@
 import type { Clock } from '../base/clock.ts';
+import { createKeyBackups } from '../e2ee/key-backups.ts';
 import { createToDevice } from '../e2ee/to-device.ts';
 import { createToDeviceInbox } from '../e2ee/to-device-inbox.ts';
 import { createReadMarkers } from '../ephemeral/read-markers.ts';
+import { ReceiptMarks } from '../ephemeral/receipt-marks.ts';
 import { createReceipts } from '../ephemeral/receipts.ts';
 import { createTyping } from '../ephemeral/typing.ts';
 import { createFeed } from '../feed/change-feed.ts';
@@ -10,6 +12,7 @@ import { createRecentReads } from '../feed/recent-reads.ts';
 import { createWaiters } from '../feed/waiters.ts';
 import type { HttpAppDeps } from '../http/app.ts';
 import { createRateLimits } from '../http/rate-limits.ts';
+import type { ServerName } from '../matrix/server-name.ts';
 import { createDeactivation } from '../operations/deactivate.ts';
 import { createRoomUpgradeReaction } from '../operations/room-upgrades.ts';
 import type { Presence } from '../presence/types.ts';
@@ -117,17 +120,20 @@ async function createParts(surroundings: Surroundings, storage: Storage): Promis
   const accounts = createAccountsOf(surroundings, { storage, feed, outgoing, presence });
   const { membership } = rooms;
   const deactivation = createDeactivation({ storage, credentials: accounts.credentials, membership, log });
+  const poke = (destination: ServerName) => outgoing.sender.poke(destination);
   const typing = createTyping({
     serverName,
     roster,
-    poke: (destination) => outgoing.sender.poke(destination),
+    poke,
     onChange: (roomId) => {
       for (const userId of roster.connectedUsersIn(roomId)) waiters.wake(userId);
     },
     clock,
     random,
   });
-  const receipts = createReceipts({ serverName, storage, roster, clock });
+  const receiptMarks = new ReceiptMarks({ roster });
+  outgoing.sender.addSource(receiptMarks);
+  const receipts = createReceipts({ serverName, storage, roster, clock, marks: receiptMarks, poke });
   const readMarkers = createReadMarkers({ storage, roster, receipts });
   return {
     storage,
@@ -143,6 +149,7 @@ async function createParts(surroundings: Surroundings, storage: Storage): Promis
     deactivation,
     pushRules: createPushRules({ storage }),
     pushers: createPushers({ storage, clock }),
+    keyBackups: createKeyBackups({ storage }),
     toDevice: createToDevice({ storage, serverName, clock, random, log }),
     typing,
     receipts,

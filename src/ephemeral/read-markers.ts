@@ -13,7 +13,7 @@ export interface ReadMarkersDeps {
     commit: Storage['commit'];
   };
   roster: Pick<Roster, 'isJoined'>;
-  receipts: Pick<Receipts, 'rowsFor'>;
+  receipts: Pick<Receipts, 'rowsFor' | 'tellOthers'>;
 }
 
 export interface SetReadMarkers {
@@ -51,6 +51,7 @@ export function createReadMarkers(deps: ReadMarkersDeps): ReadMarkers {
         rows.push(...(await receipts.rowsFor(userId, { roomId, receiptType: 'm.read.private', eventId: readPrivate })));
       }
       await commitRows(storage, rows);
+      receipts.tellOthers(rows);
     },
   };
 }

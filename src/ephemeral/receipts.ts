@@ -1,6 +1,5 @@
 import { assert } from '../base/assert.ts';
 import type { Clock } from '../base/clock.ts';
-import type { ReceiptEduContent } from '../matrix/edu.ts';
 import { forbidden, invalidParam, notFound } from '../matrix/errors.ts';
 import { type EventId, isEventId, type RoomId, type UserId } from '../matrix/ids.ts';
 import type { ServerName } from '../matrix/server-name.ts';
@@ -10,6 +9,7 @@ import type { TimelineEvent } from '../storage/contract/events.ts';
 import type { ReceiptRow, ReceiptType } from '../storage/contract/receipts.ts';
 import type { Storage } from '../storage/contract/storage.ts';
 import { parseReceiptEdu } from './receipt-edu.ts';
+import type { ReceiptMarks } from './receipt-marks.ts';
 import { isInThread } from './threads.ts';
 
 export interface ReceiptsDeps {
@@ -21,6 +21,10 @@ export interface ReceiptsDeps {
   };
   roster: Pick<Roster, 'isJoined' | 'serversIn'>;
   clock: Clock;
+  /** What `m.read` receipts are to other servers. */
+  marks: Pick<ReceiptMarks, 'mark'>;
+  /** The destination has a mark. */
+  poke: (destination: ServerName) => void;
 }
 
 export interface SetReceipt {
@@ -38,8 +42,10 @@ export interface Receipts {
    * is not in it, M_INVALID_PARAM for a thread that the event does not belong to. The same receipt again writes nothing.
    */
   set(userId: UserId, request: SetReceipt): Promise<void>;
-  /** What `set` would write, for a batch with more in it. */
+  /** What `set` would write, for a batch with more in it; `tellOthers` once that is committed. */
   rowsFor(userId: UserId, request: SetReceipt): Promise<Row[]>;
+  /** Those of the committed rows that other servers hear of are marked for them. */
+  tellOthers(rows: readonly Row[]): void;
   /** The content of an `m.receipt` EDU. Entries that are malformed, not the origin's or about somebody not in the room are dropped. */
   receiveReceiptEdu(origin: ServerName, content: unknown): Promise<void>;
 }
@@ -57,25 +63,29 @@ export function createReceipts(deps: ReceiptsDeps): Receipts {
     const known = await storage.receipts.find(roomId, userId, receiptType, threadId);
     if (known?.eventId === eventId) return [];
     const receipt: ReceiptRow = { roomId, userId, receiptType, threadId, eventId, ts: clock.now() };
-    return [{ kind: 'receipt', ...receipt }, ...rowsForOthers(receipt)];
+    return [{ kind: 'receipt', ...receipt }];
   }
 
-  /** "`m.read.private` MUST NOT appear in this federated `m.receipt` EDU" (client-server API, "Receipts"). */
-  function rowsForOthers(receipt: ReceiptRow): Row[] {
-    if (receipt.receiptType !== 'm.read') return [];
-    const { roomId, userId, threadId } = receipt;
-    const edu = { edu_type: 'm.receipt', content: encodeReceiptEdu(receipt) };
-    const key = `m.receipt ${roomId} ${userId} ${threadId ?? ''}`;
-    return [...roster.serversIn(roomId)]
-      .filter((server) => server !== serverName)
-      .map((destination) => ({ kind: 'outgoing_edu', destination, edu, key }));
+  function tellOthers(rows: readonly Row[]): void {
+    for (const row of rows) {
+      // "`m.read.private` MUST NOT appear in this federated `m.receipt` EDU" (client-server API, "Receipts").
+      if (row.kind !== 'receipt' || row.receiptType !== 'm.read') continue;
+      for (const destination of roster.serversIn(row.roomId)) {
+        if (destination === serverName) continue;
+        deps.marks.mark(destination, row);
+        deps.poke(destination);
+      }
+    }
   }
 
   return {
     rowsFor,
+    tellOthers,
 
     async set(userId, request) {
-      await commitRows(storage, await rowsFor(userId, request));
+      const rows = await rowsFor(userId, request);
+      await commitRows(storage, rows);
+      tellOthers(rows);
     },
 
     async receiveReceiptEdu(origin, content) {
@@ -126,9 +136,4 @@ function parseThreadId(threadId: unknown): string | null {
 
 function placeOf({ userId, receiptType, threadId, eventId }: ReceiptRow): string {
   return JSON.stringify([userId, receiptType, threadId, eventId]);
-}
-
-function encodeReceiptEdu({ roomId, userId, threadId, eventId, ts }: ReceiptRow): ReceiptEduContent {
-  const data = threadId === null ? { ts } : { ts, thread_id: threadId };
-  return { [roomId]: { 'm.read': { [userId]: { data, event_ids: [eventId] } } } };
 }

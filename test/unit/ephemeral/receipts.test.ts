@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createReadMarkers } from '../../../src/ephemeral/read-markers.ts';
+import { ReceiptMarks } from '../../../src/ephemeral/receipt-marks.ts';
 import { createReceipts, type Receipts } from '../../../src/ephemeral/receipts.ts';
 import type { EventId, RoomId, UserId } from '../../../src/matrix/ids.ts';
 import type { JsonObject } from '../../../src/matrix/pdu.ts';
@@ -26,6 +27,8 @@ let storage: Storage;
 let clock: ManualClock;
 let roster: MembershipIndex;
 let receipts: Receipts;
+let marks: ReceiptMarks;
+let poked: ServerName[];
 let room: RoomBuilder;
 let den: RoomId;
 let first: EventId;
@@ -41,7 +44,9 @@ beforeEach(async () => {
     commits += 1;
     roster.apply(changes);
   });
-  receipts = createReceipts({ serverName: here, storage, roster, clock });
+  marks = new ReceiptMarks({ roster });
+  poked = [];
+  receipts = createReceipts({ serverName: here, storage, roster, clock, marks, poke: (server) => poked.push(server) });
   room = await RoomBuilder.create(storage, alice);
   for (const userId of [anna, bob, carl]) await room.join(userId);
   den = room.roomId;
@@ -55,8 +60,7 @@ const read = (userId: UserId, eventId: EventId, more: { receiptType?: ReceiptTyp
   receipts.set(userId, { roomId: den, receiptType: 'm.read', eventId, ...more });
 const find = (userId: UserId, receiptType: ReceiptType = 'm.read', threadId: string | null = null) =>
   storage.receipts.find(den, userId, receiptType, threadId);
-const outgoing = async (server: ServerName) =>
-  (await storage.outgoing.listEdus(server, 100)).map(({ edu }) => edu.content as JsonObject);
+const outgoing = async (server: ServerName) => (await marks.take(server, 100)).edus.map(({ content }) => content);
 const related = (relType: string, eventId: EventId) =>
   room.send({
     sender: bob,
@@ -157,31 +161,79 @@ describe('the thread of a receipt', () => {
 });
 
 describe('a receipt for other servers', () => {
+  const told = (eventId: EventId, more: JsonObject = {}) => ({
+    data: { ts: clock.now(), ...more },
+    event_ids: [eventId],
+  });
+
   it('goes to each server in the room but ours', async () => {
     await read(anna, first);
-    const content = { [den]: { 'm.read': { [anna]: { data: { ts: clock.now() }, event_ids: [first] } } } };
+    const content = { [den]: { 'm.read': { [anna]: told(first) } } };
     expect(await outgoing(there)).toEqual([content]);
     expect(await outgoing(away)).toEqual([content]);
     expect(await outgoing(here)).toEqual([]);
+    expect(poked.sort()).toEqual([away, there]);
   });
 
-  it('carries its thread', async () => {
+  it('stands beside those of others in one EDU, and those of another thread in a second one', async () => {
+    await read(anna, first);
+    await read(alice, second);
     await read(anna, first, { threadId: 'main' });
-    expect(await outgoing(there)).toMatchObject([
-      { [den]: { 'm.read': { [anna]: { data: { thread_id: 'main' }, event_ids: [first] } } } },
+    expect(await outgoing(there)).toEqual([
+      { [den]: { 'm.read': { [anna]: told(first), [alice]: told(second) } } },
+      { [den]: { 'm.read': { [anna]: told(first, { thread_id: 'main' }) } } },
     ]);
   });
 
   it('is replaced by a later one of the same user and thread while it waits', async () => {
     await read(anna, first);
-    await read(alice, first);
     await read(anna, first, { threadId: 'main' });
     await read(anna, second);
-    expect(await outgoing(there)).toMatchObject([
-      { [den]: { 'm.read': { [alice]: { event_ids: [first] } } } },
-      { [den]: { 'm.read': { [anna]: { data: { thread_id: 'main' }, event_ids: [first] } } } },
-      { [den]: { 'm.read': { [anna]: { event_ids: [second] } } } },
+    expect(await outgoing(there)).toEqual([
+      { [den]: { 'm.read': { [anna]: told(first, { thread_id: 'main' }) } } },
+      { [den]: { 'm.read': { [anna]: told(second) } } },
     ]);
+  });
+
+  it('is told again until an attempt that carried it was answered, and then no more', async () => {
+    await read(anna, first);
+    (await marks.take(there, 100)).refused();
+    expect(marks.hasPending(there)).toBe(true);
+    const parcel = await marks.take(there, 100);
+    expect(parcel.edus).toHaveLength(1);
+    parcel.accepted();
+    expect(marks.hasPending(there)).toBe(false);
+    expect(marks.hasPending(away)).toBe(true);
+  });
+
+  it('is told also when it replaced one that was under way', async () => {
+    await read(anna, first);
+    const parcel = await marks.take(there, 100);
+    await read(anna, second);
+    parcel.accepted();
+    expect(await outgoing(there)).toEqual([{ [den]: { 'm.read': { [anna]: told(second) } } }]);
+  });
+
+  it('is left out when its user, or the other server, is not in the room any more', async () => {
+    await read(anna, first);
+    await read(alice, first);
+    await room.leave(anna);
+    await room.leave(bob);
+    expect(await outgoing(away)).toEqual([{ [den]: { 'm.read': { [alice]: told(first) } } }]);
+    expect(await outgoing(there)).toEqual([]);
+    expect(marks.hasPending(there)).toBe(false);
+  });
+
+  it('waits for the next transaction where no EDU has room for it', async () => {
+    await read(anna, first);
+    await read(anna, second, { threadId: 'main' });
+    const parcel = await marks.take(there, 1);
+    expect(parcel).toMatchObject({ more: true, edus: [{ content: { [den]: { 'm.read': { [anna]: told(first) } } } }] });
+    parcel.accepted();
+    expect(await marks.take(there, 1)).toMatchObject({
+      more: false,
+      edus: [{ content: { [den]: { 'm.read': { [anna]: told(second, { thread_id: 'main' }) } } } }],
+    });
   });
 
   it('is never a private one', async () => {
