@@ -1,3 +1,4 @@
+import type { EndSignal } from '../base/ending.ts';
 import type { UserId } from '../matrix/ids.ts';
 import type { Change, LoggedChange } from '../storage/contract/changes.ts';
 import type { Row } from '../storage/contract/commit.ts';
@@ -36,7 +37,7 @@ export interface Waiters {
   /** Take a ticket *before* reading; a wake behind the ticket ends the wait at once, so nothing falls between. */
   ticket(userId: UserId): WaitTicket;
   /** Resolves true when the user was woken since the ticket, false at the time-out or when `signal` is aborted. */
-  wait(ticket: WaitTicket, timeoutMs: number, signal: AbortSignal): Promise<boolean>;
+  wait(ticket: WaitTicket, timeoutMs: number, signal: EndSignal): Promise<boolean>;
   wake(userId: UserId): void;
   /** Ends all waits (with false), for the stop. */
   stop(): void;

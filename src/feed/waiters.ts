@@ -1,4 +1,5 @@
 import type { Clock, Timer } from '../base/clock.ts';
+import type { EndSignal } from '../base/ending.ts';
 import type { UserId } from '../matrix/ids.ts';
 import type { Waiters, WaitTicket } from './feed.ts';
 
@@ -18,13 +19,13 @@ const countersLength = 65_536;
 class Wait {
   readonly userId: UserId;
   readonly slot: number;
-  readonly signal: AbortSignal;
+  readonly signal: EndSignal;
   readonly #resolve: (woken: boolean) => void;
   readonly #owner: WaitersInMemory;
 
   constructor(
     owner: WaitersInMemory,
-    what: { userId: UserId; slot: number; signal: AbortSignal },
+    what: { userId: UserId; slot: number; signal: EndSignal },
     resolve: (woken: boolean) => void,
   ) {
     this.#owner = owner;
@@ -64,7 +65,7 @@ class WaitersInMemory implements Waiters {
     return { userId, generation: this.#counters[counterOf(userId)] ?? 0 };
   }
 
-  wait(ticket: WaitTicket, timeoutMs: number, signal: AbortSignal): Promise<boolean> {
+  wait(ticket: WaitTicket, timeoutMs: number, signal: EndSignal): Promise<boolean> {
     const { userId } = ticket;
     if (this.#counters[counterOf(userId)] !== ticket.generation) return Promise.resolve(true);
     if (this.#stopped || signal.aborted || timeoutMs <= 0) return Promise.resolve(false);

@@ -13,10 +13,11 @@ import { percentEncoding } from './middleware/percent-encoding.ts';
 import { requestId } from './middleware/request-id.ts';
 import { createRunning } from './middleware/running.ts';
 import { noRateLimits, type RateLimits } from './rate-limits.ts';
-import type { Middleware, RequestState } from './request-state.ts';
+import type { RequestState } from './request-state.ts';
 import type { Requester, Route } from './route.ts';
 import { createRouter } from './router.ts';
 import { runRoute } from './run-route.ts';
+import { surround } from './surround.ts';
 
 /** Which of the two APIs a listener offers. */
 export type ListenerKind = 'client' | 'federation' | 'both';
@@ -70,22 +71,17 @@ export function createHttpApp(deps: HttpAppDeps): HttpApp {
   const routes = routesFor(deps.routes, deps.listener);
   const router = createRouter(routes, (route, context, params) => runRoute(run, route, context, params));
 
-  const middleware: readonly Middleware[] = [
-    requestId({ clock, log, random }),
-    cors(),
-    errorFunnel({ log }),
-    running.middleware,
-    percentEncoding(),
-  ];
+  const layers = [requestId({ clock, log, random }), cors(), running.layer, percentEncoding()];
+  const around = surround(layers, errorFunnel({ log }));
   const trustProxy = deps.trustProxy ?? false;
   const app = new Koa<RequestState>({ proxy: trustProxy, maxIpsCount: 1 });
-  for (const each of [...middleware, router]) app.use(each);
+  app.use((context) => around(context, () => router(context, noNext)));
   // Only failures of the connection itself arrive here; everything else went through the funnel.
   app.on('error', (error: unknown) => log.debug({ err: error }, 'a connection failed'));
   const koa = app.callback();
   const front = createFront({
     routes,
-    middleware,
+    around,
     run: (route, context) => runRoute(run, route, context, {}),
     behind: (request, response) => void koa(request, response),
     trustProxy,
@@ -102,6 +98,9 @@ export function createHttpApp(deps: HttpAppDeps): HttpApp {
     stop: () => running.stop(),
   };
 }
+
+/** Nothing stands behind the router. */
+const noNext = async (): Promise<void> => {};
 
 /** RFC 9112, section 3.2.2: a server must accept the absolute form of a target too. What follows is always a path. */
 function toOriginForm(target: string): string {

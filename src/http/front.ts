@@ -1,13 +1,14 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { type ParsedUrlQuery, parse as parseQuery } from 'node:querystring';
 import type { Log } from '../base/log.ts';
-import type { Middleware, Next, RequestContext, RequestState } from './request-state.ts';
+import type { RequestContext, RequestState } from './request-state.ts';
 import type { Route } from './route.ts';
+import type { Surround } from './surround.ts';
 
 export interface FrontDeps {
   readonly routes: readonly Route[];
-  /** In the order in which Koa runs them. */
-  readonly middleware: readonly Middleware[];
+  /** The same as around Koa's router. */
+  readonly around: Surround;
   readonly run: (route: Route, context: RequestContext) => Promise<void>;
   /** Everything else. */
   readonly behind: RequestListener;
@@ -16,7 +17,7 @@ export interface FrontDeps {
 }
 
 /**
- * What is asked all day by everybody, the long-poll, goes through the same middleware and the same route as everything else, but past Koa and its
+ * What is asked all day by everybody, the long-poll, goes through the same layers and the same route as everything else, but past Koa and its
  * router: their share of such an answer is larger than the answer's. Routes that wait and whose path has no parameters take this way.
  */
 export function createFront(deps: FrontDeps): RequestListener {
@@ -35,23 +36,17 @@ export function createFront(deps: FrontDeps): RequestListener {
     if (route === undefined) return deps.behind(request, response);
     const querystring = queryAt === -1 ? '' : url.slice(queryAt + 1);
     const context = new LeanContext({ request, response, path, querystring, trustProxy: deps.trustProxy });
-    runThrough(deps.middleware, context, () => deps.run(route, context)).then(
-      () => context.end(),
-      (err: unknown) => {
-        // The funnel of errors is one of the middlewares, so this is a failure of the connection itself.
-        deps.log.debug({ err }, 'a connection failed');
-        response.destroy();
-      },
-    );
+    deps
+      .around(context, () => deps.run(route, context))
+      .then(
+        () => context.end(),
+        (err: unknown) => {
+          // What a route threw is answered, so this is a failure of the connection itself.
+          deps.log.debug({ err }, 'a connection failed');
+          response.destroy();
+        },
+      );
   };
-}
-
-function runThrough(middleware: readonly Middleware[], context: RequestContext, last: Next): Promise<unknown> {
-  const step = (index: number): Promise<unknown> => {
-    const current = middleware[index];
-    return current === undefined ? last() : current(context, () => step(index + 1));
-  };
-  return step(0);
 }
 
 class LeanContext implements RequestContext {
@@ -61,7 +56,7 @@ class LeanContext implements RequestContext {
   readonly path: string;
   readonly querystring: string;
   readonly ip: string;
-  /** Filled by the middleware, in the order in which it is read. */
+  /** Filled by the layers, in the order in which it is read. */
   readonly state = {} as RequestState;
   status = 404;
   body: unknown;
@@ -87,7 +82,7 @@ class LeanContext implements RequestContext {
     return this.#query;
   }
 
-  set(name: string | Record<string, string>, value?: string): void {
+  set(name: string | Readonly<Record<string, string>>, value?: string): void {
     if (typeof name !== 'string') Object.assign(this.#headers, name);
     else if (value !== undefined) this.#headers[name] = value;
   }

@@ -1,17 +1,17 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ParsedUrlQuery } from 'node:querystring';
+import type { Ending } from '../base/ending.ts';
 
-/** What the middleware knows of a running request. */
+/** What the layers know of a running request. */
 export interface RequestState {
   /** Stands as `request` in every log line about it. */
   requestId: string;
+  startedMs: number;
   /** Aborted when the caller goes away or is signed out, or the server stops. */
-  signal: AbortSignal;
-  /** Aborts `signal`. */
-  abort(): void;
+  ending: Ending;
 }
 
-/** What our middleware and routes use of a request: Koa's context, or the lean one of `front`. */
+/** What our layers and routes use of a request: Koa's context, or the lean one of `front`. */
 export interface RequestContext {
   readonly req: IncomingMessage;
   readonly res: ServerResponse;
@@ -26,8 +26,17 @@ export interface RequestContext {
   status: number;
   body: unknown;
   set(name: string, value: string): void;
-  set(headers: Record<string, string>): void;
+  set(headers: Readonly<Record<string, string>>): void;
 }
 
 export type Next = () => Promise<unknown>;
+/** As Koa knows it. */
 export type Middleware = (context: RequestContext, next: Next) => Promise<void>;
+
+/** One of those things that every request passes before its route, and again when its answer stands. */
+export interface Layer {
+  /** `answered`: no route runs. What it throws is answered as an error of a route is. */
+  enter(context: RequestContext): 'answered' | undefined;
+  /** Called once for each `enter`, also for one that threw. */
+  leave?(context: RequestContext): void;
+}

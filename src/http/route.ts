@@ -1,4 +1,5 @@
 import type { ZodType } from 'zod';
+import type { EndSignal } from '../base/ending.ts';
 import type { DeviceId, UserId } from '../matrix/ids.ts';
 import type { ServerName } from '../matrix/server-name.ts';
 import type { LimitName } from './rate-limits.ts';
@@ -45,6 +46,8 @@ export interface RequestParts<P, Q, B> {
   readonly body: B;
   /** Aborted when the caller goes away or the server stops; of a route that waits also when the device is signed out. */
   readonly signal: AbortSignal;
+  /** The same for who only waits: no AbortSignal is made. */
+  readonly ending: EndSignal;
   /** Address of the caller. */
   readonly ip: string;
   readonly userAgent: string | undefined;

@@ -63,7 +63,7 @@ async function runOpen(
   if (route.counts !== undefined) await deps.rateLimits.count(route.counts, addressGroup(context.ip));
   const body = await readJson(deps, route, context, deps.limits.openBodyBytesMax);
   const authenticate = () => authenticateUser(deps.authenticate, context);
-  return route.handle({ ...parts(route, context, pathParams, body?.value), authenticate });
+  return route.handle(Object.assign(parts(route, context, pathParams, body?.value), { authenticate }));
 }
 
 async function runUser(
@@ -75,14 +75,25 @@ async function runUser(
   const requester = await authenticateUser(deps.authenticate, context);
   deps.onSeen(requester, context.ip);
   if (route.counts !== undefined) await deps.rateLimits.count(route.counts, requester.userId);
-  const handle = (): Promise<unknown> =>
-    deps.callerLimit.run(requester.userId, async () => {
-      const body = await readJson(deps, route, context, deps.limits.userBodyBytesMax);
-      const request = { ...parts(route, context, pathParams, body?.value), requester };
-      if (route.activity === true) deps.onActivity(requester);
-      return route.handle(request);
-    });
+  const handle = (): Promise<unknown> => handleOf(deps, route, context, { requester, pathParams });
   return route.waits === true ? untilSignedOut(deps, context, requester, handle) : handle();
+}
+
+async function handleOf(
+  deps: RunRouteDeps,
+  route: UserRoute,
+  context: RequestContext,
+  { requester, pathParams }: { readonly requester: Requester; readonly pathParams: PathParams },
+): Promise<unknown> {
+  deps.callerLimit.enter(requester.userId);
+  try {
+    const body = await readJson(deps, route, context, deps.limits.userBodyBytesMax);
+    const request = Object.assign(parts(route, context, pathParams, body?.value), { requester });
+    if (route.activity === true) deps.onActivity(requester);
+    return await route.handle(request);
+  } finally {
+    deps.callerLimit.leave(requester.userId);
+  }
 }
 
 /** What `handle` gives, unless the device is signed out meanwhile: then it ends at once and tells nothing more. */
@@ -95,7 +106,7 @@ async function untilSignedOut(
   let signedOut = false;
   const endWatch = deps.watchSignOut(requester, () => {
     signedOut = true;
-    context.state.abort();
+    context.state.ending.abort();
   });
   try {
     // It may have been signed out just before the watch began.
@@ -123,11 +134,15 @@ async function runServer(
     uri: context.req.url ?? '',
     authorization,
     content: body === undefined || body.text === '' ? undefined : body.value,
-    signal: context.state.signal,
+    signal: context.state.ending.signal,
   });
-  return deps.callerLimit.run(origin, () =>
-    route.handle({ ...parts(route, context, pathParams, body?.value), origin, text: body?.text ?? '' }),
-  );
+  deps.callerLimit.enter(origin);
+  try {
+    const request = parts(route, context, pathParams, body?.value);
+    return await route.handle(Object.assign(request, { origin, text: body?.text ?? '' }));
+  } finally {
+    deps.callerLimit.leave(origin);
+  }
 }
 
 /** Undefined for a route that takes no body. */
@@ -149,11 +164,15 @@ function parts(
   pathParams: PathParams,
   body: JsonObject | undefined,
 ): RequestParts<unknown, unknown, unknown> {
+  const { ending } = context.state;
   return {
     params: route.params === undefined ? undefined : checkShape(route.params, pathParams, 'path'),
     query: route.query === undefined ? undefined : checkShape(route.query, context.query, 'query'),
     body: route.body === undefined ? undefined : checkShape(route.body, body, 'body'),
-    signal: context.state.signal,
+    ending,
+    get signal() {
+      return ending.signal;
+    },
     ip: context.ip,
     userAgent: context.req.headers['user-agent'],
   };
@@ -163,6 +182,6 @@ function respond(context: RequestContext, result: unknown): void {
   const reply = result instanceof Reply ? result : new Reply(200, result ?? {});
   context.status = reply.status;
   context.set('Content-Type', 'application/json');
-  context.set({ ...reply.headers });
+  context.set(reply.headers);
   context.body = reply.text;
 }

@@ -1,4 +1,5 @@
 import type { Clock } from '../base/clock.ts';
+import type { EndSignal } from '../base/ending.ts';
 import type { ToDeviceInbox } from '../e2ee/to-device-inbox.ts';
 import type { Waiters } from '../feed/feed.ts';
 import { invalidParam } from '../matrix/errors.ts';
@@ -58,7 +59,7 @@ export interface SyncRequest {
   /** Whether to tell the state at the end of timelines and not at their start (MSC4222), and under which name. */
   readonly useStateAfter: 'no' | 'stable' | 'unstable';
   /** Ends the wait when the client goes away or the server stops. */
-  readonly signal: AbortSignal;
+  readonly signal: EndSignal;
 }
 
 /**

@@ -38,7 +38,7 @@ export function syncRoutes(deps: SyncRoutesDeps): Route[] {
       path: clientPath('/sync'),
       query,
       waits: true,
-      async handle({ query: asked, requester, signal }) {
+      async handle({ query: asked, requester, ending }) {
         const text = await deps.sync({
           requester,
           since: asked.since ?? null,
@@ -48,7 +48,7 @@ export function syncRoutes(deps: SyncRoutesDeps): Route[] {
           setPresenceWritten: asked.set_presence !== undefined,
           filter: asked.filter ?? null,
           useStateAfter: stateAfterOf(asked),
-          signal,
+          signal: ending,
         });
         return new Reply(200, text);
       },

@@ -9,17 +9,17 @@ export class CallerLimit {
     this.#concurrentMax = concurrentMax;
   }
 
-  /** What `task` gives; M_LIMIT_EXCEEDED, without running it, when the caller has too many running. */
-  async run<T>(caller: string, task: () => Promise<T>): Promise<T> {
+  /** One more of the caller's runs, until `leave`. Throws M_LIMIT_EXCEEDED, and counts nothing, when too many do. */
+  enter(caller: string): void {
     const count = this.#running.get(caller) ?? 0;
     if (count >= this.#concurrentMax) throw limitExceeded(1000);
     this.#running.set(caller, count + 1);
-    try {
-      return await task();
-    } finally {
-      const left = (this.#running.get(caller) ?? 1) - 1;
-      if (left === 0) this.#running.delete(caller);
-      else this.#running.set(caller, left);
-    }
+  }
+
+  /** Once for each `enter` that did not throw. */
+  leave(caller: string): void {
+    const left = (this.#running.get(caller) ?? 1) - 1;
+    if (left === 0) this.#running.delete(caller);
+    else this.#running.set(caller, left);
   }
 }

@@ -1,31 +1,26 @@
 import type { Log } from '../../base/log.ts';
 import { FederationError } from '../../federation-out/requests-contract.ts';
 import { badGateway, MatrixError } from '../../matrix/errors.ts';
-import type { Middleware, RequestContext } from '../request-state.ts';
+import type { RequestContext } from '../request-state.ts';
 import { RequestGoneError } from './read-body.ts';
 
 /**
  * The one funnel: a MatrixError answers with its body; another server's failure that nobody treated is a 502; anything else
  * is a bug, logged in full and answered 500 without a word about it.
  */
-export function errorFunnel({ log }: { log: Log }): Middleware {
-  return async (context, next) => {
-    try {
-      await next();
-    } catch (error) {
-      if (error instanceof RequestGoneError || isAborted(context, error)) {
-        // Nobody reads the answer; 499 is for the log line.
-        context.status = 499;
-        answer(context, new MatrixError(499, 'M_UNKNOWN', 'The request was aborted'));
-        return;
-      }
-      answer(context, toMatrixError(log, context, error));
+export function errorFunnel({ log }: { log: Log }): (context: RequestContext, error: unknown) => void {
+  return (context, error) => {
+    if (error instanceof RequestGoneError || isAborted(context, error)) {
+      // Nobody reads the answer; 499 is for the log line.
+      answer(context, new MatrixError(499, 'M_UNKNOWN', 'The request was aborted'));
+      return;
     }
+    answer(context, toMatrixError(log, context, error));
   };
 }
 
 function isAborted(context: RequestContext, error: unknown): boolean {
-  return context.state.signal.aborted && error instanceof Error && error.name === 'AbortError';
+  return context.state.ending.aborted && error instanceof Error && error.name === 'AbortError';
 }
 
 function toMatrixError(log: Log, context: RequestContext, error: unknown): MatrixError {

@@ -1,15 +1,17 @@
 import { invalidParam } from '../../matrix/errors.ts';
-import type { Middleware } from '../request-state.ts';
+import type { Layer } from '../request-state.ts';
 
 /**
  * Refuses a path or query whose percent-encoding is broken or not UTF-8. The router would pass such text through
  * undecoded, and the query parser would guess.
  */
-export function percentEncoding(): Middleware {
-  return async (context, next) => {
-    if (!isDecodable(context.path)) throw invalidParam('The path is not valid percent-encoded UTF-8');
-    if (!isDecodable(context.querystring)) throw invalidParam('The query is not valid percent-encoded UTF-8');
-    await next();
+export function percentEncoding(): Layer {
+  return {
+    enter(context) {
+      if (!isDecodable(context.path)) throw invalidParam('The path is not valid percent-encoded UTF-8');
+      if (!isDecodable(context.querystring)) throw invalidParam('The query is not valid percent-encoded UTF-8');
+      return undefined;
+    },
   };
 }
 

@@ -1,47 +1,46 @@
 import type { Clock } from '../../base/clock.ts';
+import { Ending } from '../../base/ending.ts';
 import { serverUnavailable } from '../../matrix/errors.ts';
 import type { HttpLimits } from '../limits.ts';
-import type { Middleware } from '../request-state.ts';
+import type { Layer } from '../request-state.ts';
 
-/** The requests that run: gives each its signal, counts them, and lets the stop wait for them. */
+/** The requests that run: gives each its ending, counts them, and lets the stop wait for them. */
 export interface Running {
-  readonly middleware: Middleware;
+  readonly layer: Layer;
   readonly count: number;
   /**
-   * Resolves when no request runs. For the first half of `stopTimeoutMs` they run on; then their signals are aborted; at
+   * Resolves when no request runs. For the first half of `stopTimeoutMs` they run on; then they are aborted; at
    * its end the wait is over whatever runs.
    */
   stop(): Promise<void>;
 }
 
 export function createRunning(deps: { clock: Clock; limits: HttpLimits }): Running {
-  const controllers = new Set<AbortController>();
+  const endings = new Set<Ending>();
   let stopping = false;
   let onEmpty: (() => void) | undefined;
 
-  const middleware: Middleware = async (context, next) => {
-    const controller = new AbortController();
-    context.state.signal = controller.signal;
-    context.state.abort = () => controller.abort();
-    if (stopping) context.set('Connection', 'close');
-    if (controllers.size >= deps.limits.concurrentMax) throw serverUnavailable('Too many requests are running');
-    const onClose = (): void => {
-      if (!context.res.writableFinished) controller.abort();
-    };
-    controllers.add(controller);
-    context.res.once('close', onClose);
-    try {
-      await next();
-    } finally {
-      controllers.delete(controller);
+  const layer: Layer = {
+    enter({ state, res }) {
+      const ending = new Ending();
+      state.ending = ending;
+      if (endings.size >= deps.limits.concurrentMax) throw serverUnavailable('Too many requests are running');
+      endings.add(ending);
+      res.on('close', () => {
+        if (!res.writableFinished) ending.abort();
+      });
+      return undefined;
+    },
+    leave(context) {
+      endings.delete(context.state.ending);
       if (stopping) context.set('Connection', 'close');
-      if (controllers.size === 0) onEmpty?.();
-    }
+      if (endings.size === 0) onEmpty?.();
+    },
   };
 
   const emptyWithin = (timeoutMs: number): Promise<void> =>
     new Promise((resolve) => {
-      if (controllers.size === 0) return resolve();
+      if (endings.size === 0) return resolve();
       const timer = deps.clock.setTimer(timeoutMs, resolve);
       onEmpty = () => {
         timer.clear();
@@ -50,14 +49,14 @@ export function createRunning(deps: { clock: Clock; limits: HttpLimits }): Runni
     });
 
   return {
-    middleware,
+    layer,
     get count() {
-      return controllers.size;
+      return endings.size;
     },
     async stop() {
       stopping = true;
       await emptyWithin(deps.limits.stopTimeoutMs / 2);
-      for (const controller of controllers) controller.abort();
+      for (const ending of endings) ending.abort();
       await emptyWithin(deps.limits.stopTimeoutMs / 2);
     },
   };
