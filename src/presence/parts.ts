@@ -32,8 +32,6 @@ import type { ReceiverDeps } from './receiving/receiver.ts';
 import { Servers } from './sending/servers.ts';
 import { defaultPresenceSettings, type PresenceSettings } from './settings.ts';
 
-const rowsPerCommit = 500;
-
 export interface PresenceDeps {
   serverName: ServerName;
   storage: Pick<Storage, 'presence' | 'accountData' | 'state' | 'commit'>;
@@ -57,6 +55,7 @@ export function createParts(deps: PresenceDeps) {
   const tracker = new Tracker({
     ...common,
     onChange: (userId, before) => dispatcher.tell(userId, howToTell(before, tracker.find(userId)?.shown)),
+    rowsOfPut: (userId) => servers.rowsOfPut(userId),
   });
   const remote = new CopyStore({
     ...common,
@@ -74,15 +73,7 @@ export function createParts(deps: PresenceDeps) {
   });
   const stanceTowards = (server: ServerName) => awareness.stanceTowards(server);
   const subjects = { ...common, tracker, remote, inboxes, awareness, stanceTowards };
-  const servers = new Servers({
-    ...subjects,
-    narrowAll: (destination, held) =>
-      commitNarrowings(
-        deps.storage,
-        rows,
-        held.map((subject) => ({ destination, subject })),
-      ),
-  });
+  const servers = new Servers(subjects);
   const rows = new AudienceRows({
     ...subjects,
     servers,
@@ -92,7 +83,10 @@ export function createParts(deps: PresenceDeps) {
   const dispatcher = new Dispatcher({
     ...subjects,
     servers,
-    narrow: (destination, subject) => commitNarrowings(deps.storage, rows, [{ destination, subject }]),
+    async narrow(destination, subject) {
+      const held = rows.findHeld(destination, subject);
+      if (held) await commitRows(deps.storage, [rows.narrowingRow(destination, subject, held)]);
+    },
   });
   const sights = new Sights(subjects);
   const tokens = new PresenceTokens(common);
@@ -151,19 +145,6 @@ function howToTell(before: Shown, after: Shown | undefined) {
     urgent: before.state === 'offline' && after?.state === 'online',
     lasting: before.statusMsg !== null || (after !== undefined && after.statusMsg !== null),
   };
-}
-
-async function commitNarrowings(
-  storage: Pick<Storage, 'commit'>,
-  rows: AudienceRows,
-  pairs: readonly { readonly destination: ServerName; readonly subject: UserId }[],
-): Promise<void> {
-  const wanted = pairs.flatMap(({ destination, subject }) => {
-    const held = rows.findHeld(destination, subject);
-    return held ? [rows.narrowingRow(destination, subject, held)] : [];
-  });
-  for (let start = 0; start < wanted.length; start += rowsPerCommit)
-    await commitRows(storage, wanted.slice(start, start + rowsPerCommit));
 }
 
 /** Writes rows that nothing can be in conflict with. */

@@ -11,6 +11,7 @@ import { reportAudience } from './explain/report.ts';
 import { commitRows, createParts, type Parts, type PresenceDeps } from './parts.ts';
 import { presenceStatus } from './reading/render.ts';
 import { receivePresence } from './receiving/receiver.ts';
+import { Untold } from './sending/untold.ts';
 import type { Presence, PresencePart, SyncBegin } from './types.ts';
 
 /** Each asks the policy about everybody who shares a room. */
@@ -127,6 +128,7 @@ function createLife(parts: Parts): Pick<Presence, 'start' | 'stop' | 'idle'> {
       await tellOfSettings(parts, stored);
       await awareness.start();
       for (const subject of tracker.subjects()) takeUp(parts, subject);
+      for (const subject of Untold.read(stored)) servers.tellAgain(subject);
       servers.start();
       await prune();
     },
@@ -134,8 +136,7 @@ function createLife(parts: Parts): Pick<Presence, 'start' | 'stop' | 'idle'> {
     async stop() {
       pruneTimer?.clear();
       await dispatcher.idle();
-      await servers.keepLasting();
-      servers.stop();
+      await servers.stop();
       awareness.stop();
       inboxes.stop();
       await background.stop();

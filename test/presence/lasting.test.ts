@@ -18,8 +18,12 @@ beforeEach(async () => {
   expect(await world.get(dave, alice)).toMatchObject({ presence: 'offline', status_msg: 'on holiday' });
 });
 
-const narrowed = async () =>
-  (await world.host(here).storage.presence.listNarrowings()).map(({ subject }) => subject as string);
+const written = async () =>
+  (await world.host(here).storage.presence.listFacts()).flatMap(({ name }) =>
+    name.startsWith('untold:') ? [name.slice('untold:'.length)] : [],
+  );
+
+const crash = () => world.host(here).restart({ crash: true, downMs: 120 * minutes });
 
 describe('a status that was cleared while the other server was down', () => {
   beforeEach(async () => {
@@ -33,15 +37,16 @@ describe('a status that was cleared while the other server was down', () => {
     world.host(there).isDown = false;
     await world.advance(15 * minutes);
     expect(await world.get(dave, alice)).toEqual({ presence: 'offline' });
-    expect(await narrowed()).toEqual([]);
+    expect(await written()).toEqual([]);
   });
 
-  it('is written down with a stop, also one that comes at once', async () => {
-    await world.host(here).restart();
-    expect(await narrowed()).toEqual([alice]);
+  it('is written down before the PUT is answered: a crash in the same moment loses nothing', async () => {
     world.host(there).isDown = false;
-    await world.advance(15 * minutes);
-    expect(await world.get(dave, alice)).toEqual({ presence: 'offline' });
+    await world.host(here).presence.putPresence({ userId: alice, deviceId: 'PUT' as never }, 'offline', 'back soon');
+    expect(await written()).toEqual([alice]);
+    await crash();
+    await world.advance(60_000);
+    expect(await world.get(dave, alice)).toMatchObject({ presence: 'offline', status_msg: 'back soon' });
   });
 
   it('and written again is what was written last', async () => {
@@ -52,6 +57,41 @@ describe('a status that was cleared while the other server was down', () => {
     await world.advance(15 * minutes);
     expect(await world.get(dave, alice)).toMatchObject({ presence: 'offline', status_msg: 'back soon' });
   });
+
+  it('and whose owner came and went meanwhile, is gone there too', async () => {
+    await world.put(alice, 'offline', 'on holiday');
+    await world.put(alice, 'online');
+    await world.advance(60_000);
+    await crash();
+    world.host(there).isDown = false;
+    await world.advance(15 * minutes);
+    expect(await world.get(dave, alice)).toEqual({ presence: 'offline' });
+  });
+});
+
+describe('a status of long ago', () => {
+  it('reaches who may see it since just before a crash', async () => {
+    await world.share(alice, { denied_users: [dave] });
+    await world.advance(120 * minutes);
+    expect(await world.get(dave, alice)).toEqual({ presence: 'offline' });
+    world.host(there).isDown = true;
+    await world.share(alice, {});
+    await crash();
+    world.host(there).isDown = false;
+    await world.advance(15 * minutes);
+    expect(await world.get(dave, alice)).toMatchObject({ presence: 'offline', status_msg: 'on holiday' });
+    expect(await written()).toEqual([]);
+  });
+
+  it('is not sent again by a start: it has arrived', async () => {
+    await world.advance(120 * minutes);
+    world.takeTransactions();
+    await world.host(here).restart();
+    await world.advance(15 * minutes);
+    expect(world.takeTransactions(there).flatMap(({ push }) => push.map((entry) => entry.user_id))).not.toContain(
+      alice,
+    );
+  });
 });
 
 describe('nothing is written down', () => {
@@ -59,7 +99,7 @@ describe('nothing is written down', () => {
     world.host(there).isDown = true;
     await world.put(bob, 'offline');
     await world.advance(90 * minutes);
-    expect(await narrowed()).toEqual([]);
+    expect(await written()).toEqual([]);
   });
 
   it('of who is there: that is sent again anyway', async () => {
@@ -67,17 +107,25 @@ describe('nothing is written down', () => {
     await world.put(bob, 'online', 'news');
     const end = world.device(bob).poll();
     await world.advance(90 * minutes);
-    expect(await narrowed()).toEqual([]);
+    expect(await written()).toEqual([]);
     end();
   });
 
-  it('while the other server takes what it is sent', async () => {
+  it('of who is seen by no other server', async () => {
+    await world.share(alice, { denied_users: [`@*:${there}`] });
+    await world.leave(room('a'), dave);
+    await world.advance(60_000);
+    await world.put(alice, 'offline', 'alone');
+    expect(await written()).toEqual([]);
+  });
+
+  it('for longer than a minute where the other server takes what it is sent', async () => {
     for (const status of [null, 'one', 'two', null]) {
       await world.put(alice, 'offline', status);
       await world.advance(2_000);
     }
-    await world.host(here).restart();
-    expect(await narrowed()).toEqual([]);
+    await world.advance(60_000);
+    expect(await written()).toEqual([]);
   });
 });
 

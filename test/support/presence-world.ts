@@ -79,10 +79,11 @@ export class Host {
     return host;
   }
 
-  /** A new process on the same storage. `crash`: the old one had no time to write. */
-  async restart(how: { crash?: boolean; settings?: Partial<PresenceSettings> } = {}): Promise<void> {
+  /** A new process on the same storage, `downMs` later. `crash`: the old one had no time to write. */
+  async restart(how: { crash?: boolean; settings?: Partial<PresenceSettings>; downMs?: number } = {}): Promise<void> {
     if (!how.crash) await this.presence.stop();
     else this.#abandon(this.presence);
+    if (how.downMs) await this.#wait(how.downMs);
     this.roster = new MembershipIndex({ serverName: this.name });
     await this.roster.load(this.storage.rooms);
     this.presence = this.#create(how.settings ?? this.settings);
@@ -126,6 +127,15 @@ export class Host {
 
   #abandon(old: Presence): void {
     old.onChanges = () => {};
+  }
+
+  /** Nobody runs here meanwhile. */
+  async #wait(ms: number): Promise<void> {
+    const { isDown } = this;
+    this.isDown = true;
+    this.presence = { ...this.presence };
+    await this.world.clock.advance(ms);
+    this.isDown = isDown;
   }
 
   #create(settings: Partial<PresenceSettings>): Presence {

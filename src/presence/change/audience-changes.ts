@@ -306,6 +306,6 @@ export class AudienceChanges {
     if (lost && !servers.isNarrowed(server, subject)) await this.#deps.narrow(server, subject);
     const presence = tracker.find(subject);
     if (!gained || !presence || isBlank(presence.shown) || servers.covers(server, subject)) return;
-    servers.mark(server, subject, { urgent: false, resend: true });
+    servers.mark(server, subject, { urgent: false, resend: true, lasting: presence.shown.statusMsg !== null });
   }
 }

@@ -47,7 +47,7 @@ export async function tellOfAwareness(
     if (held) rows.push(deps.rows.narrowingRow(server, subject, held));
     const presence = tracker.find(subject);
     if (gained && presence && !isBlank(presence.shown))
-      deps.servers.mark(server, subject, { urgent: false, resend: true });
+      deps.servers.mark(server, subject, { urgent: false, resend: true, lasting: presence.shown.statusMsg !== null });
     if (rows.length < rowsPerCommit) continue;
     await deps.storage.commit({ rows });
     rows = [];

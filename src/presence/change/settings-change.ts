@@ -68,8 +68,9 @@ async function compare(deps: SettingsChangeDeps, former: AudienceSettings, facts
       const held = lost ? deps.rows.findHeld(server, subject) : undefined;
       if (held) rows.push(deps.rows.narrowingRow(server, subject, held));
       const presence = tracker.find(subject);
-      const gained = isOpen && (!wasOpen || compared.gained) && presence !== undefined && !isBlank(presence.shown);
-      if (gained) deps.servers.mark(server, subject, { urgent: false, resend: true });
+      const gained = isOpen && (!wasOpen || compared.gained);
+      if (gained && presence && !isBlank(presence.shown))
+        deps.servers.mark(server, subject, { urgent: false, resend: true, lasting: presence.shown.statusMsg !== null });
     }
     if (rows.length < rowsPerCommit) continue;
     await deps.storage.commit({ rows });

@@ -4,6 +4,6 @@ export interface Marking {
   readonly urgent: boolean;
   /** To be sent even if the destination already has this state: somebody gained sight, or the copies there grow old. */
   readonly resend: boolean;
-  /** A status came or went: what the destination holds may never expire. */
+  /** A status came or went, or is there for somebody new: an offline with a status never expires, nor does its absence. */
   readonly lasting?: boolean;
 }

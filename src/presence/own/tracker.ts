@@ -4,6 +4,7 @@ import { breathe } from '../../base/breathe.ts';
 import type { Clock, Timer } from '../../base/clock.ts';
 import type { DeviceId, UserId } from '../../matrix/ids.ts';
 import type { PresenceState } from '../../matrix/presence.ts';
+import type { Row } from '../../storage/contract/commit.ts';
 import type { PresenceRow } from '../../storage/contract/presence.ts';
 import type { Storage } from '../../storage/contract/storage.ts';
 import { isSameShown, type Shown } from '../core/shown.ts';
@@ -47,6 +48,8 @@ export interface TrackerDeps {
   background: Background;
   /** Somebody changed in a way that others can see. `before` is what they saw. */
   onChange(userId: UserId, before: Shown): void;
+  /** What must be durable with a PUT that brings or takes a status. */
+  rowsOfPut(userId: UserId): readonly Row[];
 }
 
 /** The presence of our own users: devices, timers, what is written. Says what changed; who learns of it is not its business. */
@@ -127,7 +130,8 @@ export class Tracker implements LocalSubjects {
   ): Promise<void> {
     const now = this.#deps.clock.monotonic();
     const subject = this.#getSubject(userId);
-    const stored = JSON.stringify([subject.shown.state, subject.shown.statusMsg, deviceRows(subject)]);
+    const before = subject.shown;
+    const stored = JSON.stringify([before.state, before.statusMsg, deviceRows(subject)]);
     subject.grace = null;
     this.#update({ userId, deviceId }, { statusMsg: word.statusMsg }, (device) => putDevice(device, word.state, now));
     const { state, statusMsg } = subject.shown;
@@ -135,7 +139,8 @@ export class Tracker implements LocalSubjects {
     // An equal PUT does not promise what the one before it has not stored yet.
     if (!isChange && !this.#unconfirmed.has(userId)) return;
     this.#unconfirmed.add(userId);
-    await this.#write([userId]);
+    const isLasting = before.statusMsg !== null || statusMsg !== null;
+    await this.#write([userId], isLasting ? this.#deps.rowsOfPut(userId) : []);
     this.#unconfirmed.delete(userId);
   }
 
@@ -293,11 +298,11 @@ export class Tracker implements LocalSubjects {
     this.#deps.background.run('write presence', () => this.#write(due));
   }
 
-  async #write(userIds: readonly UserId[]): Promise<void> {
+  async #write(userIds: readonly UserId[], besides: readonly Row[] = []): Promise<void> {
     for (let start = 0; start < userIds.length; start += rowsPerCommit) {
       const some = userIds.slice(start, start + rowsPerCommit);
       for (const userId of some) this.#unwritten.delete(userId);
-      const rows = some.flatMap((userId) => this.#rowOf(userId) ?? []);
+      const rows = [...some.flatMap((userId) => this.#rowOf(userId) ?? []), ...besides];
       if (rows.length === 0) continue;
       try {
         const result = await this.#deps.storage.commit({ rows });

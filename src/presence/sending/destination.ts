@@ -47,15 +47,17 @@ export class Destination {
   lastSentAt = Number.NEGATIVE_INFINITY;
   #version = 0;
 
-  mark(subject: UserId, how: Marking): void {
+  mark(subject: UserId, how: Marking): Mark {
     this.#version += 1;
     const former = this.marks.get(subject);
-    this.marks.set(subject, {
+    const mark = {
       version: this.#version,
       resend: how.resend || (former?.resend ?? false),
       lasting: how.lasting || (former?.lasting ?? false),
-    });
+    };
+    this.marks.set(subject, mark);
     this.urgent ||= how.urgent;
+    return mark;
   }
 
   narrow(subject: UserId, narrowing: Omit<Narrowing, 'destination' | 'subject'>): void {

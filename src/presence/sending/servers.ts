@@ -7,9 +7,10 @@ import type { Sender } from '../../federation-out/sender-contract.ts';
 import type { UserId } from '../../matrix/ids.ts';
 import type { ServerName } from '../../matrix/server-name.ts';
 import type { Roster } from '../../roster/roster.ts';
+import type { Row } from '../../storage/contract/commit.ts';
 import type { Narrowing } from '../../storage/contract/presence.ts';
 import type { Storage } from '../../storage/contract/storage.ts';
-import type { Moment } from '../core/audience.ts';
+import { listServers, type Moment } from '../core/audience.ts';
 import type { Marking } from '../core/marking.ts';
 import type { PresenceMetrics } from '../core/metrics.ts';
 import type { Shown } from '../core/shown.ts';
@@ -19,6 +20,7 @@ import type { PresenceSettings } from '../settings.ts';
 import { Announcements } from './announcements.ts';
 import { Destination, type Held } from './destination.ts';
 import { type Built, type Group, ParcelBuilder } from './parcel.ts';
+import { Untold } from './untold.ts';
 import { WakeUps } from './wake-ups.ts';
 
 /** No destination gets presence more often, whatever it is. */
@@ -26,8 +28,6 @@ const urgentEveryMs = 1_000;
 /** Destinations for which the window is not made longer. */
 const destinationsPerWindow = 20;
 const renewEveryMs = 30_000;
-/** After so many attempts in a row that failed, what must outlive the process is written down. */
-const failuresUntilKept = 3;
 /** After a start, the copies that peers hold are renewed within this time: how old they are is not known. */
 const renewAfterStartMs = 240_000;
 
@@ -44,8 +44,6 @@ export interface ServersDeps {
   background: Background;
   settings: PresenceSettings;
   metrics: Pick<PresenceMetrics, 'coalesced' | 'sent'>;
-  /** Writes down that the destination has something of these subjects that it must not keep. */
-  narrowAll(destination: ServerName, subjects: readonly UserId[]): Promise<void>;
 }
 
 const nothing: EduParcel = { edus: [], more: false, accepted() {}, refused() {} };
@@ -61,17 +59,17 @@ export class Servers implements EduSource {
   readonly #wakeUps: WakeUps;
   readonly #builder: ParcelBuilder;
   readonly #announcements: Announcements;
+  readonly #untold: Untold;
   #renewTimer: Timer | undefined;
   #stopped = false;
 
   constructor(deps: ServersDeps) {
     this.#deps = deps;
+    this.#untold = new Untold(deps);
     this.#wakeUps = new WakeUps({
       clock: deps.clock,
       isWaiting: (destination) => this.#isWaiting(destination),
       poke: (destination) => deps.sender.poke(destination),
-      onOverdue: (destination) =>
-        deps.background.run('write down what a server must not keep', () => this.#keepLasting(destination)),
     });
     const { facts, roster, stanceTowards } = deps;
     const now: Moment = { facts, stanceTowards, roomsOf: (user) => roster.roomsOf(user) };
@@ -94,8 +92,30 @@ export class Servers implements EduSource {
     if (destination === this.#deps.serverName || !this.#isOpen()) return;
     const entry = this.#destinationOf(destination);
     if (entry.marks.has(subject)) this.#deps.metrics.coalesced.add(1, 'federation');
-    entry.mark(subject, how);
+    // What an earlier process sent is not known: it may be what never expires.
+    const isUnsure = entry.held.get(subject)?.shown === null;
+    const { lasting } = entry.mark(subject, isUnsure ? { ...how, lasting: true } : how);
+    // Of whoever is there a later process sends what is so, as it renews them.
+    if (lasting && this.#isOffline(subject)) this.#untold.add(destination, subject);
     this.#schedule(destination, entry);
+  }
+
+  /** To be durable with a PUT that leaves the subject offline, and brings or takes a status. */
+  rowsOfPut(subject: UserId): readonly Row[] {
+    const { serverName, roster, facts } = this.#deps;
+    if (!this.#isOpen() || !this.#isOffline(subject)) return [];
+    const servers = listServers(subject, roster, facts);
+    servers.delete(serverName);
+    return servers.size > 0 ? [Untold.row(subject)] : [];
+  }
+
+  /** An earlier process may not have told all servers of the subject. */
+  tellAgain(subject: UserId): void {
+    if (!this.#isOpen()) return;
+    const { roster, facts } = this.#deps;
+    for (const server of listServers(subject, roster, facts))
+      this.mark(server, subject, { urgent: false, resend: true, lasting: true });
+    this.#untold.forget(subject);
   }
 
   /** The durable bit is set: whatever the destination holds of the subject is taken back first. */
@@ -183,27 +203,16 @@ export class Servers implements EduSource {
     }
   }
 
-  /** Marks end with the process. What one of them was to take back, and does not expire by itself, is written down first. */
-  async keepLasting(): Promise<void> {
-    for (const destination of [...this.#destinations.keys()]) await this.#keepLasting(destination);
-  }
-
-  stop(): void {
+  async stop(): Promise<void> {
     this.#stopped = true;
     this.#announcements.stop();
     this.#wakeUps.stop();
     this.#renewTimer?.clear();
+    await this.#untold.stop();
   }
 
-  /** Of subjects who are offline now: of all others a later process sends what is so, as it renews them. */
-  async #keepLasting(name: ServerName): Promise<void> {
-    const entry = this.#destinations.get(name);
-    const isTold = this.#deps.stanceTowards(name) !== 'withhold';
-    const subjects = [...(entry?.marks ?? [])].flatMap(([subject, { lasting }]) => {
-      const isOffline = this.#deps.tracker.find(subject)?.shown.state === 'offline';
-      return lasting && isOffline && isTold && !entry?.narrowings.has(subject) ? [subject] : [];
-    });
-    if (subjects.length > 0) await this.#deps.narrowAll(name, subjects);
+  #isOffline(subject: UserId): boolean {
+    return this.#deps.tracker.find(subject)?.shown.state === 'offline';
   }
 
   #announce(destination: ServerName, subject: UserId): void {
@@ -272,7 +281,10 @@ export class Servers implements EduSource {
 
   #settleGroup(destination: ServerName, entry: Destination, group: Group): void {
     const { subject, generation, version, held } = group;
-    if (version !== undefined && entry.marks.get(subject)?.version === version) entry.marks.delete(subject);
+    if (version !== undefined && entry.marks.get(subject)?.version === version) {
+      entry.marks.delete(subject);
+      this.#untold.remove(destination, subject);
+    }
     // Held means held by all whom it is for: whoever lost sight since is taken back by a narrowing of its own.
     const narrowing = entry.narrowings.get(subject);
     if (generation !== undefined && narrowing?.generation === generation) {
@@ -303,9 +315,6 @@ export class Servers implements EduSource {
     // What arrived of it is not known.
     entry.progress = undefined;
     this.#settle(name, entry);
-    // It may be long, and longer than this process.
-    if (entry.failures >= failuresUntilKept && !this.#stopped)
-      this.#deps.background.run('write down what a server must not keep', () => this.#keepLasting(name));
   }
 
   #settle(name: ServerName, entry: Destination): void {
@@ -332,7 +341,7 @@ export class Servers implements EduSource {
     for (const [destination, entry] of [...this.#destinations]) {
       await breathe();
       for (const [subject, { renewAt }] of entry.held) {
-        if (this.#deps.tracker.find(subject)?.shown.state === 'offline') continue;
+        if (this.#isOffline(subject)) continue;
         any = true;
         if (renewAt <= now && !entry.marks.has(subject))
           this.mark(destination, subject, { urgent: false, resend: true });

@@ -15,8 +15,6 @@ export interface WakeUpsDeps {
   isWaiting(destination: ServerName): boolean;
   /** Has the destination come and take what waits for it. */
   poke(destination: ServerName): void;
-  /** It was woken a while ago and did not come. */
-  onOverdue(destination: ServerName): void;
 }
 
 /** When each destination is to come for its presence. Many that are due at once are woken one slice after the other. */
@@ -48,7 +46,6 @@ export class WakeUps {
 
   #wake(destination: ServerName): void {
     if (!this.#deps.isWaiting(destination)) return;
-    if (this.#reminders.has(destination)) this.#deps.onOverdue(destination);
     this.#toWake.add(destination);
     if (!this.#timer) this.#wakeSome();
   }
