@@ -54,7 +54,7 @@ export function clientRoutes({ config }: Surroundings, parts: Parts, sync: Sync)
     readMarkers,
     presence,
   } = parts;
-  const { creating, upgrading, sending, membership, state, history, relations } = rooms;
+  const { creating, upgrading, sending, membership, state, history, relations, moments } = rooms;
   const baseUrl = config.public_base_url;
   const available = Object.fromEntries(supportedRoomVersions.map((version) => [version, 'stable' as const]));
   return [
@@ -78,7 +78,7 @@ export function clientRoutes({ config }: Surroundings, parts: Parts, sync: Sync)
     ...roomMembershipRoutes({ membership, state, aliases }),
     ...roomSendRoutes({ rooms: sending }),
     ...roomStateRoutes({ rooms: sending, state }),
-    ...roomMessagesRoutes({ history }),
+    ...roomMessagesRoutes({ history, moments }),
     ...relationRoutes({ relations }),
     ...directoryRoutes({ aliases, state }),
     ...publicRoomsRoutes({ publicRooms, serverName: config.server_name }),

@@ -48,6 +48,11 @@ export interface RoomServer {
     origin: ServerName,
     request: { roomId: RoomId; eventId: EventId },
   ): Promise<{ pduIds: readonly EventId[]; authChainIds: readonly EventId[] }>;
+  /** The event next to a moment, Unix milliseconds. M_NOT_FOUND where there is none. */
+  timestampToEvent(
+    origin: ServerName,
+    request: { roomId: RoomId; ts: number; direction: 'backward' | 'forward' },
+  ): Promise<{ eventId: EventId; originServerTs: number }>;
   getEventAuth(origin: ServerName, request: { roomId: RoomId; eventId: EventId }): Promise<PduTexts>;
   backfill(origin: ServerName, request: { roomId: RoomId; from: readonly EventId[]; limit: number }): Promise<PduTexts>;
   getMissingEvents(

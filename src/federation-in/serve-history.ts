@@ -22,7 +22,7 @@ const authChainMax = 200_000;
 
 type HistoryServer = Pick<
   RoomServer,
-  'getEvent' | 'getState' | 'getStateIds' | 'getEventAuth' | 'backfill' | 'getMissingEvents'
+  'getEvent' | 'getState' | 'getStateIds' | 'getEventAuth' | 'backfill' | 'getMissingEvents' | 'timestampToEvent'
 >;
 
 /** Events, states and gaps for servers that are in the room (server-server API, "Retrieving events" and around it). */
@@ -57,6 +57,12 @@ export function createHistoryServer(deps: RoomAccessDeps): HistoryServer {
     async getEventAuth(origin, { roomId, eventId }) {
       await getAskedEvent(deps, origin, { roomId, eventId });
       return events.listPduTexts(await authChainOf([eventId]));
+    },
+    async timestampToEvent(origin, { roomId, ts, direction }) {
+      await checkServerInRoom(deps, roomId, origin);
+      const [event] = await events.listNearMoment(roomId, ts, direction, 1);
+      if (!event) throw notFound('There is no event on that side of the moment');
+      return { eventId: event.eventId, originServerTs: event.originServerTs };
     },
     async backfill(origin, { roomId, from, limit }) {
       await checkServerInRoom(deps, roomId, origin);

@@ -20,7 +20,7 @@ export function createEventRequests(
   send: SendCall,
 ): Pick<
   FederationRequests,
-  'getEvent' | 'getState' | 'getStateIds' | 'getEventAuth' | 'backfill' | 'getMissingEvents'
+  'getEvent' | 'getState' | 'getStateIds' | 'getEventAuth' | 'backfill' | 'getMissingEvents' | 'timestampToEvent'
 > {
   return {
     async getEvent(server, eventId) {
@@ -77,6 +77,27 @@ export function createEventRequests(
     async getMissingEvents(server, roomId, body) {
       const path = ['v1', 'get_missing_events', roomId];
       return jsonOf(await listStreamed(send, { ...few, server, method: 'POST', path, content: { ...body } }, 'events'));
+    },
+
+    async timestampToEvent(server, roomId, { ts, direction }) {
+      const { body } = await send({
+        server,
+        method: 'GET',
+        path: ['v1', 'timestamp_to_event', roomId],
+        query: [
+          ['ts', String(ts)],
+          ['dir', direction === 'backward' ? 'b' : 'f'],
+        ],
+        // Somebody waits, and others are asked as well.
+        timeoutMs: 10 * secondMs,
+        responseBytesMax: 64 * 1_024,
+        heedBackoff: 'yes',
+      });
+      const { event_id: eventId, origin_server_ts: originServerTs } = body;
+      if (!isEventId(eventId) || typeof originServerTs !== 'number' || !Number.isSafeInteger(originServerTs)) {
+        throw new FederationError('bad_answer', `${server} did not say which event it was`, 200);
+      }
+      return { eventId, originServerTs };
     },
   };
 }

@@ -94,6 +94,12 @@ export interface FederationRequests {
     roomId: RoomId,
     body: { earliest_events: EventId[]; latest_events: EventId[]; limit: number; min_depth: number },
   ): Promise<JsonObject[]>;
+  /** The event next to a moment, Unix milliseconds, as this server knows the room; refused with 404 where there is none. */
+  timestampToEvent(
+    server: ServerName,
+    roomId: RoomId,
+    moment: { readonly ts: number; readonly direction: 'backward' | 'forward' },
+  ): Promise<{ eventId: EventId; originServerTs: number }>;
   queryProfile(server: ServerName, userId: UserId, field?: string): Promise<JsonObject>;
   queryDirectory(server: ServerName, alias: RoomAlias): Promise<{ roomId: RoomId; servers: ServerName[] }>;
   queryPublicRooms(server: ServerName, query: PublicRoomsQuery): Promise<PublicRoomsAnswer>;

@@ -11,6 +11,7 @@ import { createMembershipChanges, type MembershipChanges } from './local/members
 import { createProfileReaction } from './local/profile-reaction.ts';
 import { createSending, type InviteRemote, type Sending } from './local/send.ts';
 import { createUpgrading, type Upgrading } from './local/upgrade.ts';
+import { createMoments, type Moments } from './reading/moments.ts';
 import { createRelations, type Relations } from './reading/relations.ts';
 import { createRoomHistory, type RoomHistory } from './reading/room-history.ts';
 import { createRoomState, type RoomState } from './reading/room-state.ts';
@@ -19,6 +20,7 @@ import { Imports } from './remote/import/imports.ts';
 import { inviteRemote } from './remote/invite-remote.ts';
 import { createRemoteJoins } from './remote/join-remote.ts';
 import { leaveRemote } from './remote/leave-remote.ts';
+import { createRemoteMoments } from './remote/moments.ts';
 import { createReceiver, type Receiver } from './remote/receive/receive.ts';
 import { type InviteRequest, receiveInvite } from './remote/receive/receive-invite.ts';
 import { tryWaiting } from './remote/receive/try-waiting.ts';
@@ -42,6 +44,7 @@ export interface Rooms {
   readonly state: RoomState;
   readonly history: RoomHistory;
   readonly relations: Relations;
+  readonly moments: Moments;
   /** PDUs that other servers push. */
   readonly receiver: Receiver;
   /** What other servers ask of our rooms, history aside. */
@@ -92,6 +95,7 @@ export function createRooms(deps: RoomsDeps): Rooms {
     state: createRoomState(reading),
     history: createRoomHistory({ ...reading, fillGap: backfill.fillGap }),
     relations: createRelations(reading),
+    moments: createMoments({ ...reading, findElsewhere: createRemoteMoments(remote).find }),
     receiver,
     server: {
       ...createMembershipServer(core),

@@ -265,6 +265,11 @@ const rooms: readonly Endpoint[] = [
     by: 'user',
     query: { dir: 'string', from: 'string', to: 'string', limit: 'integer', filter: 'string' },
   },
+  {
+    call: 'GET /_matrix/client/v1/rooms/{roomId}/timestamp_to_event',
+    by: 'user',
+    query: { ts: 'integer!', dir: 'string!' },
+  },
   { call: 'GET /rooms/{roomId}/context/{eventId}', by: 'user', query: { limit: 'integer', filter: 'string' } },
   {
     call: 'GET /_matrix/client/v1/rooms/{roomId}/relations/{eventId}',
@@ -398,6 +403,11 @@ const servers: readonly Endpoint[] = [
   { call: `GET ${federation}/publicRooms`, by: 'server', query: roomList },
   { call: `POST ${federation}/publicRooms`, by: 'server', body: 'opaque' },
   { call: `GET ${federation}/event/{eventId}`, by: 'server' },
+  {
+    call: `GET ${federation}/timestamp_to_event/{roomId}`,
+    by: 'server',
+    query: { ts: 'integer!', dir: 'string!' },
+  },
   { call: `GET ${federation}/state/{roomId}`, by: 'server', query: { event_id: 'string!' } },
   { call: `GET ${federation}/state_ids/{roomId}`, by: 'server', query: { event_id: 'string!' } },
   { call: `GET ${federation}/event_auth/{roomId}/{eventId}`, by: 'server' },

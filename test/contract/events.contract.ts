@@ -232,6 +232,27 @@ export function describeEvents(open: () => Promise<{ storage: Storage; clock: Ma
       expect(await list('forward', 10)).toEqual(['$five too']);
     });
 
+    it('list those next to a moment, of one moment by the order of the history', async () => {
+      const at = (id: string, ts: number, depth: number, options: Parameters<typeof eventRow>[1] = {}) =>
+        eventRow(id, { depth, ...options, fields: { origin_server_ts: ts } });
+      await commit(storage, [
+        at('early', 10, 9),
+        at('first', 20, 1),
+        at('second', 20, 2),
+        at('late', 30, 3),
+        at('rejected', 20, 1, { verdict: 'rejected' }),
+        at('outlier', 20, 1, { placement: 'outlier' }),
+        at('elsewhere', 20, 1, { roomId: attic }),
+      ]);
+      const list = async (ts: number, direction: 'backward' | 'forward', limit = 9) =>
+        (await storage.events.listNearMoment(lobby, ts, direction, limit)).map((event) => event.eventId);
+      expect(await list(20, 'forward')).toEqual(['$first', '$second', '$late']);
+      expect(await list(20, 'backward')).toEqual(['$second', '$first', '$early']);
+      expect(await list(21, 'forward')).toEqual(['$late']);
+      expect(await list(9, 'backward')).toEqual([]);
+      expect(await list(0, 'forward', 2)).toEqual(['$early', '$first']);
+    });
+
     it('say which rooms changed between two positions', async () => {
       const start = storage.position();
       await commit(storage, [eventRow('a'), eventRow('b', { roomId: attic }), eventRow('c')]);

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { parseJson } from '../../base/json.ts';
 import { invalidParam, MatrixError } from '../../matrix/errors.ts';
 import { parseRoomEventFilter, type RoomEventFilter } from '../../matrix/filter.ts';
+import type { Moments } from '../../rooms/reading/moments.ts';
 import { messagesLimitMax, type RoomHistory } from '../../rooms/reading/room-history.ts';
 import { clientPath, Reply, type Route, userRoute } from '../route.ts';
 import { eventId, optional, queryInteger, roomId } from '../shapes.ts';
@@ -13,8 +14,8 @@ const limit = queryInteger(0, limitMax)
   .default(limitDefault)
   .transform((value) => Math.min(value, messagesLimitMax));
 
-/** Client-server API, "Getting events for a room" as far as the past goes, and "Event Context". */
-export function roomMessagesRoutes({ history }: { history: RoomHistory }): Route[] {
+/** Client-server API, "Getting events for a room" as far as the past goes, "Event Context" and "Jump to date". */
+export function roomMessagesRoutes({ history, moments }: { history: RoomHistory; moments: Moments }): Route[] {
   return [
     userRoute({
       method: 'GET',
@@ -22,6 +23,17 @@ export function roomMessagesRoutes({ history }: { history: RoomHistory }): Route
       params: z.object({ roomId, eventId }),
       handle: async ({ requester, params }) =>
         new Reply(200, await history.getEvent(requester, params.roomId, params.eventId)),
+    }),
+    userRoute({
+      method: 'GET',
+      path: '/_matrix/client/v1/rooms/:roomId/timestamp_to_event',
+      params: z.object({ roomId }),
+      query: z.object({ ts: queryInteger(0, Number.MAX_SAFE_INTEGER), dir: z.enum(['b', 'f']) }),
+      handle: async ({ requester, params, query: { ts, dir } }) => {
+        const direction = dir === 'b' ? 'backward' : 'forward';
+        const { eventId, originServerTs } = await moments.findEvent(requester.userId, params.roomId, { ts, direction });
+        return { event_id: eventId, origin_server_ts: originServerTs };
+      },
     }),
     userRoute({
       method: 'GET',

@@ -68,6 +68,17 @@ export function eventRoutes(deps: EventRoutesDeps): Route[] {
         transaction(await rooms.backfill(origin, { ...params, from: query.v, limit: query.limit })),
     }),
     serverRoute({
+      method: 'GET',
+      path: '/_matrix/federation/v1/timestamp_to_event/:roomId',
+      params: z.object({ roomId }),
+      query: z.object({ ts: queryInteger(0, Number.MAX_SAFE_INTEGER), dir: z.enum(['b', 'f']) }),
+      handle: async ({ params, query: { ts, dir }, origin }) => {
+        const direction = dir === 'b' ? 'backward' : 'forward';
+        const found = await rooms.timestampToEvent(origin, { ...params, ts, direction });
+        return { event_id: found.eventId, origin_server_ts: found.originServerTs };
+      },
+    }),
+    serverRoute({
       method: 'POST',
       path: '/_matrix/federation/v1/get_missing_events/:roomId',
       params: z.object({ roomId }),

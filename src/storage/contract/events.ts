@@ -145,6 +145,16 @@ export interface EventReads {
     direction: 'backward' | 'forward',
     limit: number,
   ): Promise<TimelineEvent[]>;
+  /**
+   * Accepted events that were sent at a moment (`origin_server_ts`, Unix milliseconds) or on the given side of it, nearest first; of those
+   * of one moment the first of the history in front of it, the last behind it.
+   */
+  listNearMoment(
+    roomId: RoomId,
+    ts: number,
+    direction: 'backward' | 'forward',
+    limit: number,
+  ): Promise<TimelineEvent[]>;
   /** `listTimeline` for many rooms at once: a list for each page, in the order of the pages. */
   listTimelines(pages: readonly TimelinePage[], limit: number): Promise<TimelineEvent[][]>;
   /** `listHistory` backward for many rooms at once: a list for each page, in the order of the pages; oldest first. */

@@ -3,7 +3,7 @@ import type { EventReads, HistoryPlace, TimelineEvent } from '../contract/events
 import type { Position } from '../contract/numbers.ts';
 import { type EventDeps, type TimelineEventRecord, timelineEventColumns } from './core/event-records.ts';
 
-type PageReads = Pick<EventReads, 'listTimeline' | 'listHistory' | 'listTimelines' | 'listEndings'>;
+type PageReads = Pick<EventReads, 'listTimeline' | 'listHistory' | 'listNearMoment' | 'listTimelines' | 'listEndings'>;
 type NewsReads = Pick<
   EventReads,
   'listRoomsChanged' | 'listGaps' | 'listGapPlaces' | 'findNewestPlace' | 'listNewestPlaces'
@@ -31,6 +31,14 @@ function createPageReads({ connection, turn, rooms, records }: EventDeps): PageR
     );
   const backward = history('<', 'DESC');
   const forward = history('>', 'ASC');
+  const near = (comparison: '<=' | '>=', order: 'ASC' | 'DESC') =>
+    connection.prepare<[number, number, number], TimelineEventRecord>(
+      `SELECT ${timelineEventColumns} FROM events e JOIN event_ids i ON i.event_no = e.event_no
+       WHERE e.room_no = ? AND e.verdict = 'accepted' AND e.position IS NOT NULL AND e.origin_server_ts ${comparison} ?
+       ORDER BY e.origin_server_ts ${order}, e.depth ${order}, e.position ${order} LIMIT ?`,
+    );
+  const nearBackward = near('<=', 'DESC');
+  const nearForward = near('>=', 'ASC');
   // The numbers of the events first, by an index alone, and then their rows.
   const pages = (subquery: string) =>
     connection.prepare<[{ pages: string; limit: number }], PagedRecord>(
@@ -70,6 +78,12 @@ function createPageReads({ connection, turn, rooms, records }: EventDeps): PageR
         (direction === 'backward' ? backward : forward)
           .all(rooms.find(roomId) ?? 0, from.depth, from.position, from.upTo ?? Number.MAX_SAFE_INTEGER, limit)
           .map((record) => records.timeline(record)),
+      ),
+    listNearMoment: (roomId, ts, direction, limit) =>
+      turn.read(() =>
+        records.allOfTimelines(
+          (direction === 'backward' ? nearBackward : nearForward).all(rooms.find(roomId) ?? 0, ts, limit),
+        ),
       ),
     listTimelines: (asked, limit) =>
       turn.read(() => {

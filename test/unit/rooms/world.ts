@@ -268,6 +268,8 @@ function fakeRequests(world: World, caller: Caller): FederationRequests {
         const chain = await history(home).getEventAuth(caller.name, { roomId, eventId });
         await take('auth_chain', chain.map(answered));
       }),
+    timestampToEvent: (server, roomId, moment) =>
+      call('timestampToEvent', server, (home) => history(home).timestampToEvent(caller.name, { roomId, ...moment })),
     backfill: (server, roomId, from, limit) =>
       call('backfill', server, async (home) =>
         parse(await history(home).backfill(caller.name, { roomId, from, limit })),
