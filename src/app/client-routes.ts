@@ -5,6 +5,7 @@ import { capabilitiesRoutes } from '../http/client/capabilities.ts';
 import { deviceRoutes } from '../http/client/devices.ts';
 import { directoryRoutes } from '../http/client/directory.ts';
 import { filterRoutes } from '../http/client/filters.ts';
+import { keyBackupRoutes } from '../http/client/key-backups.ts';
 import { loginRoutes } from '../http/client/login.ts';
 import { mediaRoutes } from '../http/client/media.ts';
 import { openIdRoutes } from '../http/client/openid.ts';
@@ -83,6 +84,7 @@ export function clientRoutes({ config }: Surroundings, parts: Parts, sync: Sync)
     ...directoryRoutes({ aliases, state }),
     ...publicRoomsRoutes({ publicRooms, serverName: config.server_name }),
     ...userDirectoryRoutes({ users: createUserDirectory({ storage: parts.storage, serverName: config.server_name }) }),
+    ...keyBackupRoutes({ keyBackups: parts.keyBackups }),
     ...toDeviceRoutes({ toDevice: parts.toDevice }),
     ...typingRoutes({ typing }),
     ...receiptRoutes({ receipts, readMarkers }),

@@ -1,6 +1,7 @@
 import type { Accounts } from '../accounts/accounts.ts';
 import type { Aliases } from '../directory/aliases.ts';
 import type { PublicRooms } from '../directory/public-rooms.ts';
+import type { KeyBackups } from '../e2ee/key-backups.ts';
 import type { ToDevice } from '../e2ee/to-device.ts';
 import type { ReadMarkers } from '../ephemeral/read-markers.ts';
 import type { Receipts } from '../ephemeral/receipts.ts';
@@ -31,6 +32,7 @@ export interface Parts {
   readonly deactivation: Deactivation;
   readonly pushRules: PushRules;
   readonly pushers: Pushers;
+  readonly keyBackups: KeyBackups;
   readonly toDevice: ToDevice;
   readonly typing: Typing;
   readonly receipts: Receipts;

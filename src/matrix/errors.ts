@@ -76,6 +76,12 @@ export function limitExceeded(retryAfterMs: number): MatrixError {
   return new MatrixError(429, 'M_LIMIT_EXCEEDED', 'Too many requests', { retry_after_ms: Math.ceil(retryAfterMs) });
 }
 
+/** The key backup that takes keys is another one (client-server API, "Server-side key backups"). */
+export function wrongRoomKeysVersion(currentVersion: string): MatrixError {
+  const message = 'Keys are kept in another version of the key backup';
+  return new MatrixError(403, 'M_WRONG_ROOM_KEYS_VERSION', message, { current_version: currentVersion });
+}
+
 /** make_join of a room whose version the asking server does not know (server-server API, make_join). */
 export function incompatibleRoomVersion(roomVersion: string): MatrixError {
   return new MatrixError(400, 'M_INCOMPATIBLE_ROOM_VERSION', 'Your server does not support this room version', {

@@ -198,6 +198,49 @@ const push: readonly Endpoint[] = [
   { call: 'GET /notifications', by: 'user', query: { from: 'string', limit: 'integer', only: 'string' } },
 ];
 
+const version: Fields = { version: 'string!' };
+const roomKey: Fields = {
+  first_message_index: 'integer!',
+  forwarded_count: 'integer!',
+  is_verified: 'boolean!',
+  session_data: 'object!',
+};
+const goodKey = { first_message_index: 0, forwarded_count: 0, is_verified: false, session_data: nothing };
+const keys = '/room_keys/keys';
+
+const keyBackups: readonly Endpoint[] = [
+  { call: 'GET /room_keys/version', by: 'user' },
+  {
+    call: 'POST /room_keys/version',
+    by: 'user',
+    body: { algorithm: 'string!', auth_data: 'object!' },
+    good: { algorithm: 'a', auth_data: nothing },
+  },
+  { call: 'GET /room_keys/version/{version}', by: 'user' },
+  {
+    call: 'PUT /room_keys/version/{version}',
+    by: 'user',
+    body: { algorithm: 'string!', auth_data: 'object!', version: 'string' },
+    good: { algorithm: 'a', auth_data: nothing },
+  },
+  { call: 'DELETE /room_keys/version/{version}', by: 'user' },
+  { call: `GET ${keys}`, by: 'user', query: version },
+  { call: `PUT ${keys}`, by: 'user', query: version, body: { rooms: 'object!' }, good: { rooms: nothing } },
+  { call: `DELETE ${keys}`, by: 'user', query: version },
+  { call: `GET ${keys}/{roomId}`, by: 'user', query: version },
+  {
+    call: `PUT ${keys}/{roomId}`,
+    by: 'user',
+    query: version,
+    body: { sessions: 'object!' },
+    good: { sessions: nothing },
+  },
+  { call: `DELETE ${keys}/{roomId}`, by: 'user', query: version },
+  { call: `GET ${keys}/{roomId}/{sessionId}`, by: 'user', query: version },
+  { call: `PUT ${keys}/{roomId}/{sessionId}`, by: 'user', query: version, body: roomKey, good: goodKey },
+  { call: `DELETE ${keys}/{roomId}/{sessionId}`, by: 'user', query: version },
+];
+
 const toDevice: readonly Endpoint[] = [
   {
     call: 'PUT /sendToDevice/{eventType}/{txnId}',
@@ -421,6 +464,7 @@ export const endpoints: readonly Endpoint[] = [
   ...account,
   ...userData,
   ...push,
+  ...keyBackups,
   ...toDevice,
   ...rooms,
   ...directory,

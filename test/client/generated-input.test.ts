@@ -66,6 +66,8 @@ const fitting: Readonly<Record<string, string>> = {
   protocol: 'irc',
   keyId: 'ed25519:1',
   ownName: server.name,
+  version: '1',
+  sessionId: 'session',
 };
 
 const named: Readonly<Record<string, string>> = {

@@ -16,6 +16,7 @@ import { describeDirectory } from './directory.contract.ts';
 import { describeEvents } from './events.contract.ts';
 import { describeFederation } from './federation.contract.ts';
 import { describeImports } from './imports.contract.ts';
+import { describeKeyBackups } from './key-backups.contract.ts';
 import { describeManyRooms } from './many-rooms.contract.ts';
 import { describeMedia } from './media.contract.ts';
 import { describeOneTimeKeys } from './one-time-keys.contract.ts';
@@ -62,6 +63,7 @@ describe('SQLite storage', () => {
   describeEvents(openWithClock);
   describeFederation(openWithClock);
   describeImports(open);
+  describeKeyBackups(open);
   describeManyRooms(open);
   describeMedia(open);
   describeOneTimeKeys(openWithClock);

@@ -11,6 +11,7 @@ import type { EventTableRow } from './events.ts';
 import type { FederationTableRow } from './federation.ts';
 import type { ImportTableRow } from './imports.ts';
 import type { MediaAddress, MediaTableRow } from './media.ts';
+import type { KeyBackupTableRow } from './key-backups.ts';
 import type { Position as PositionNumber } from './numbers.ts';
 import type { OneTimeKeyTableRow } from './one-time-keys.ts';
 import type { OutgoingTableRow } from './outgoing.ts';
@@ -42,6 +43,7 @@ export type Row =
   | ImportTableRow
   | OneTimeKeyTableRow
   | MediaTableRow
+  | KeyBackupTableRow
   | OutgoingTableRow
   | PresenceTableRow
   | PushTableRow
@@ -66,6 +68,10 @@ export type Expectation =
   /** The address is given out, and no content has come. */
   | { kind: 'media_awaited'; address: MediaAddress }
   | { kind: 'client_transaction_unused'; userId: UserId; deviceId: string; scope: string; transactionId: string }
+  /** The keys of a backup that is there did not change since. */
+  | { kind: 'key_backup_revision'; userId: UserId; version: number; etag: number }
+  /** No higher version of a backup was ever given; 0: none. */
+  | { kind: 'key_backup_last'; userId: UserId; version: number }
   /** The other server's message was not taken in yet. */
   | { kind: 'to_device_unseen'; origin: ServerName; messageId: string }
   /** Nobody got any of these keys. */

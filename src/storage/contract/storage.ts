@@ -10,6 +10,7 @@ import type { EventReads } from './events.ts';
 import type { FederationReads } from './federation.ts';
 import type { ImportReads } from './imports.ts';
 import type { MediaReads } from './media.ts';
+import type { KeyBackupReads } from './key-backups.ts';
 import type { Position, SnapshotId } from './numbers.ts';
 import type { OneTimeKeyReads } from './one-time-keys.ts';
 import type { OutgoingReads } from './outgoing.ts';
@@ -38,6 +39,7 @@ export interface Storage {
   readonly events: EventReads;
   readonly federation: FederationReads;
   readonly imports: ImportReads;
+  readonly keyBackups: KeyBackupReads;
   readonly media: MediaReads;
   readonly oneTimeKeys: OneTimeKeyReads;
   readonly outgoing: OutgoingReads;

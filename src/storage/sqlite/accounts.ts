@@ -129,7 +129,7 @@ export function createAccountWrites(
   const markErased = connection.prepare<[Position, UserId]>(
     'UPDATE accounts SET erased_at_position = ? WHERE user_id = ?',
   );
-  const removeOwned = ['account_data', 'filters', 'profile_fields'].map((table) =>
+  const removeOwned = ['account_data', 'filters', 'profile_fields', 'key_backups', 'key_backup_keys'].map((table) =>
     connection.prepare<[UserId]>(`DELETE FROM ${table} WHERE user_id = ?`),
   );
   const tokenRemoval = createTokenRemoval(connection);

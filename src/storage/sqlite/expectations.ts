@@ -32,6 +32,12 @@ export function createExpectations({ connection, rooms }: Deps): (expectation: E
     `SELECT 1 FROM client_transactions
      WHERE user_id = ? AND device_id = ? AND scope = ? AND transaction_id = ?`,
   );
+  const backupEtag = connection
+    .prepare<[string, number], number>('SELECT etag FROM key_backups WHERE user_id = ? AND version = ? AND removed = 0')
+    .pluck();
+  const lastBackup = connection
+    .prepare<[string], number | null>('SELECT max(version) FROM key_backups WHERE user_id = ?')
+    .pluck();
   const received = connection.prepare<[string, string]>(
     'SELECT 1 FROM received_to_device WHERE origin = ? AND message_id = ?',
   );
@@ -78,6 +84,10 @@ export function createExpectations({ connection, rooms }: Deps): (expectation: E
         const { userId, deviceId, scope, transactionId } = expectation;
         return transaction.get(userId, deviceId, scope, transactionId) === undefined;
       }
+      case 'key_backup_revision':
+        return backupEtag.get(expectation.userId, expectation.version) === expectation.etag;
+      case 'key_backup_last':
+        return (lastBackup.get(expectation.userId) ?? 0) === expectation.version;
       case 'to_device_unseen':
         return received.get(expectation.origin, expectation.messageId) === undefined;
       case 'one_time_keys_unclaimed':

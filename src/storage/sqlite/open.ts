@@ -29,6 +29,7 @@ import { createFederationReads, createFederationWrites } from './federation.ts';
 import { createImportReads, createImportWrites } from './imports.ts';
 import { createKeyReads, createKeyStore } from './key-store.ts';
 import { createMediaReads, createMediaWrites } from './media.ts';
+import { createKeyBackupReads, createKeyBackupWrites } from './key-backups.ts';
 import { createOutgoingReads } from './outgoing.ts';
 import { createOutgoingWrites } from './outgoing-writes.ts';
 import { createPresenceReads, createPresenceWrites } from './presence.ts';
@@ -137,6 +138,7 @@ function assemble({ connection, close, clock, log, synchronous }: Parts): Storag
     ...createEventWrites(deps),
     ...createFederationWrites(connection),
     ...imports.rows,
+    ...createKeyBackupWrites(connection),
     ...keyStore.rows,
     ...createMediaWrites(connection),
     ...createOutgoingWrites(deps),
@@ -178,6 +180,7 @@ function assemble({ connection, close, clock, log, synchronous }: Parts): Storag
     events: createEventReads(deps),
     federation: createFederationReads(connection, turn),
     imports: createImportReads(connection, turn),
+    keyBackups: createKeyBackupReads(connection, turn),
     media: createMediaReads(connection, turn),
     outgoing: createOutgoingReads(connection, turn, destinations),
     presence: createPresenceReads(connection, turn),
