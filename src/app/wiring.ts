@@ -1,5 +1,4 @@
 import type { Clock } from '../base/clock.ts';
-import { createKeyBackups } from '../e2ee/key-backups.ts';
 import { createToDevice } from '../e2ee/to-device.ts';
 import { createToDeviceInbox } from '../e2ee/to-device-inbox.ts';
 import { createReadMarkers } from '../ephemeral/read-markers.ts';
@@ -149,7 +148,6 @@ async function createParts(surroundings: Surroundings, storage: Storage): Promis
     deactivation,
     pushRules: createPushRules({ storage }),
     pushers: createPushers({ storage, clock }),
-    keyBackups: createKeyBackups({ storage }),
     toDevice: createToDevice({ storage, serverName, clock, random, log }),
     typing,
     receipts,
