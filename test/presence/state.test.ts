@@ -325,6 +325,32 @@ describe('the end of a process', () => {
     end();
   });
 
+  it.each(['a stop', 'a crash'])('brings no device to life that had hidden or gone before %s', async (how) => {
+    const phone = world.device(alice, 'PHONE');
+    const tablet = world.device(alice, 'TABLET');
+    const end = phone.poll('online', true);
+    await tablet.sync();
+    for (const deviceId of ['TABLET', 'WATCH']) await world.put(alice, 'online', null, deviceId);
+    await tablet.sync({ set: 'offline' });
+    await world.advance(120_000);
+    await phone.sync({ set: 'online' });
+    await world.advance(60_000);
+    await world.host(here).restart({ crash: how === 'a crash' });
+    expect(await stateOf(alice)).toBe('online');
+    await world.put(alice, 'offline', null, 'PHONE');
+    expect(await stateOf(alice)).toBe('offline');
+    end();
+  });
+
+  it('keeps the PUT of a device that had hidden before', async () => {
+    await world.device(alice).sync({ set: 'offline' });
+    await world.put(alice, 'online', 'here', 'PHONE');
+    await world.put(alice, 'unavailable', 'here', 'TABLET');
+    await world.host(here).restart({ crash: true });
+    await world.device(alice, 'TABLET').sync({ set: 'unavailable' });
+    expect(await stateOf(alice)).toBe('online');
+  });
+
   it('lets nobody stay online for ever after a crash', async () => {
     const end = world.device(alice).poll();
     await world.advance(61_000);

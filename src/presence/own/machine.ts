@@ -116,9 +116,9 @@ export function actOnDevice(device: Device, now: number): Device {
   return { ...device, carried: device.carried ?? 'online', seenAt: now, activeAt: now };
 }
 
-/** A device that is gone, and of which nothing need be remembered. */
+/** A device that is gone, and of which nothing need be remembered: coming back ends every PUT but one of `offline`. */
 export function isForgettable(device: Device, now: number, timers: MachineTimers): boolean {
-  return device.put === null && !device.hidden && !isConnected(device, now, timers);
+  return device.put !== 'offline' && !device.hidden && !isConnected(device, now, timers);
 }
 
 /** What a user was at the last stop, until their devices had time to come back. */

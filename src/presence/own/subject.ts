@@ -65,12 +65,13 @@ function restoreDevice(
   at: { readonly wasThere: boolean; readonly seenAt: number; readonly activeAt: number | null },
 ): [DeviceId, Device][] {
   const { wasThere, seenAt } = at;
-  const hidden = words.put === 'offline' || words.synced === 'offline';
+  const hidden = words.put === 'offline' || (words.synced === 'offline' && !words.fresh);
   if (!hidden && !wasThere) return [];
-  const carried = words.put === 'online' || words.put === 'unavailable' ? words.put : null;
+  // One that hid shows nothing, whatever it had said before.
+  const carried = wasThere && !hidden && words.put !== 'offline' ? words.put : null;
   // Which of the devices was active is not stored; one whose PUT of `online` goes on was, or its user would be idle.
-  const activeAt = wasThere && carried === 'online' ? at.activeAt : null;
-  return [[deviceId, { ...newDevice(seenAt), ...words, carried: wasThere ? carried : null, hidden, activeAt }]];
+  const activeAt = carried === 'online' ? at.activeAt : null;
+  return [[deviceId, { ...newDevice(seenAt), ...words, carried, hidden, activeAt }]];
 }
 
 export function rowOfSubject(userId: UserId, subject: Subject, clock: Clock): PresenceRow {

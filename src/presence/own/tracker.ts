@@ -205,7 +205,7 @@ export class Tracker implements LocalSubjects {
     subject.devices.set(deviceId, after);
     const hasWords = after.put !== null || after.hidden || before?.hidden === true;
     if (hasWords && (before === undefined || !haveSameWords(before, after))) this.#markUnwritten(userId);
-    this.#forgetDevices(subject);
+    this.#forgetDevices(userId, subject);
     this.#recompute(userId, cause);
   }
 
@@ -249,7 +249,7 @@ export class Tracker implements LocalSubjects {
     return true;
   }
 
-  #forgetDevices(subject: Subject): void {
+  #forgetDevices(userId: UserId, subject: Subject): void {
     if (subject.devices.size <= 1) return;
     const now = this.#deps.clock.monotonic();
     for (const [deviceId, device] of subject.devices) {
@@ -258,6 +258,8 @@ export class Tracker implements LocalSubjects {
         (subject.devices.size > devicesMax && device.syncs === 0)
       ) {
         subject.devices.delete(deviceId);
+        // Stored, it would come back to life with the next process.
+        if (device.put !== null) this.#markUnwritten(userId);
       }
     }
   }
