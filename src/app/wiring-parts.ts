@@ -8,6 +8,7 @@ import type { Receipts } from '../ephemeral/receipts.ts';
 import type { Typing } from '../ephemeral/typing.ts';
 import type { FeedOfCommits } from '../feed/change-feed.ts';
 import type { Waiters } from '../feed/feed.ts';
+import type { RecentUnread } from '../feed/recent-unread.ts';
 import type { Deactivation } from '../operations/deactivate.ts';
 import type { Presence } from '../presence/types.ts';
 import type { Pushers } from '../push/pushers.ts';
@@ -33,6 +34,7 @@ export interface Parts {
   readonly pushRules: PushRules;
   readonly pushers: Pushers;
   readonly keyBackups: KeyBackups;
+  readonly unread: RecentUnread;
   readonly toDevice: ToDevice;
   readonly typing: Typing;
   readonly receipts: Receipts;

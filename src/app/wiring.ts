@@ -8,6 +8,7 @@ import { createTyping } from '../ephemeral/typing.ts';
 import { createFeed } from '../feed/change-feed.ts';
 import type { Reaction } from '../feed/feed.ts';
 import { createRecentReads } from '../feed/recent-reads.ts';
+import { RecentUnread } from '../feed/recent-unread.ts';
 import { createWaiters } from '../feed/waiters.ts';
 import type { HttpAppDeps } from '../http/app.ts';
 import { createRateLimits } from '../http/rate-limits.ts';
@@ -60,6 +61,7 @@ export async function createLantern(surroundings: Surroundings, storage: Storage
   const recent = createRecentReads(storage);
   // Before all that wakes a reader.
   feed.onChanges((changes) => recent.apply(changes));
+  feed.onChanges((changes) => parts.unread.apply(changes));
   const toDevice = createToDeviceInbox({ storage });
   feed.onChanges((changes) => toDevice.onChanges(changes));
   listen(parts);
@@ -75,6 +77,7 @@ export async function createLantern(surroundings: Surroundings, storage: Storage
     typing,
     presence,
     toDevice,
+    unread: parts.unread,
     clock: surroundings.clock,
   });
   const incoming = createIncoming(surroundings, parts);
@@ -148,6 +151,8 @@ async function createParts(surroundings: Surroundings, storage: Storage): Promis
     deactivation,
     pushRules: createPushRules({ storage }),
     pushers: createPushers({ storage, clock }),
+    keyBackups: createKeyBackups({ storage }),
+    unread: new RecentUnread(storage.unread),
     toDevice: createToDevice({ storage, serverName, clock, random, log }),
     typing,
     receipts,

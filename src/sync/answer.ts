@@ -16,6 +16,8 @@ export interface JoinedRoomPart {
   timeline: TimelinePart;
   ephemeral: string[];
   accountData: string[];
+  /** Members of the object. */
+  unread: string;
 }
 
 export interface LeftRoomPart {
@@ -62,6 +64,7 @@ export class Answer {
         timeline: { events: [], limited: false, prevBatch: null },
         ephemeral: [],
         accountData: [],
+        unread: '"unread_notifications":{"highlight_count":0,"notification_count":0}',
       };
       this.joined.set(roomId, part);
     }
@@ -117,8 +120,7 @@ function encodeJoinedRoom(part: JoinedRoomPart, stateName: string): string {
   const summary = part.summary === null ? '' : `"summary":${part.summary},`;
   return (
     `{${summary}"${stateName}":${encodeEvents(part.state)},"timeline":${encodeTimeline(part.timeline)},` +
-    `"ephemeral":${encodeEvents(part.ephemeral)},"account_data":${encodeEvents(part.accountData)},` +
-    '"unread_notifications":{"highlight_count":0,"notification_count":0}}'
+    `"ephemeral":${encodeEvents(part.ephemeral)},"account_data":${encodeEvents(part.accountData)},${part.unread}}`
   );
 }
 

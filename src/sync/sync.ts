@@ -26,6 +26,7 @@ import { createRoomsJoinedStream } from './streams/rooms-joined.ts';
 import { createRoomsLeftStream } from './streams/rooms-left.ts';
 import { createToDeviceStream } from './streams/to-device.ts';
 import { encodeSyncToken, parseSyncToken, type SyncToken } from './token.ts';
+import { tellUnread, type UnreadCounts } from './unread.ts';
 
 export interface SyncDeps {
   readonly storage: Pick<
@@ -38,6 +39,7 @@ export interface SyncDeps {
   readonly typing: TypingReads;
   readonly presence: PresencePart;
   readonly toDevice: Pick<ToDeviceInbox, 'list' | 'collect'>;
+  readonly unread: UnreadCounts;
   readonly clock: Clock;
 }
 
@@ -170,6 +172,7 @@ async function read(deps: SyncDeps, streams: readonly SyncStream[], question: Sy
   const scope = await readScope(deps, question);
   const answer = new Answer(question.since?.presence);
   for (const stream of streams) await stream.read(scope, answer);
+  await tellUnread(deps.unread, scope, answer);
   return answer;
 }
 

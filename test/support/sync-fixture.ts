@@ -1,4 +1,5 @@
 import { createToDeviceInbox } from '../../src/e2ee/to-device-inbox.ts';
+import { RecentUnread } from '../../src/feed/recent-unread.ts';
 import { createWaiters } from '../../src/feed/waiters.ts';
 import type { DeviceId, RoomId, UserId } from '../../src/matrix/ids.ts';
 import type { ServerName } from '../../src/matrix/server-name.ts';
@@ -104,14 +105,16 @@ export class SyncFixture {
     this.wake = (userId) => waiters.wake(userId as UserId);
     const wakes = createSyncWakes({ roster: this.roster, waiters });
     const toDevice = createToDeviceInbox({ storage });
+    const unread = new RecentUnread(storage.unread);
     storage.onCommit((changes) => {
+      unread.apply(changes);
       this.roster.apply(changes);
       toDevice.onChanges(changes);
       wakes(changes);
     });
     const { roster, typing, presence } = this;
     const windows = new AnswerWindows({ clock, lengths: { quietMs: 0, busyMs: 0 } });
-    this.text = createSync({ storage, roster, waiters, windows, typing, presence, toDevice, clock });
+    this.text = createSync({ storage, roster, waiters, windows, typing, presence, toDevice, unread, clock });
   }
 
   static async open(): Promise<SyncFixture> {

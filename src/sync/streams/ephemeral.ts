@@ -2,6 +2,7 @@ import { acceptsType } from '../../matrix/filter.ts';
 import type { RoomId } from '../../matrix/ids.ts';
 import type { ReceiptRow } from '../../storage/contract/receipts.ts';
 import type { Storage } from '../../storage/contract/storage.ts';
+import type { Answer } from '../answer.ts';
 import { acceptsSection } from '../apply-filter.ts';
 import { asksStorage, type SyncScope, type SyncStream, type TypingReads } from '../stream.ts';
 
@@ -23,7 +24,7 @@ export function createEphemeralStream(deps: EphemeralDeps): SyncStream {
         const userIds = deps.typing.listTyping(roomId).filter((userId) => !scope.ignored.has(userId));
         answer.joinedRoom(roomId).ephemeral.push(JSON.stringify({ type: 'm.typing', content: { user_ids: userIds } }));
       }
-      for (const [roomId, rows] of await listReceipts(deps, scope)) {
+      for (const [roomId, rows] of await listReceipts(deps, scope, answer)) {
         answer.joinedRoom(roomId).ephemeral.push(...encodeReceipts(rows));
       }
     },
@@ -51,7 +52,7 @@ function listTypingRooms(typing: TypingReads, scope: SyncScope): Set<RoomId> {
 }
 
 /** Receipts to be told, by room: new ones, and all of a room that is new to the client. Private ones only to their owner. */
-async function listReceipts(deps: EphemeralDeps, scope: SyncScope): Promise<Map<RoomId, ReceiptRow[]>> {
+async function listReceipts(deps: EphemeralDeps, scope: SyncScope, answer: Answer): Promise<Map<RoomId, ReceiptRow[]>> {
   const byRoom = new Map<RoomId, ReceiptRow[]>();
   const { knownShown, newlyJoined } = scope.rooms;
   const { receipts } = deps.storage;
@@ -61,6 +62,8 @@ async function listReceipts(deps: EphemeralDeps, scope: SyncScope): Promise<Map<
     ...(newlyJoined.size > 0 ? await receipts.listOfRooms(newlyJoined, scope.upTo) : []),
   ];
   for (const row of rows) {
+    // Whoever reads on has less unread, which is told also where receipts are not.
+    if (row.userId === scope.viewer.userId && scope.rooms.joinedShown.has(row.roomId)) answer.joinedRoom(row.roomId);
     if (!accepts(scope, row.roomId, 'm.receipt') || !isVisible(scope, row)) continue;
     const ofRoom = byRoom.get(row.roomId);
     if (ofRoom) ofRoom.push(row);
