@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Edu } from '../../src/matrix/edu.ts';
 import type { ServerName } from '../../src/matrix/server-name.ts';
 import type { Change } from '../../src/storage/contract/changes.ts';
+import { keptMax } from '../../src/storage/contract/outgoing.ts';
 import type { Storage } from '../../src/storage/contract/storage.ts';
 import { attic, commit, eventId, eventRow, lobby, type OpenStorage, positionAt, server } from './make.ts';
 
@@ -174,6 +175,35 @@ export function describeOutgoing(open: OpenStorage): void {
       expect(await storage.outgoing.listPendingDestinations()).toEqual([one]);
       await deliver(one, later);
       expect(await storage.outgoing.listPendingDestinations()).toEqual([]);
+    });
+
+    it('of a log that became too long keeps the newest event of each room for who has not got it, and only for them', async () => {
+      const quiet = await send('quiet', [one, two], attic);
+      await send('early', [one, two]);
+      const late = await send('late', [one, two]);
+      await deliver(two, late);
+      for (let from = 0; from < keptMax + 500; from += 500) {
+        const names = Array.from({ length: 500 }, (_, index) => `busy ${from + index}`);
+        await commit(
+          storage,
+          names.flatMap((name) => [
+            eventRow(name, { roomId: lobby }),
+            { kind: 'outgoing_pdu', eventId: eventId(name), roomId: lobby, destinations: [two, three] },
+          ]),
+        );
+      }
+      const waiting = await pdusFor(one, 0, 20_000);
+      expect(waiting).toEqual(['$quiet', '$late']);
+      const ofTwo = await pdusFor(two, late, 20_000);
+      expect(ofTwo.length).toBeLessThan(keptMax + 100);
+      expect(ofTwo.at(-1)).toBe(`$busy ${keptMax + 499}`);
+      expect(await storage.outgoing.listPendingDestinations()).toEqual([one, three, two]);
+      await deliver(one, quiet);
+      expect(await pdusFor(one, quiet)).toEqual(['$late']);
+      await deliver(one, late);
+      expect(await storage.outgoing.listPendingDestinations()).toEqual([three, two]);
+      await send('again', [one], attic);
+      expect(await pdusFor(one, late)).toEqual(['$again']);
     });
 
     it('keeps an event for the slowest destination', async () => {

@@ -3,10 +3,16 @@ import type { EventId, RoomId } from '../../matrix/ids.ts';
 import type { ServerName } from '../../matrix/server-name.ts';
 import type { Position } from './numbers.ts';
 
+/** Rows of the outgoing log that are kept, about, for destinations that do not take them. */
+export const keptMax = 10_000;
+
 export type OutgoingTableRow =
-  /** One row a sent event: the log that destinations read behind their cursors. Takes the position of its event. */
+  /**
+   * One row a sent event: the log that destinations read behind their cursors. Takes the position of its event. The log has a bound: of what
+   * it no longer holds, a destination that has not got it keeps the newest event of each room.
+   */
   | { kind: 'outgoing_pdu'; eventId: EventId; roomId: RoomId; destinations: readonly ServerName[] }
-  /** A durable EDU for one destination. `key`: a later one with the same key replaces it (receipts by room and user). */
+  /** A durable EDU for one destination. `key`: a later one with the same key replaces it. */
   | { kind: 'outgoing_edu'; destination: ServerName; edu: Edu; key: string | null }
   | ({ kind: 'destination' } & DestinationRow)
   /** Changes how a destination fares and leaves its cursor alone. Without effect where the destination has no row. */
@@ -45,7 +51,7 @@ export interface OutgoingReads {
   /** Destinations with something durable waiting, for the start. */
   listPendingDestinations(): Promise<ServerName[]>;
   findTransaction(destination: ServerName): Promise<OutgoingTransactionRow | undefined>;
-  /** The next events for a destination behind `after`, oldest first. */
+  /** The next events for a destination behind `after`, oldest first; of what is behind the kept log the newest of each room. */
   listPdus(
     destination: ServerName,
     after: Position,

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import type { EventId, RoomId } from '../../matrix/ids.ts';
 import type { ServerName } from '../../matrix/server-name.ts';
 import type { Position } from '../contract/numbers.ts';
@@ -6,6 +5,7 @@ import type { DestinationHealthRow, DestinationRow, OutgoingTableRow } from '../
 import type { Connection } from './core/database.ts';
 import type { Numbering } from './core/numbering.ts';
 import { positionOf, type Writes } from './core/writes.ts';
+import { createOutgoingLog } from './outgoing-log.ts';
 
 interface Deps {
   connection: Connection;
@@ -27,7 +27,7 @@ interface StoredTransaction {
 
 export function createOutgoingWrites(deps: Deps): Writes<OutgoingTableRow['kind']> {
   const { connection, rooms, events, destinations } = deps;
-  const log = createOutgoingLog(deps);
+  const log = createOutgoingLog(connection, destinations);
   const statements = prepare(connection);
 
   return {
@@ -71,6 +71,7 @@ export function createOutgoingWrites(deps: Deps): Writes<OutgoingTableRow['kind'
       statements.removeCarriedEdus.run(destinationNo, destinationNo, transactionId);
       statements.removeTransaction.run(destinationNo, transactionId);
       statements.advance.run(cursor, cursor, destinationNo);
+      statements.removeBehind.run(destinationNo, cursor);
       log.prune();
     },
   };
@@ -111,76 +112,11 @@ function prepare(connection: Connection) {
     removeTransaction: connection.prepare<[number, string]>(
       'DELETE FROM outgoing_transactions WHERE destination_no = ? AND transaction_id = ?',
     ),
+    removeBehind: connection.prepare<[number, Position]>(
+      'DELETE FROM outgoing_behind WHERE destination_no = ? AND position <= ?',
+    ),
     advance: connection.prepare<[Position, Position, number]>(
       'UPDATE destinations SET cursor = max(coalesce(cursor, ?), ?) WHERE destination_no = ?',
     ),
-  };
-}
-
-interface OutgoingLog {
-  add(entry: { position: Position; eventNo: number; roomNo: number; destinations: readonly ServerName[] }): void;
-  /** Removes of the next list, in turn, what all its destinations have. */
-  prune(): void;
-}
-
-/** Entries that one delivery removes at most. */
-const pruneMax = 500;
-
-function createOutgoingLog({ connection, destinations }: Deps): OutgoingLog {
-  const findList = connection.prepare<[Buffer], number>('SELECT list_no FROM destination_lists WHERE hash = ?').pluck();
-  const insertList = connection.prepare<[Buffer]>('INSERT INTO destination_lists (hash) VALUES (?)');
-  const insertEntry = connection.prepare<[number, number]>(
-    'INSERT INTO destination_list_entries (destination_no, list_no) VALUES (?, ?)',
-  );
-  const begin = connection.prepare<[Position, number]>(
-    `UPDATE destinations SET cursor = ? WHERE cursor IS NULL AND destination_no IN (
-       SELECT destination_no FROM destination_list_entries WHERE list_no = ?
-     )`,
-  );
-  const insert = connection.prepare<[Position, number, number, number]>(
-    'INSERT INTO outgoing_pdus (position, event_no, room_no, list_no) VALUES (?, ?, ?, ?)',
-  );
-  const nextList = connection
-    .prepare<[number], number>('SELECT list_no FROM destination_lists WHERE list_no > ? ORDER BY list_no LIMIT 1')
-    .pluck();
-  const slowest = connection
-    .prepare<[number], Position>(
-      `SELECT min(coalesce(d.cursor, 0)) FROM destination_list_entries l
-         JOIN destinations d ON d.destination_no = l.destination_no
-       WHERE l.list_no = ?`,
-    )
-    .pluck();
-  const prune = connection.prepare<[number, Position, number]>(
-    `DELETE FROM outgoing_pdus WHERE position IN (
-       SELECT position FROM outgoing_pdus WHERE list_no = ? AND position <= ? ORDER BY position LIMIT ?
-     )`,
-  );
-  const dropList = connection.prepare<[number, number]>(
-    'DELETE FROM destination_lists WHERE list_no = ? AND NOT EXISTS (SELECT 1 FROM outgoing_pdus WHERE list_no = ?)',
-  );
-  let prunedList = 0;
-
-  const putList = (names: readonly ServerName[], position: Position): number => {
-    const sorted = [...new Set(names)].sort();
-    const hash = createHash('sha256').update(JSON.stringify(sorted)).digest();
-    const known = findList.get(hash);
-    if (known !== undefined) return known;
-    const listNo = Number(insertList.run(hash).lastInsertRowid);
-    for (const destinationNo of destinations.putAll(sorted).values()) insertEntry.run(destinationNo, listNo);
-    begin.run(position - 1, listNo);
-    return listNo;
-  };
-
-  return {
-    add({ position, eventNo, roomNo, destinations: names }) {
-      insert.run(position, eventNo, roomNo, putList(names, position));
-    },
-    prune() {
-      const listNo = nextList.get(prunedList) ?? nextList.get(0);
-      if (listNo === undefined) return;
-      prunedList = listNo;
-      prune.run(listNo, slowest.get(listNo) ?? 0, pruneMax);
-      dropList.run(listNo, listNo);
-    },
   };
 }

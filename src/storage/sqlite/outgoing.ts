@@ -36,6 +36,7 @@ export function createOutgoingReads(
       `SELECT destination FROM destinations d
        WHERE EXISTS (SELECT 1 FROM outgoing_transactions t WHERE t.destination_no = d.destination_no)
          OR EXISTS (SELECT 1 FROM outgoing_edus e WHERE e.destination_no = d.destination_no)
+         OR EXISTS (SELECT 1 FROM outgoing_behind b WHERE b.destination_no = d.destination_no)
          OR EXISTS (
            SELECT 1 FROM destination_list_entries l
              JOIN outgoing_pdus p ON p.list_no = l.list_no AND p.position > d.cursor
@@ -54,14 +55,19 @@ export function createOutgoingReads(
     { position: Position; eventId: EventId; roomId: RoomId }
   >(
     `SELECT p.position, i.event_id AS eventId, r.room_id AS roomId
-     FROM destination_list_entries l
-       JOIN outgoing_pdus p ON p.position IN (
-         SELECT o.position FROM outgoing_pdus o
-         WHERE o.list_no = l.list_no AND o.position > @after ORDER BY o.position LIMIT @limit
-       )
+     FROM (
+       SELECT o.position, o.event_no, o.room_no
+       FROM destination_list_entries l
+         JOIN outgoing_pdus o ON o.position IN (
+           SELECT position FROM outgoing_pdus
+           WHERE list_no = l.list_no AND position > @after ORDER BY position LIMIT @limit
+         )
+       WHERE l.destination_no = @destinationNo
+       UNION ALL
+       SELECT position, event_no, room_no FROM outgoing_behind WHERE destination_no = @destinationNo AND position > @after
+     ) p
        JOIN event_ids i ON i.event_no = p.event_no
        JOIN rooms r ON r.room_no = p.room_no
-     WHERE l.destination_no = @destinationNo
      ORDER BY p.position LIMIT @limit`,
   );
   const edus = connection.prepare<[number, number], { eduId: number; edu: string }>(
