@@ -1,4 +1,5 @@
 import type { Clock } from '../base/clock.ts';
+import { createKeyBackups } from '../e2ee/key-backups.ts';
 import { createToDevice } from '../e2ee/to-device.ts';
 import { createToDeviceInbox } from '../e2ee/to-device-inbox.ts';
 import { createReadMarkers } from '../ephemeral/read-markers.ts';
