@@ -57,8 +57,12 @@ const heal = (): void => {
   for (const { proxy } of [a, b]) proxy.decide = () => ({ fault: 'none' });
 };
 
+let deck: Fault['fault'][] = [];
+
+/** Dealt like cards, so that every fault comes about however little is sent: half of the deck lets through. */
 function mishap(): Fault {
-  const fault = chance.fraction() < 0.5 ? 'none' : faults[chance.below(faults.length)];
+  if (deck.length === 0) deck = faults.flatMap((fault) => [fault, 'none']);
+  const [fault] = deck.splice(chance.below(deck.length), 1);
   if (fault === 'late') return { fault, ms: chance.below(lateMaxMs) };
   if (fault === 'replayed') return { fault, which: chance.below(1_000) };
   return { fault: fault ?? 'none' };

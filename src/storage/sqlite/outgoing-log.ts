@@ -102,7 +102,9 @@ interface Entry {
 /** Takes the oldest entries out of a log that is too long. Whoever has not got one keeps the newest event of its room. */
 function createTrim(connection: Connection): () => void {
   const bound = connection
-    .prepare<[number], Position>('SELECT position FROM outgoing_pdus ORDER BY position DESC LIMIT 1 OFFSET ?')
+    .prepare<[number], Position>(
+      'SELECT position FROM outgoing_pdus WHERE position > 0 ORDER BY position DESC LIMIT 1 OFFSET ?',
+    )
     .pluck();
   const oldest = connection.prepare<[Position, number], Entry>(
     `SELECT position, event_no AS eventNo, room_no AS roomNo, list_no AS listNo
