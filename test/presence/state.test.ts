@@ -377,6 +377,17 @@ describe('a device that ends', () => {
     end();
   });
 
+  it('by logout has ended also for a process that comes after a crash', async () => {
+    const end = world.device(alice, 'PHONE').poll();
+    await world.put(alice, 'online', 'x', 'TABLET');
+    world.presence.deviceGone(alice, 'TABLET' as DeviceId);
+    await world.settle();
+    await world.host(here).restart({ crash: true });
+    await world.put(alice, 'unavailable', 'x', 'PHONE');
+    expect(await stateOf(alice)).toBe('unavailable');
+    end();
+  });
+
   it('by deactivation takes status and record with it', async () => {
     await world.put(alice, 'online', 'secret');
     await viewer.read();

@@ -149,8 +149,11 @@ export class Tracker implements LocalSubjects {
     const subject = this.#subjects.get(userId);
     if (!subject) return;
     subject.grace = null;
-    if (subject.devices.delete(deviceId)) this.#markUnwritten(userId);
+    const isStored = deviceRows(subject).some((row) => row.deviceId === deviceId);
+    subject.devices.delete(deviceId);
     this.#recompute(userId, 'end');
+    // Else it would come back to life after a crash.
+    if (isStored) this.#deps.background.run('write presence', () => this.#write([userId]));
   }
 
   /** Ends all devices and forgets status and activity. The row is for the caller to remove. */
