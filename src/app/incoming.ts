@@ -11,6 +11,7 @@ import { createTransactionReceiver } from '../federation-in/transaction.ts';
 import { eventRoutes } from '../http/federation/events.ts';
 import { inviteRoutes } from '../http/federation/invites.ts';
 import { joinRoutes } from '../http/federation/joins.ts';
+import { knockRoutes } from '../http/federation/knocks.ts';
 import { leaveRoutes } from '../http/federation/leaves.ts';
 import { openIdUserinfoRoutes } from '../http/federation/openid.ts';
 import { publicRoomsServerRoutes } from '../http/federation/public-rooms.ts';
@@ -60,6 +61,7 @@ export function createIncoming(surroundings: Surroundings, parts: Parts): Incomi
     ...queryRoutes({ queries: createQueryServer({ serverName, storage }) }),
     ...joinRoutes({ rooms }),
     ...leaveRoutes({ rooms }),
+    ...knockRoutes({ rooms }),
     ...inviteRoutes({ rooms }),
     ...publicRoomsServerRoutes({ publicRooms: parts.publicRooms }),
     ...eventRoutes({ rooms, serverName, clock }),

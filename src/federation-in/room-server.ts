@@ -27,6 +27,12 @@ export interface RoomServer {
     request: { roomId: RoomId; userId: UserId },
   ): Promise<{ room_version: string; event: JsonObject }>;
   sendLeave(origin: ServerName, request: { roomId: RoomId; eventId: EventId; event: SentEvent }): Promise<void>;
+  makeKnock(
+    origin: ServerName,
+    request: { roomId: RoomId; userId: UserId; versions: readonly string[] },
+  ): Promise<{ room_version: string; event: JsonObject }>;
+  /** What the room says of itself to whoever knocks. */
+  sendKnock(origin: ServerName, request: { roomId: RoomId; eventId: EventId; event: SentEvent }): Promise<PduTexts>;
   /** The invite with our signature added. */
   receiveInvite(
     origin: ServerName,

@@ -1,5 +1,5 @@
 import { isObject, objectMember, withMembers } from '../engine/members.ts';
-import type { EventId, RoomId } from '../matrix/ids.ts';
+import type { EventId, RoomId, UserId } from '../matrix/ids.ts';
 import type { JsonObject } from '../matrix/pdu.ts';
 import { findRoomVersion } from '../matrix/room-versions.ts';
 import type { ServerName } from '../matrix/server-name.ts';
@@ -22,17 +22,22 @@ const wholeState = { timeoutMs: 180 * secondMs, responseBytesMax: 256 * mebibyte
 /** Events in one answer; no room that works has as many. */
 const eventsMax = 500_000;
 
-/** Joining, leaving and inviting (server-server API, "Joining Rooms", "Leaving Rooms", "Inviting to a room"). */
+/** Joining, leaving, knocking and inviting (server-server API, "Joining Rooms", "Knocking upon a room", "Leaving Rooms", "Inviting to a room"). */
 export function createJoinRequests(
   send: SendCall,
-): Pick<FederationRequests, 'makeJoin' | 'sendJoin' | 'makeLeave' | 'sendLeave' | 'invite'> {
+): Pick<
+  FederationRequests,
+  'makeJoin' | 'sendJoin' | 'makeLeave' | 'sendLeave' | 'makeKnock' | 'sendKnock' | 'invite'
+> {
   return {
-    async makeJoin(server, roomId, userId, versions) {
-      const query = versions.map((version) => ['ver', version] as const);
-      const path = ['v1', 'make_join', roomId, userId];
-      const answer = await send({ ...waitedFor, server, method: 'GET', path, query });
-      // "If not provided, the room version is assumed to be either "1" or "2"."
-      return { roomVersion: findString(answer, 'room_version') ?? '1', event: getObject(answer, 'event') };
+    makeJoin: (server, ...asked) => makeTemplate(send, server, 'make_join', ...asked),
+    makeKnock: (server, ...asked) => makeTemplate(send, server, 'make_knock', ...asked),
+
+    async sendKnock(server, roomId, eventId, event) {
+      const path = ['v1', 'send_knock', roomId, eventId];
+      const { body } = await send({ ...waitedFor, server, method: 'PUT', path, content: event });
+      // It is taken by now, whatever stands there.
+      return Array.isArray(body.knock_room_state) ? body.knock_room_state.filter(isObject) : [];
     },
 
     async sendJoin(server, roomId, eventId, event, take) {
@@ -79,6 +84,23 @@ export function createJoinRequests(
       }
     },
   };
+}
+
+async function makeTemplate(
+  send: SendCall,
+  server: ServerName,
+  ...[endpoint, roomId, userId, versions]: [
+    endpoint: string,
+    roomId: RoomId,
+    userId: UserId,
+    versions: readonly string[],
+  ]
+): Promise<{ roomVersion: string; event: JsonObject }> {
+  const query = versions.map((version) => ['ver', version] as const);
+  const path = ['v1', endpoint, roomId, userId];
+  const answer = await send({ ...waitedFor, server, method: 'GET', path, query });
+  // "If not provided, the room version is assumed to be either "1" or "2"."
+  return { roomVersion: findString(answer, 'room_version') ?? '1', event: getObject(answer, 'event') };
 }
 
 /** Server-server API, "Unsupported endpoints": 404 `M_UNRECOGNIZED`, or 405 for the method; older servers say no more than 404. */

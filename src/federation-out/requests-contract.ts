@@ -74,6 +74,14 @@ export interface FederationRequests {
     userId: UserId,
   ): Promise<{ roomVersion: string | undefined; event: JsonObject }>;
   sendLeave(server: ServerName, roomId: RoomId, eventId: EventId, event: JsonObject): Promise<void>;
+  makeKnock(
+    server: ServerName,
+    roomId: RoomId,
+    userId: UserId,
+    versions: readonly string[],
+  ): Promise<{ roomVersion: string; event: JsonObject }>;
+  /** What the room says of itself to whoever knocks. */
+  sendKnock(server: ServerName, roomId: RoomId, eventId: EventId, event: JsonObject): Promise<JsonObject[]>;
   invite(
     server: ServerName,
     roomId: RoomId,

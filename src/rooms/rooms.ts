@@ -19,6 +19,7 @@ import { createBackfill } from './remote/backfill.ts';
 import { Imports } from './remote/import/imports.ts';
 import { inviteRemote } from './remote/invite-remote.ts';
 import { createRemoteJoins } from './remote/join-remote.ts';
+import { knockRemote } from './remote/knock-remote.ts';
 import { leaveRemote } from './remote/leave-remote.ts';
 import { createRemoteMoments } from './remote/moments.ts';
 import { createReceiver, type Receiver } from './remote/receive/receive.ts';
@@ -83,6 +84,7 @@ export function createRooms(deps: RoomsDeps): Rooms {
     joinRemote: joins.join,
     leaveRemote: (invite, content) => leaveRemote(core, invite, content),
     inviteRemote: inviteOther,
+    knockRemote: (knock) => knockRemote(core, knock),
   });
   const createEvents = new CreateEvents(core);
   const creation = { defaultRoomVersion: deps.defaultRoomVersion, publishing: deps.publishing };

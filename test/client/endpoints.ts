@@ -441,6 +441,8 @@ const servers: readonly Endpoint[] = [
   { call: `GET ${federation}/make_leave/{roomId}/{userId}`, by: 'server' },
   { call: `PUT ${federation}/send_leave/{roomId}/{eventId}`, by: 'server', body: 'opaque' },
   { call: `PUT ${federation2}/send_leave/{roomId}/{eventId}`, by: 'server', body: 'opaque' },
+  { call: `GET ${federation}/make_knock/{roomId}/{userId}`, by: 'server', query: { ver: 'strings' } },
+  { call: `PUT ${federation}/send_knock/{roomId}/{eventId}`, by: 'server', body: 'opaque' },
   { call: `PUT ${federation}/invite/{roomId}/{eventId}`, by: 'server', body: 'opaque' },
   { call: `PUT ${federation2}/invite/{roomId}/{eventId}`, by: 'server', body: 'opaque' },
   { call: `GET ${federation}/publicRooms`, by: 'server', query: roomList },

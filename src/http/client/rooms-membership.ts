@@ -69,9 +69,9 @@ function joinRoutes({ membership, aliases }: RoomMembershipRoutesDeps): Route[] 
       query: servers,
       body: reasonBody,
       handle: async ({ requester, params, query, body }) => {
-        const { roomId } = await resolve(aliases, params.roomIdOrAlias, query);
-        await membership.knock(roomId, requester.userId, body.reason);
-        return { room_id: roomId };
+        const room = await resolve(aliases, params.roomIdOrAlias, query);
+        await membership.knock({ userId: requester.userId, ...room, reason: body.reason });
+        return { room_id: room.roomId };
       },
     }),
     userRoute({

@@ -1,10 +1,10 @@
-import { badState, forbidden, MatrixError, notFound, unknown } from '../../matrix/errors.ts';
+import { badState, forbidden, MatrixError, notFound, unableToAuthoriseJoin, unknown } from '../../matrix/errors.ts';
 import { findServerOfRoom, type RoomId, serverOfUser, type UserId } from '../../matrix/ids.ts';
 import type { JsonObject } from '../../matrix/pdu.ts';
 import type { ServerName } from '../../matrix/server-name.ts';
 import type { Membership, StoredMembership } from '../../storage/contract/rooms.ts';
 import type { RoomsCore } from '../core/deps.ts';
-import { isLocalRoom } from '../core/local-room.ts';
+import { isHeldHere, isLocalRoom } from '../core/local-room.ts';
 import { memberContent, withoutAuthoriser } from './member-content.ts';
 import type { InviteRemote } from './send.ts';
 import { type MemberChange, sendMember } from './send-member.ts';
@@ -25,7 +25,24 @@ export type MembershipDeps = Pick<
   /** Gives an invite back through the server it came from; always ends with the user having left here. */
   readonly leaveRemote: (invite: StoredMembership, content: JsonObject) => Promise<void>;
   readonly inviteRemote: InviteRemote;
+  /** Knocks through other servers; throws a MatrixError when none takes it. */
+  readonly knockRemote: (knock: RemoteKnock) => Promise<void>;
 };
+
+export interface KnockRequest {
+  readonly userId: UserId;
+  readonly roomId: RoomId;
+  /** Servers to ask when this one is not in the room. */
+  readonly servers: readonly ServerName[];
+  readonly reason: string | undefined;
+}
+
+interface RemoteKnock {
+  readonly userId: UserId;
+  readonly roomId: RoomId;
+  readonly servers: readonly ServerName[];
+  readonly content: JsonObject;
+}
 
 export interface JoinRequest {
   readonly userId: UserId;
@@ -48,8 +65,8 @@ export interface Moderation {
 export interface MembershipChanges {
   /** Joining a room that the user is in already does nothing. M_NOT_FOUND when nobody can be asked about the room. */
   join(request: JoinRequest): Promise<void>;
-  /** Asks to be let in. M_NOT_FOUND for a room that this server is not in: knocks go nowhere else yet. */
-  knock(roomId: RoomId, userId: UserId, reason: string | undefined): Promise<void>;
+  /** Asks to be let in. M_NOT_FOUND when nobody can be asked about the room. */
+  knock(request: KnockRequest): Promise<void>;
   /** Also gives an invite or a knock back. Leaving a room one has left does nothing. */
   leave(roomId: RoomId, userId: UserId, reason: string | undefined): Promise<void>;
   invite(invite: Moderation, more?: JsonObject): Promise<void>;
@@ -81,9 +98,15 @@ export function createMembershipChanges(deps: MembershipDeps): MembershipChanges
       if (outcome === 'local') await joinLocally(deps, request);
     },
 
-    async knock(roomId, userId, reason) {
-      if (!(await isLocalRoom(deps, roomId))) throw notFound('This server is not in that room');
+    async knock({ roomId, userId, servers, reason }) {
+      const row = await storage.rooms.findMembership(roomId, userId);
       const content = await memberContent(deps, { userId, membership: 'knock' }, reasonOf(reason));
+      if (row?.outOfBand != null || !(await isLocalRoom(deps, roomId))) {
+        if (row?.membership === 'invite') throw forbidden('You are invited already');
+        const asked = listJoinServers(deps, { roomId, servers }, row);
+        if (asked.length === 0) throw notFound('No server is known that is in this room');
+        return deps.knockRemote({ userId, roomId, servers: asked, content });
+      }
       await change({ roomId, sender: userId, target: userId, content });
     },
 
@@ -92,7 +115,7 @@ export function createMembershipChanges(deps: MembershipDeps): MembershipChanges
       if (row?.membership === 'leave') return;
       if (!row || row.membership === 'ban') throw forbidden('You are not in this room');
       const content = { ...reasonOf(reason), membership: 'leave' };
-      const invitedHere = serverOfUser(row.sender) === deps.serverName;
+      const invitedHere = row.membership === 'invite' && serverOfUser(row.sender) === deps.serverName;
       if (row.outOfBand !== null || !(invitedHere || (await isLocalRoom(deps, roomId)))) {
         return deps.leaveRemote(row, content);
       }
@@ -159,8 +182,12 @@ const onlyOthersCanTell: ReadonlySet<string> = new Set(['M_UNABLE_TO_AUTHORISE_J
 async function joinLocally(deps: MembershipDeps, request: JoinRequest): Promise<boolean> {
   const { roomId, userId } = request;
   const content = await joinContent(deps, request);
+  // The last of our users may have left since: what we then know of the room grows old.
+  const check = () => {
+    if (!isHeldHere(deps, roomId)) throw unableToAuthoriseJoin('This server is not in the room any more');
+  };
   try {
-    await sendMember(deps, { roomId, sender: userId, target: userId, content });
+    await sendMember(deps, { roomId, sender: userId, target: userId, content, check });
     return true;
   } catch (error) {
     if (error instanceof MatrixError && onlyOthersCanTell.has(error.errcode)) {
@@ -176,11 +203,12 @@ async function joinLocally(deps: MembershipDeps, request: JoinRequest): Promise<
  */
 function listJoinServers(
   deps: MembershipDeps,
-  { roomId, servers }: JoinRequest,
+  { roomId, servers }: Pick<JoinRequest, 'roomId' | 'servers'>,
   row: StoredMembership | undefined,
 ): ServerName[] {
   const all = new Set<ServerName>(servers);
   if (row?.membership === 'invite') all.add(serverOfUser(row.sender));
+  if (row?.outOfBand?.via !== undefined) all.add(row.outOfBand.via);
   all.delete(deps.serverName);
   if (all.size === 0) for (const server of deps.roster.serversIn(roomId)) all.add(server);
   all.delete(deps.serverName);

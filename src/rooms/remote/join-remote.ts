@@ -2,8 +2,7 @@ import { Serial } from '../../base/serial.ts';
 import { completeEvent, withSignatures } from '../../engine/event/build.ts';
 import { parsePdu } from '../../engine/event/parse.ts';
 import { authorisedViaKey } from '../../engine/event/verify.ts';
-import { FederationError } from '../../federation-out/requests-contract.ts';
-import { badGateway, forbidden, MatrixError, notFound } from '../../matrix/errors.ts';
+import type { MatrixError } from '../../matrix/errors.ts';
 import type { RoomId, UserId } from '../../matrix/ids.ts';
 import type { JsonObject, RoomEvent } from '../../matrix/pdu.ts';
 import { findRoomVersion, type RoomVersion, supportedRoomVersions } from '../../matrix/room-versions.ts';
@@ -13,6 +12,7 @@ import type { FetchFrom } from './fetch-events.ts';
 import { BadRoomError, importRoom } from './import/import-room.ts';
 import { Intake } from './import/intake.ts';
 import { takePulled } from './missing-events.ts';
+import { asRefusal, worstOf } from './refusal.ts';
 import type { RemoteCore } from './remote-core.ts';
 import { tellFirst } from './tell-first.ts';
 import { isTemplateFor } from './templates.ts';
@@ -97,22 +97,7 @@ async function joinThroughAny(deps: RemoteCore, join: RemoteJoin, joining: Joini
       failures.push(failure);
     }
   }
-  const said = (status: number) => failures.find((failure) => failure.status === status);
-  throw said(403) ?? said(400) ?? said(404) ?? failures[0] ?? notFound('No server is known that is in this room');
-}
-
-/** What the client is told of another server's answer. Bugs pass through. */
-function asRefusal(error: unknown, server: ServerName): MatrixError {
-  if (error instanceof MatrixError) return error;
-  if (error instanceof BadRoomError) return badGateway(`${server} gave a room that cannot be: ${error.message}`);
-  if (!(error instanceof FederationError)) throw error;
-  const { errcode, error: message } = error.body ?? {};
-  const text = typeof message === 'string' ? message : `${server} refused`;
-  if (error.outcome !== 'refused') return badGateway(`${server} could not be asked`);
-  if (error.status === 403) return forbidden(text);
-  if (error.status === 404) return notFound(text);
-  if (error.status === 400 && typeof errcode === 'string') return new MatrixError(400, errcode, text);
-  return badGateway(text);
+  throw worstOf(failures);
 }
 
 async function joinThrough(

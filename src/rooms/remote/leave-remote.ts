@@ -12,8 +12,8 @@ import { findInvitedVersion } from './invited-version.ts';
 import { isTemplateFor } from './templates.ts';
 
 /**
- * Gives back an invite to a room that this server is not in (server-server API, "Leaving Rooms"), through the server of whoever
- * invited. A user must be able to get rid of an invite whatever other servers do, so the departure holds here also when
+ * Gives back an invite to a room that this server is not in, or takes back a knock on one (server-server API, "Leaving Rooms"), through the
+ * server of whoever invited, or that took the knock. A user must be able to get rid of an invite whatever other servers do, so the departure holds here also when
  * nobody took it.
  */
 export async function leaveRemote(deps: RoomsCore, invite: StoredMembership, content: JsonObject): Promise<void> {
@@ -36,7 +36,7 @@ async function leaveThrough(
   content: JsonObject,
 ): Promise<RoomEvent | undefined> {
   const { roomId, userId } = invite;
-  const server = serverOfUser(invite.sender);
+  const server = invite.outOfBand?.via ?? serverOfUser(invite.sender);
   if (server === deps.serverName) return undefined;
   try {
     const template = await deps.requests.makeLeave(server, roomId, userId);
@@ -52,7 +52,10 @@ async function leaveThrough(
     return complete.event;
   } catch (error) {
     if (!(error instanceof FederationError)) throw error;
-    deps.log.info({ roomId, server, reason: error.message }, 'an invite could not be given back; it is gone here');
+    deps.log.info(
+      { roomId, server, reason: error.message },
+      'an invite or a knock could not be taken back; it is gone here',
+    );
     return undefined;
   }
 }

@@ -6,7 +6,7 @@ import type { JsonObject } from '../../matrix/pdu.ts';
  */
 export function isTemplateFor(
   event: JsonObject,
-  wanted: { readonly roomId: RoomId; readonly userId: UserId; readonly membership: 'join' | 'leave' },
+  wanted: { readonly roomId: RoomId; readonly userId: UserId; readonly membership: 'join' | 'leave' | 'knock' },
 ): event is JsonObject & { content: JsonObject } {
   const { content } = event;
   if (typeof content !== 'object' || content === null || Array.isArray(content)) return false;

@@ -4,8 +4,9 @@ import { parsePdu } from '../../engine/event/parse.ts';
 import { authorisedViaKey } from '../../engine/event/verify.ts';
 import { listAuthChain } from '../../engine/graph/auth-chain.ts';
 import { badJson, forbidden, incompatibleRoomVersion, invalidParam, notFound } from '../../matrix/errors.ts';
+import { strippedStateTypes } from '../../matrix/event-types.ts';
 import { type EventId, isUserId, type RoomId, serverOfUser, type UserId } from '../../matrix/ids.ts';
-import type { JsonObject, RoomEvent } from '../../matrix/pdu.ts';
+import { type JsonObject, type RoomEvent, stateKeyOf } from '../../matrix/pdu.ts';
 import { getRoomVersion } from '../../matrix/room-versions.ts';
 import type { ServerName } from '../../matrix/server-name.ts';
 import { acceptEvent } from '../core/accept-event.ts';
@@ -17,7 +18,7 @@ import { isServerAllowed } from '../core/server-access.ts';
 import { type IncomingEvent, verifyEvents } from '../core/verify-events.ts';
 import { membershipOf } from '../state-reads.ts';
 
-type ServedMembership = 'join' | 'leave';
+type ServedMembership = 'join' | 'leave' | 'knock';
 
 export interface SentMember {
   readonly roomId: RoomId;
@@ -41,6 +42,12 @@ export interface MembershipServer {
     request: { readonly roomId: RoomId; readonly userId: UserId },
   ): Promise<{ room_version: string; event: JsonObject }>;
   sendLeave(origin: ServerName, request: SentMember): Promise<void>;
+  makeKnock(
+    origin: ServerName,
+    request: { readonly roomId: RoomId; readonly userId: UserId; readonly versions: readonly string[] },
+  ): Promise<{ room_version: string; event: JsonObject }>;
+  /** What the room says of itself to whoever knocks; PDUs as JSON texts. */
+  sendKnock(origin: ServerName, request: SentMember): Promise<readonly string[]>;
 }
 
 export function createMembershipServer(deps: RoomsCore): MembershipServer {
@@ -78,6 +85,22 @@ export function createMembershipServer(deps: RoomsCore): MembershipServer {
 
     async sendLeave(origin, request) {
       await takeMember(deps, origin, { ...request, membership: 'leave' });
+    },
+
+    async makeKnock(origin, { roomId, userId, versions }) {
+      const head = await getServedRoom(deps, origin, roomId);
+      checkUserOf(origin, userId);
+      if (!versions.includes(head.version.id)) throw incompatibleRoomVersion(head.version.id);
+      return makeTemplate(deps, head, { userId, content: { membership: 'knock' } });
+    },
+
+    async sendKnock(origin, request) {
+      const event = await takeMember(deps, origin, { ...request, membership: 'knock' });
+      const stored = await storage.events.find(event.eventId);
+      if (stored?.snapshotBefore == null) throw notFound('The knock is not in the room');
+      const keys = strippedStateTypes.map((type) => stateKeyOf(type, ''));
+      const shown = await storage.state.getFromSnapshot(stored.snapshotBefore, keys);
+      return storage.events.listPduTexts([...shown.values()]);
     },
   };
 }

@@ -26,6 +26,8 @@ export interface OutOfBandMembership {
   /** The member event in the client's form. */
   event: JsonObject;
   strippedState: readonly JsonObject[];
+  /** Of a knock: the server that took it. */
+  via?: ServerName;
 }
 
 export type RoomTableRow =

@@ -240,6 +240,15 @@ function fakeRequests(world: World, caller: Caller): FederationRequests {
       call('sendLeave', server, (home) =>
         home.rooms.server.sendLeave(caller.name, { roomId, eventId, event: sent(event) }),
       ),
+    makeKnock: (server, roomId, userId, versions) =>
+      call('makeKnock', server, async (home) => {
+        const { room_version, event } = await home.rooms.server.makeKnock(caller.name, { roomId, userId, versions });
+        return { roomVersion: room_version, event };
+      }),
+    sendKnock: (server, roomId, eventId, event) =>
+      call('sendKnock', server, async (home) =>
+        parse(await home.rooms.server.sendKnock(caller.name, { roomId, eventId, event: sent(event) })),
+      ),
     invite: (server, roomId, eventId, body) =>
       call('invite', server, (home) =>
         home.rooms.server.receiveInvite(caller.name, {

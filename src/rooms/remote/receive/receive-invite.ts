@@ -2,9 +2,10 @@ import { signEvent } from '../../../engine/event/build.ts';
 import { parsePdu } from '../../../engine/event/parse.ts';
 import { badJson, forbidden, incompatibleRoomVersion, invalidParam, notFound } from '../../../matrix/errors.ts';
 import { type EventId, isUserId, type RoomId, serverOfUser, type UserId } from '../../../matrix/ids.ts';
-import type { JsonObject, RoomEvent } from '../../../matrix/pdu.ts';
+import { authEventIdsOf, type JsonObject, type Pdu, type RoomEvent } from '../../../matrix/pdu.ts';
 import { findRoomVersion, getRoomVersion, type RoomVersion } from '../../../matrix/room-versions.ts';
 import type { ServerName } from '../../../matrix/server-name.ts';
+import type { StoredMembership } from '../../../storage/contract/rooms.ts';
 import { acceptEvent } from '../../core/accept-event.ts';
 import { clientForm } from '../../core/client-form.ts';
 import type { RoomsCore } from '../../core/deps.ts';
@@ -13,6 +14,7 @@ import { isServerAllowed } from '../../core/server-access.ts';
 import { type IncomingEvent, verifyEvents } from '../../core/verify-events.ts';
 import { membershipOf } from '../../state-reads.ts';
 import { findInvitedVersion } from '../invited-version.ts';
+import { isStateLike, strippedStateMax } from '../stripped-events.ts';
 import type { ReceivedPdu } from './receive-types.ts';
 
 export interface InviteRequest {
@@ -23,8 +25,6 @@ export interface InviteRequest {
   readonly event: IncomingEvent;
   readonly strippedState: readonly JsonObject[];
 }
-
-const strippedStateMax = 100;
 
 /**
  * An invite of one of our users by another server (server-server API, "Inviting to a room"): checked, kept, and given back with our
@@ -96,46 +96,46 @@ async function keepInvite(deps: RoomsCore, event: RoomEvent, strippedState: read
   await deps.storage.commit({ rows: [{ ...row, outOfBand }, ...audience] });
 }
 
-function isStateLike(event: JsonObject): boolean {
-  const { type, state_key: stateKey, sender, content } = event;
-  const isObject = typeof content === 'object' && content !== null && !Array.isArray(content);
-  return typeof type === 'string' && typeof stateKey === 'string' && isUserId(sender) && isObject;
-}
-
 /**
- * The end of an invite to a room that we are not in: a departure or a ban of the invited user by whoever invited them. What
- * others may do there cannot be judged from here, and nothing else of such a room concerns us. Undefined where it is not that.
+ * The end of an invite to, or a knock on, a room that we are not in: a departure or a ban of our user. What others may do there cannot be
+ * judged from here, and nothing else of such a room concerns us. An invite is ended by whoever gave it; a knock by an event that refers to it, since
+ * only servers in the room know it. Undefined where it is not that.
  */
-export async function takeBackInvite(
+export async function takeEndOfPending(
   deps: RoomsCore,
   from: { readonly origin: ServerName; readonly roomId: RoomId; readonly version?: RoomVersion },
   incoming: IncomingEvent,
 ): Promise<ReceivedPdu | undefined> {
   const target = findTarget(incoming);
   if (target === undefined || serverOfUser(target) !== deps.serverName) return undefined;
-  const invite = await deps.storage.rooms.findMembership(from.roomId, target);
-  if (invite?.membership !== 'invite' || invite.outOfBand === null) return undefined;
-  const version = from.version ?? findInvitedVersion(invite.outOfBand.strippedState);
+  const pending = await deps.storage.rooms.findMembership(from.roomId, target);
+  if (pending === undefined || pending.outOfBand === null) return undefined;
+  const version = from.version ?? findInvitedVersion(pending.outOfBand.strippedState);
   const parsed = version && parsePdu(incoming, version);
   if (!version || parsed?.outcome !== 'parsed') return undefined;
   const { pdu, eventId } = parsed.event;
   const membership = membershipOf(pdu.content);
   const isEnd = pdu.type === 'm.room.member' && (membership === 'leave' || membership === 'ban');
-  const isByInviter = pdu.sender === invite.sender && from.origin === serverOfUser(pdu.sender);
-  if (!isEnd || !isByInviter || parsed.event.roomId !== from.roomId) return undefined;
+  const isOfOrigin = from.origin === serverOfUser(pdu.sender) && parsed.event.roomId === from.roomId;
+  if (!isEnd || !isOfOrigin || !mayEnd(pending, pdu)) return undefined;
   const [event] = await verifyEvents(deps, [parsed.event], version);
   const row = event && membershipRowOf(event);
   if (!row) return undefined;
   await deps.lock.run(from.roomId, async () => {
     const now = await deps.storage.rooms.findMembership(from.roomId, target);
-    if (now?.eventId !== invite.eventId) return;
-    const step = { roomId: from.roomId, userId: target, before: 'invite', after: membership };
+    if (now?.eventId !== pending.eventId) return;
+    const step = { roomId: from.roomId, userId: target, before: pending.membership, after: membership };
     const audience = await deps.ports.rowsForAudienceChange([step]);
     await deps.storage.commit({
       rows: [{ ...row, outOfBand: { event: clientForm(event), strippedState: [] } }, ...audience],
     });
   });
   return { eventId, verdict: { verdict: 'accepted' } };
+}
+
+function mayEnd(pending: StoredMembership, pdu: Readonly<Pdu>): boolean {
+  if (pending.membership === 'invite') return pdu.sender === pending.sender;
+  return pending.membership === 'knock' && authEventIdsOf(pdu).includes(pending.eventId);
 }
 
 function findTarget(json: unknown): UserId | undefined {

@@ -9,7 +9,7 @@ import { isServerAllowed } from '../../core/server-access.ts';
 import { checkSigned, type IncomingEvent } from '../../core/verify-events.ts';
 import type { RemoteCore } from '../remote-core.ts';
 import { judgeInOrder } from './judge-in-order.ts';
-import { takeBackInvite } from './receive-invite.ts';
+import { takeEndOfPending } from './receive-invite.ts';
 import type { ReceivedPdu } from './receive-types.ts';
 import type { EventToKeep, WaitingEvents } from './waiting-events.ts';
 
@@ -61,7 +61,7 @@ async function receive(deps: ReceiveDeps, lanes: Serial, request: ReceiveRequest
     else if (refusal !== undefined) results.set(index, dropped(parsed.event.eventId, refusal));
     else events.set(index, parsed.event);
   }
-  if (refusal === notInRoom) await takeBackInvites(deps, request, version);
+  if (refusal === notInRoom) await takeEndsOfPending(deps, request, version);
   const unique = [...new Map([...events.values()].map((event) => [event.eventId, event])).values()];
   const verdicts = joining
     ? await keepForJoin(deps, request, unique)
@@ -94,14 +94,14 @@ async function findRefusal(deps: ReceiveDeps, { origin, roomId }: ReceiveRequest
 async function refuseUnknown(deps: ReceiveDeps, request: ReceiveRequest): Promise<ReceivedPdu[]> {
   const results: ReceivedPdu[] = [];
   for (const incoming of request.pdus) {
-    const taken = await takeBackInvite(deps, request, incoming);
+    const taken = await takeEndOfPending(deps, request, incoming);
     results.push(taken ?? dropped(undefined, notInRoom));
   }
   return results;
 }
 
-async function takeBackInvites(deps: ReceiveDeps, request: ReceiveRequest, version: RoomVersion): Promise<void> {
-  for (const incoming of request.pdus) await takeBackInvite(deps, { ...request, version }, incoming);
+async function takeEndsOfPending(deps: ReceiveDeps, request: ReceiveRequest, version: RoomVersion): Promise<void> {
+  for (const incoming of request.pdus) await takeEndOfPending(deps, { ...request, version }, incoming);
 }
 
 /** Undefined when too many transactions of the server and the room wait already. */
