@@ -78,7 +78,6 @@ export function createRooms(deps: RoomsDeps): Rooms {
   const backfill = createBackfill(remote);
   const receiver = createReceiver({ ...remote, waiting, findJoining: joins.findJoining });
   const inviteOther: InviteRemote = (invite, content) => inviteRemote(core, invite, content);
-  const sending = createSending({ ...core, inviteRemote: inviteOther });
   const membership = createMembershipChanges({
     ...core,
     joinRemote: joins.join,
@@ -86,6 +85,7 @@ export function createRooms(deps: RoomsDeps): Rooms {
     inviteRemote: inviteOther,
     knockRemote: (knock) => knockRemote(core, knock),
   });
+  const sending = createSending({ ...core, inviteRemote: inviteOther, ownMembership: membership });
   const createEvents = new CreateEvents(core);
   const creation = { defaultRoomVersion: deps.defaultRoomVersion, publishing: deps.publishing };
   const reading = { ...core, positionOfSyncToken: deps.ports.positionOfSyncToken };

@@ -75,6 +75,21 @@ describe.each(supportedRoomVersions)('an invite of a user of another server, roo
     expect((await bob.call('POST', `/join/${encodeURIComponent(room)}?via=${a.name}`, {})).status).toBe(403);
   });
 
+  it('is accepted and rejected by member events too', async () => {
+    const room = await alice.createRoom({ preset: 'private_chat', room_version: version });
+    const own = path(room, 'state', 'm.room.member', bob.userId);
+    for (const membership of ['leave', 'join', 'leave']) {
+      if (membership !== 'leave' || (await membershipOf(alice, room, bob.userId)) !== 'join')
+        await alice.ok('POST', path(room, 'invite'), { user_id: bob.userId });
+      await settle(a, b);
+      await bob.ok('PUT', own, { membership });
+      await settle(a, b);
+      expect(await membershipOf(alice, room, bob.userId)).toBe(membership);
+      expect(await inviteOf(bob, room)).toBeUndefined();
+    }
+    expect((await mindOf(a, room)).joined).toEqual([alice.userId]);
+  });
+
   it('can be taken back, by which it is gone on the other server', async () => {
     const room = await alice.createRoom({ preset: 'private_chat', room_version: version });
     await alice.invite(room, bob.userId);

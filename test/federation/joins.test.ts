@@ -164,6 +164,33 @@ describe('joining through another server', () => {
     expect(events.find(({ type }: { type: string }) => type === 'm.room.name')?.content).toEqual({ name: 'new' });
   });
 
+  it('is asked for by a member event too, when nobody of the server is in the room any more', async () => {
+    const room = await alice.createRoom({ preset: 'public_chat' });
+    await bob.join(room, a.name);
+    await bob.leave(room);
+    await settle(a, b);
+    await alice.say(room, 'meanwhile');
+    const content = { membership: 'join', displayname: 'Robert' };
+    const eventId = await bob.setState(room, 'm.room.member', content, bob.userId);
+    await settle(a, b);
+    expect(await stateOf(alice, room, 'm.room.member', bob.userId)).toEqual(content);
+    expect((await mindOf(a, room)).state[`m.room.member ${bob.userId}`]).toBe(eventId);
+    expect((await mindOf(a, room)).extremities).toHaveLength(1);
+    expect(await mindOf(b, room)).toEqual(await mindOf(a, room));
+  });
+
+  it('by a member event is refused where the room does not let the user in', async () => {
+    const room = await alice.createRoom({ preset: 'public_chat' });
+    await bob.join(room, a.name);
+    await bob.leave(room);
+    await settle(a, b);
+    await alice.setState(room, 'm.room.join_rules', { join_rule: 'invite' });
+    const asked = await bob.call('PUT', path(room, 'state', 'm.room.member', bob.userId), { membership: 'join' });
+    expect(asked).toMatchObject({ status: 403, body: { errcode: 'M_FORBIDDEN' } });
+    expect(await membershipOf(alice, room, bob.userId)).toBe('leave');
+    expect((await bob.ok('GET', '/joined_rooms')).joined_rooms).not.toContain(room);
+  });
+
   it('is refused to whoever was banned, until the ban is lifted', async () => {
     const room = await alice.createRoom({ preset: 'public_chat' });
     await bob.join(room, a.name);

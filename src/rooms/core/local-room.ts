@@ -9,7 +9,11 @@ export async function isLocalRoom(
   deps: Pick<RoomsCore, 'storage' | 'roster' | 'serverName'>,
   roomId: RoomId,
 ): Promise<boolean> {
-  if ((await deps.storage.state.findCurrentSnapshot(roomId)) === undefined) return false;
+  return (await deps.storage.state.findCurrentSnapshot(roomId)) !== undefined && isHeldHere(deps, roomId);
+}
+
+/** The same of a room whose state is known, as it is at this moment. */
+export function isHeldHere(deps: Pick<RoomsCore, 'roster' | 'serverName'>, roomId: RoomId): boolean {
   const servers = deps.roster.serversIn(roomId);
   return servers.has(deps.serverName) || servers.size === 0;
 }

@@ -4,9 +4,11 @@ import { mayAct } from '../../engine/power.ts';
 import { forbidden, serverUnavailable } from '../../matrix/errors.ts';
 import { type DeviceId, type EventId, isUserId, type RoomId, serverOfUser, type UserId } from '../../matrix/ids.ts';
 import { type JsonObject, type RoomEvent, stateKeyOf } from '../../matrix/pdu.ts';
+import type { ServerName } from '../../matrix/server-name.ts';
 import type { Expectation, Row } from '../../storage/contract/commit.ts';
 import { commitDraft } from '../core/commit-draft.ts';
 import type { RoomsCore } from '../core/deps.ts';
+import { isHeldHere } from '../core/local-room.ts';
 import { powerKeys } from '../core/power-keys.ts';
 import { type NewEvent, RoomDraft } from '../core/room-draft.ts';
 import { findRoomHead } from '../core/room-head.ts';
@@ -42,7 +44,19 @@ export type SendDeps = Pick<
 > & {
   /** Invites a user of another server, whose server has to sign first. */
   readonly inviteRemote: InviteRemote;
+  /** Changes that may take other servers, because this one need not be in the room. */
+  readonly ownMembership: OwnMembership;
 };
+
+export interface OwnMembership {
+  join(request: {
+    readonly userId: UserId;
+    readonly roomId: RoomId;
+    readonly servers: readonly ServerName[];
+    readonly content: JsonObject;
+  }): Promise<void>;
+  leave(roomId: RoomId, userId: UserId, reason: string | undefined): Promise<void>;
+}
 
 export type InviteRemote = (invite: RemoteInvite, content: JsonObject) => Promise<EventId>;
 
@@ -65,6 +79,8 @@ export function createSending(deps: SendDeps): Sending {
       const request = isMember ? { ...asked, content: withoutAuthoriser(asked.content) } : asked;
       const target = findInvitedElsewhere(deps, request);
       if (target) return deps.inviteRemote({ ...request, target }, request.content);
+      const isOutside = isOwnMember(request) && !deps.roster.isJoined(request.roomId, request.sender);
+      if (isOutside && (await changeMembership(deps, request))) return getMemberEventId(deps, request);
       return deps.lock.run(request.roomId, () => sendLocked(deps, request));
     },
   };
@@ -75,7 +91,23 @@ function findInvitedElsewhere(deps: SendDeps, { type, stateKey, content }: SendR
   return serverOfUser(stateKey) === deps.serverName ? undefined : stateKey;
 }
 
-/** Whoever joins or gives an invite back need not be in the room; the rules of the room judge that. */
+/** False for a membership that a user cannot take without the room's state being known here. */
+async function changeMembership(deps: SendDeps, { roomId, sender: userId, content }: SendRequest): Promise<boolean> {
+  const { membership, reason } = content;
+  if (membership === 'join') await deps.ownMembership.join({ userId, roomId, servers: [], content });
+  else if (membership === 'leave')
+    await deps.ownMembership.leave(roomId, userId, typeof reason === 'string' ? reason : undefined);
+  else return false;
+  return true;
+}
+
+async function getMemberEventId(deps: SendDeps, { roomId, sender }: SendRequest): Promise<EventId> {
+  const row = await deps.storage.rooms.findMembership(roomId, sender);
+  if (!row) throw forbidden('You are not in this room');
+  return row.eventId;
+}
+
+/** Whoever knocks or changes their own member event need not be in the room; the rules of the room judge that. */
 function isOwnMember({ type, sender, stateKey }: SendRequest): boolean {
   return type === 'm.room.member' && stateKey === sender;
 }
@@ -93,7 +125,8 @@ async function sendLocked(deps: SendDeps, request: SendRequest): Promise<EventId
       : undefined;
     if (sent) return sent;
     const head = await findRoomHead(deps.storage, request.roomId);
-    const mayTry = deps.roster.isJoined(request.roomId, sender) || isOwnMember(request);
+    const mayTry =
+      deps.roster.isJoined(request.roomId, sender) || (isOwnMember(request) && isHeldHere(deps, request.roomId));
     if (!head || !mayTry) throw forbidden('You are not in this room');
     if (request.stateKey === undefined) await checkRelation(deps, request);
     const draft = new RoomDraft(deps, head);
