@@ -53,7 +53,20 @@ export function createOutgoing(surroundings: Surroundings, storage: Storage): Ou
     log,
   });
   const requests = createFederationRequests({ signer, discovery, http, health, clock });
-  const sender = createSender({ serverName: config.server_name, storage, requests, health, clock, random, log });
+  const skipped = surroundings.metrics.count({
+    name: 'lantern_federation_skipped_total',
+    help: 'Events and EDUs that another server refused for good, and that were not sent to it again.',
+  });
+  const sender = createSender({
+    serverName: config.server_name,
+    storage,
+    requests,
+    health,
+    clock,
+    random,
+    log,
+    skipped,
+  });
   return { http, health, keyRing, requests, sender };
 }
 

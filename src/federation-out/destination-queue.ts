@@ -2,6 +2,7 @@ import { assert } from '../base/assert.ts';
 import { breathe } from '../base/breathe.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
+import type { Count } from '../base/metrics.ts';
 import type { Random } from '../base/random.ts';
 import { type Edu, transactionEdusMax, transactionPdusMax } from '../matrix/edu.ts';
 import type { EventId, RoomId } from '../matrix/ids.ts';
@@ -9,7 +10,7 @@ import type { ServerName } from '../matrix/server-name.ts';
 import type { Position } from '../storage/contract/commit.ts';
 import type { OutgoingTransactionRow } from '../storage/contract/outgoing.ts';
 import type { Storage } from '../storage/contract/storage.ts';
-import type { FederationRequests } from './requests-contract.ts';
+import { FederationError, type FederationRequests } from './requests-contract.ts';
 import { encodeEdu, listPduErrors, newTransactionId, transactionText } from './transaction.ts';
 import { emptyLoad, type VolatileEdus, type VolatileLoad } from './volatile-edus.ts';
 
@@ -30,6 +31,8 @@ export interface QueueDeps {
   clock: Clock;
   random: Random;
   log: Log;
+  /** Events and EDUs that a destination would not take, alone either. */
+  skipped: Count;
 }
 
 /** `more`: its turn is over, there may be more. */
@@ -59,6 +62,8 @@ export class DestinationQueue {
   readonly #signal: AbortSignal;
   /** Events to send next, in order of position: one transaction of them, or all that is left of a catch-up. */
   #planned: Step[] = [];
+  /** How many more events and EDUs are sent one by one, to find those for which a transaction of theirs was refused. */
+  #alone = 0;
 
   /** Once `signal` is aborted no further attempt is begun, and the answer to one under way is not looked at. */
   constructor(deps: QueueDeps, what: { destination: ServerName; volatile: VolatileEdus; signal: AbortSignal }) {
@@ -100,7 +105,7 @@ export class DestinationQueue {
     };
     const hasDurable = transaction.eventIds.length > 0 || transaction.eduIds.length > 0;
     if (hasDurable) await this.#commit({ kind: 'outgoing_transaction', ...transaction });
-    const load = room > 0 ? await this.#volatile.take(this.destination, room) : emptyLoad;
+    const load = room > 0 && this.#alone === 0 ? await this.#volatile.take(this.destination, room) : emptyLoad;
     if (!hasDurable && load.eduTexts.length === 0) {
       load.settle('refused');
       return false;
@@ -114,8 +119,9 @@ export class DestinationQueue {
     // A destination without a row was never sent an event; its first one sets the cursor.
     const cursor = (await outgoing.findDestination(this.destination))?.cursor ?? 0;
     if (this.#planned.length === 0) await this.#readPdus(cursor);
-    const pdus = this.#planned.splice(0, transactionPdusMax);
-    const edus = await outgoing.listEdus(this.destination, transactionEdusMax);
+    const pdus = this.#planned.splice(0, this.#alone > 0 ? 1 : transactionPdusMax);
+    const edusMax = this.#alone === 0 ? transactionEdusMax : 1 - pdus.length;
+    const edus = edusMax > 0 ? await outgoing.listEdus(this.destination, edusMax) : [];
     return { pdus, edus, cursor: pdus.at(-1)?.position ?? cursor };
   }
 
@@ -143,9 +149,43 @@ export class DestinationQueue {
     return [...newest.values()].sort((a, b) => a.position - b.position);
   }
 
-  /** Throws when the attempt failed; then nothing but the fate of the volatile load was changed. */
+  /**
+   * Throws when the attempt failed. Then the transaction is to be repeated, unless it was refused for what is in it: such a one would be refused
+   * for ever, and everything behind it would wait. Its content is sent one by one, and what is refused alone too is skipped.
+   */
   async #attempt(transaction: OutgoingTransactionRow, load: VolatileLoad): Promise<void> {
-    const { transactionId, eventIds, eduIds } = transaction;
+    const { destination, transactionId, eventIds, eduIds, cursor } = transaction;
+    const size = eventIds.length + eduIds.length;
+    try {
+      await this.#send(transaction, load);
+    } catch (error) {
+      if (size === 0 || !isForItsContent(error)) throw error;
+      if (size > 1) {
+        this.#alone = size;
+        await this.#commit({ kind: 'outgoing_withdrawn', destination, transactionId });
+        throw error;
+      }
+      const fields = {
+        destination,
+        eventId: eventIds[0],
+        eduType: transaction.edus[0]?.edu_type,
+        reason: error.message,
+      };
+      this.#deps.log.warn(fields, 'another server refuses this for good; it is not sent to it again');
+      this.#deps.skipped.add();
+      await this.#settle({ kind: 'outgoing_delivered', destination, transactionId, cursor });
+      throw error;
+    }
+    if (size > 0) await this.#settle({ kind: 'outgoing_delivered', destination, transactionId, cursor });
+  }
+
+  async #settle(row: Delivered): Promise<void> {
+    await this.#commit(row);
+    this.#alone = Math.max(0, this.#alone - 1);
+  }
+
+  async #send(transaction: OutgoingTransactionRow, load: VolatileLoad): Promise<void> {
+    const { transactionId, eventIds } = transaction;
     let fate: 'accepted' | 'refused' = 'refused';
     try {
       const pduTexts = eventIds.length > 0 ? await this.#deps.storage.events.listPduTexts(eventIds) : [];
@@ -161,9 +201,6 @@ export class DestinationQueue {
     } finally {
       load.settle(fate);
     }
-    if (eventIds.length === 0 && eduIds.length === 0) return;
-    const { destination, cursor } = transaction;
-    await this.#commit({ kind: 'outgoing_delivered', destination, transactionId, cursor });
   }
 
   #canEncode(edu: Edu): boolean {
@@ -176,9 +213,24 @@ export class DestinationQueue {
   async #commit(
     row:
       | ({ kind: 'outgoing_transaction' } & OutgoingTransactionRow)
-      | { kind: 'outgoing_delivered'; destination: ServerName; transactionId: string; cursor: Position },
+      | { kind: 'outgoing_withdrawn'; destination: ServerName; transactionId: string }
+      | Delivered,
   ): Promise<void> {
     const result = await this.#deps.storage.commit({ rows: [row] });
     assert(result.outcome === 'committed', 'a batch that expects nothing is never refused');
   }
+}
+
+type Delivered = { kind: 'outgoing_delivered'; destination: ServerName; transactionId: string; cursor: Position };
+
+/** "Bad request", "content too large", "unprocessable content". */
+const contentStatuses = new Set([400, 413, 422]);
+
+/**
+ * Whether the answer is about what was sent, and so the same tomorrow; or nothing could be sent, since it has no form that can be signed. Who is
+ * asked for a signature (401), keeps us out (403), is not there (404), or has too much to do (429, 5xx) may think otherwise later.
+ */
+function isForItsContent(error: unknown): error is FederationError {
+  if (!(error instanceof FederationError) || error.outcome !== 'refused') return false;
+  return error.status === undefined || contentStatuses.has(error.status);
 }

@@ -137,6 +137,23 @@ export function describeOutgoing(open: OpenStorage): void {
       expect(await storage.outgoing.listPendingDestinations()).toEqual([one]);
     });
 
+    it('forgets a transaction that is withdrawn, and nothing of what it carried', async () => {
+      const position = await send('a', [one]);
+      await queue(one, 1);
+      const [carried] = await storage.outgoing.listEdus(one, 1);
+      const transaction = { destination: one, transactionId: 't', eventIds: [eventId('a')], cursor: position };
+      await commit(storage, [
+        { kind: 'outgoing_transaction', ...transaction, eduIds: [carried?.eduId ?? 0], edus: [edu(1)] },
+      ]);
+      await commit(storage, [{ kind: 'outgoing_withdrawn', destination: one, transactionId: 'other' }]);
+      expect(await storage.outgoing.findTransaction(one)).toMatchObject({ transactionId: 't' });
+      await commit(storage, [{ kind: 'outgoing_withdrawn', destination: one, transactionId: 't' }]);
+      expect(await storage.outgoing.findTransaction(one)).toBeUndefined();
+      expect(await pdusFor(one)).toEqual(['$a']);
+      expect(await edusFor(one)).toEqual([1]);
+      expect(await storage.outgoing.findDestination(one)).toMatchObject({ cursor: position - 1 });
+    });
+
     it('removes with a delivery what was delivered, and nothing that came meanwhile', async () => {
       const position = await send('a', [one]);
       await queue(one, 1, 'k');

@@ -54,6 +54,8 @@ export class OutgoingLog {
     if (row.kind === 'outgoing_transaction') {
       const { kind, ...transaction } = row;
       this.transactions.set(row.destination, transaction);
+    } else if (row.kind === 'outgoing_withdrawn') {
+      this.transactions.delete(row.destination);
     } else if (row.kind === 'outgoing_delivered') {
       const transaction = this.transactions.get(row.destination);
       if (transaction?.transactionId !== row.transactionId) throw new Error('delivered what was not under way');

@@ -79,6 +79,7 @@ export class Network {
 
 export function setUpSender(storage = new OutgoingLog(), network = new Network(), clock = new ManualClock()) {
   const health = new FakeHealth(clock);
+  const skipped = { count: 0 };
   const sender = createSender({
     serverName: here,
     storage: { outgoing: storage.outgoing, events: storage.events, commit: (batch) => storage.commit(batch) },
@@ -98,8 +99,13 @@ export function setUpSender(storage = new OutgoingLog(), network = new Network()
     clock,
     random: unjitteredRandom,
     log: silentLog,
+    skipped: {
+      add: () => {
+        skipped.count += 1;
+      },
+    },
   });
-  return { storage, network, clock, health, sender };
+  return { storage, network, clock, health, sender, skipped };
 }
 
 /** A source with numbered EDUs that notes what became of them. */

@@ -19,6 +19,8 @@ export type OutgoingTableRow =
   | ({ kind: 'destination_health' } & DestinationHealthRow)
   /** Stored before the first attempt; a retry repeats exactly this. One per destination. */
   | ({ kind: 'outgoing_transaction' } & OutgoingTransactionRow)
+  /** The transaction will not be repeated; what it carried waits to be sent in others. */
+  | { kind: 'outgoing_withdrawn'; destination: ServerName; transactionId: string }
   /** A 200: the transaction and the EDU rows it carried are removed, the cursor moves to `cursor`. */
   | { kind: 'outgoing_delivered'; destination: ServerName; transactionId: string; cursor: Position };
 

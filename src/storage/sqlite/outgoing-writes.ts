@@ -66,6 +66,9 @@ export function createOutgoingWrites(deps: Deps): Writes<OutgoingTableRow['kind'
         cursor: row.cursor,
       });
     },
+    outgoing_withdrawn({ destination, transactionId }) {
+      statements.removeTransaction.run(destinations.put(destination), transactionId);
+    },
     outgoing_delivered({ destination, transactionId, cursor }) {
       const destinationNo = destinations.put(destination);
       statements.removeCarriedEdus.run(destinationNo, destinationNo, transactionId);

@@ -1,6 +1,16 @@
 import { describe, expect, it } from 'vitest';
+import { FederationError } from '../../../src/federation-out/requests-contract.ts';
 import { settle } from '../../support/manual-clock.ts';
-import { away, FakeSource, receipt, refusedWith, setUpSender, there, unreachable } from '../../support/sending.ts';
+import {
+  away,
+  FakeSource,
+  receipt,
+  refusedWith,
+  type Sent,
+  setUpSender,
+  there,
+  unreachable,
+} from '../../support/sending.ts';
 
 describe('a retry', () => {
   it('repeats id and bytes of the durable content', async () => {
@@ -224,5 +234,99 @@ describe('a server that answers with a refusal', () => {
     expect(network.attempts).toHaveLength(1);
     await clock.advance(1);
     expect(network.attempts).toHaveLength(2);
+  });
+});
+
+describe('a server that refuses what is in a transaction', () => {
+  const refuseAll = (status: number | undefined, bad: (sent: Sent) => boolean) => (sent: Sent) => {
+    if (bad(sent))
+      throw status === undefined ? new FederationError('refused', 'cannot be signed') : refusedWith(status);
+    return { pdus: {} };
+  };
+
+  it.each([400, 413, 422, undefined])(
+    'with %s gets all but the event it does not take, which is counted, and then everything behind it',
+    async (status) => {
+      const { storage, network, clock, sender, skipped } = setUpSender();
+      const ids = Array.from({ length: 20 }, () => storage.addPdu('!a', there));
+      const [bad = ''] = ids.slice(7);
+      network.answer = refuseAll(status, ({ pdus }) => pdus.includes(bad));
+      await sender.start();
+      await sender.idle();
+      expect(network.pdusReceived()).toEqual([]);
+      for (let round = 0; round < 5; round += 1) {
+        await clock.advance(60_000);
+        await sender.idle();
+      }
+      expect(network.pdusReceived()).toEqual(ids.filter((id) => id !== bad));
+      expect(skipped.count).toBe(1);
+      const more = Array.from({ length: 20 }, () => storage.addPdu('!a', there));
+      sender.poke(there);
+      await sender.idle();
+      expect(network.attempts.at(-1)?.pdus).toEqual(more);
+    },
+  );
+
+  it('gets all but the EDU it does not take', async () => {
+    const { storage, network, clock, sender, skipped } = setUpSender();
+    for (let n = 0; n < 10; n += 1) storage.addEdu(there, receipt(n));
+    const id = storage.addPdu('!a', there);
+    network.answer = refuseAll(400, ({ edus }) => edus.some(({ content }) => content.n === 4));
+    await sender.start();
+    for (let round = 0; round < 5; round += 1) {
+      await sender.idle();
+      await clock.advance(60_000);
+    }
+    expect(network.pdusReceived()).toEqual([id]);
+    expect(network.edusReceived().map(({ content }) => content.n)).toEqual([0, 1, 2, 3, 5, 6, 7, 8, 9]);
+    expect(skipped.count).toBe(1);
+  });
+
+  it('and refuses everything loses one thing with each attempt, which come ever less often', async () => {
+    const { storage, network, clock, sender, skipped } = setUpSender();
+    for (let n = 0; n < 30; n += 1) storage.addPdu('!a', there);
+    network.answer = refuseAll(400, () => true);
+    await sender.start();
+    await clock.advance(3_600_000);
+    await sender.idle();
+    expect(skipped.count).toBeGreaterThan(5);
+    expect(skipped.count).toBeLessThan(12);
+    expect(network.attempts).toHaveLength(skipped.count + 1);
+  });
+
+  it.each([401, 403, 404, 429, 500])(
+    'but not with %i: that is about us, or about now, so all waits',
+    async (status) => {
+      const { storage, network, clock, sender, skipped } = setUpSender();
+      const ids = Array.from({ length: 3 }, () => storage.addPdu('!a', there));
+      network.answer = refuseAll(status, () => true);
+      await sender.start();
+      await clock.advance(3_600_000);
+      await sender.idle();
+      expect(skipped.count).toBe(0);
+      expect(new Set(network.attempts.map(({ text }) => text)).size).toBe(1);
+      network.answer = () => ({ pdus: {} });
+      await clock.advance(7_200_000);
+      await sender.idle();
+      expect(network.pdusReceived()).toEqual(ids);
+    },
+  );
+
+  it('goes on where it was after a restart of ours', async () => {
+    const { storage, network, clock, sender } = setUpSender();
+    const ids = Array.from({ length: 6 }, () => storage.addPdu('!a', there));
+    const [bad = ''] = ids.slice(2);
+    network.answer = refuseAll(400, ({ pdus }) => pdus.includes(bad));
+    await sender.start();
+    await sender.idle();
+    await clock.advance(10_000);
+    await sender.stop();
+    const again = setUpSender(storage, network, clock);
+    await again.sender.start();
+    for (let round = 0; round < 5; round += 1) {
+      await again.sender.idle();
+      await clock.advance(60_000);
+    }
+    expect(network.pdusReceived()).toEqual(ids.filter((id) => id !== bad));
   });
 });

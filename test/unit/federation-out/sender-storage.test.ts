@@ -52,6 +52,7 @@ describe('the sender on its storage', () => {
       clock,
       random: unjitteredRandom,
       log: silentLog,
+      skipped: { add() {} },
     });
     listener = (destinations) => {
       for (const destination of destinations) sender.poke(destination as typeof there);
