@@ -20,4 +20,7 @@ export async function bundle(input, folder) {
 }
 
 /** What the server is made of: each name becomes one file. */
-export const serverEntries = { main: 'src/main.ts' };
+export const serverEntries = {
+  main: 'src/main.ts',
+  'reading-thread': 'src/storage/sqlite/core/reading-thread.js',
+};

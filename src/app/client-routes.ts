@@ -24,6 +24,7 @@ import { roomMembershipRoutes } from '../http/client/rooms-membership.ts';
 import { roomMessagesRoutes } from '../http/client/rooms-messages.ts';
 import { roomSendRoutes } from '../http/client/rooms-send.ts';
 import { roomStateRoutes } from '../http/client/rooms-state.ts';
+import { searchRoutes } from '../http/client/search.ts';
 import { syncRoutes } from '../http/client/sync.ts';
 import { tagRoutes } from '../http/client/tags.ts';
 import { thirdPartyIdRoutes } from '../http/client/third-party-ids.ts';
@@ -55,7 +56,7 @@ export function clientRoutes({ config }: Surroundings, parts: Parts, sync: Sync)
     readMarkers,
     presence,
   } = parts;
-  const { creating, upgrading, sending, membership, state, history, relations, moments } = rooms;
+  const { creating, upgrading, sending, membership, state, history, relations, moments, search } = rooms;
   const baseUrl = config.public_base_url;
   const available = Object.fromEntries(supportedRoomVersions.map((version) => [version, 'stable' as const]));
   return [
@@ -81,6 +82,7 @@ export function clientRoutes({ config }: Surroundings, parts: Parts, sync: Sync)
     ...roomStateRoutes({ rooms: sending, state }),
     ...roomMessagesRoutes({ history, moments }),
     ...relationRoutes({ relations }),
+    ...searchRoutes({ search }),
     ...directoryRoutes({ aliases, state }),
     ...publicRoomsRoutes({ publicRooms, serverName: config.server_name }),
     ...userDirectoryRoutes({ users: createUserDirectory({ storage: parts.storage, serverName: config.server_name }) }),

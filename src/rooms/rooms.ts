@@ -15,6 +15,7 @@ import { createMoments, type Moments } from './reading/moments.ts';
 import { createRelations, type Relations } from './reading/relations.ts';
 import { createRoomHistory, type RoomHistory } from './reading/room-history.ts';
 import { createRoomState, type RoomState } from './reading/room-state.ts';
+import { createSearch, type Search } from './reading/search.ts';
 import { createBackfill } from './remote/backfill.ts';
 import { Imports } from './remote/import/imports.ts';
 import { inviteRemote } from './remote/invite-remote.ts';
@@ -46,6 +47,7 @@ export interface Rooms {
   readonly history: RoomHistory;
   readonly relations: Relations;
   readonly moments: Moments;
+  readonly search: Search;
   /** PDUs that other servers push. */
   readonly receiver: Receiver;
   /** What other servers ask of our rooms, history aside. */
@@ -97,6 +99,7 @@ export function createRooms(deps: RoomsDeps): Rooms {
     state: createRoomState(reading),
     history: createRoomHistory({ ...reading, fillGap: backfill.fillGap }),
     relations: createRelations(reading),
+    search: createSearch(reading),
     moments: createMoments({ ...reading, findElsewhere: createRemoteMoments(remote).find }),
     receiver,
     server: {

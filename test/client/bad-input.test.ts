@@ -170,6 +170,7 @@ const goodBodies: Record<string, (place: Place) => unknown> = {
   'POST /rooms/:roomId/ban': () => ({ user_id: bob.userId }),
   'POST /rooms/:roomId/unban': () => ({ user_id: bob.userId }),
   'PUT /rooms/:roomId/send/:eventType/:transactionId': () => ({ body: 'x' }),
+  'POST /search': () => ({ search_categories: { room_events: { search_term: 'x' } } }),
   'PUT /rooms/:roomId/redact/:eventId/:transactionId': () => ({ reason: 'x' }),
   'PUT /rooms/:roomId/state/:eventType/:stateKey': () => ({ body: 'x' }),
   'POST /room_keys/version': () => ({ algorithm: 'a', auth_data: {} }),

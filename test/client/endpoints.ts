@@ -313,6 +313,13 @@ const rooms: readonly Endpoint[] = [
     by: 'user',
     query: { ts: 'integer!', dir: 'string!' },
   },
+  {
+    call: 'POST /search',
+    by: 'user',
+    query: { next_batch: 'string' },
+    body: { search_categories: 'object!' },
+    good: { search_categories: { room_events: { search_term: 'x' } } },
+  },
   { call: 'GET /rooms/{roomId}/context/{eventId}', by: 'user', query: { limit: 'integer', filter: 'string' } },
   {
     call: 'GET /_matrix/client/v1/rooms/{roomId}/relations/{eventId}',

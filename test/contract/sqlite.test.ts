@@ -27,6 +27,7 @@ import { describeReceipts } from './receipts.contract.ts';
 import { describeRelations } from './relations.contract.ts';
 import { describeRestart, type Place } from './restart.contract.ts';
 import { describeRooms } from './rooms.contract.ts';
+import { describeSearch } from './search.contract.ts';
 import { describeState } from './state.contract.ts';
 import { describeToDevice } from './to-device.contract.ts';
 import { describeUnread } from './unread.contract.ts';
@@ -73,6 +74,7 @@ describe('SQLite storage', () => {
   describeReceipts(open);
   describeRelations(open);
   describeRooms(open);
+  describeSearch(open);
   describeState(open);
   describeToDevice(openWithClock);
   describeUnread(open);

@@ -18,6 +18,7 @@ import { EventRecords } from './core/event-records.ts';
 import { defaultMigrationsDir, migrate } from './core/migrations.ts';
 import { Numbering } from './core/numbering.ts';
 import { Positions } from './core/positions.ts';
+import { ReadingThread, readHere, type SlowReads } from './core/reading-thread.ts';
 import { SnapshotLayers } from './core/snapshot-layers.ts';
 import { Turn } from './core/turn.ts';
 import type { RowKind, RowOf, Step, Writes } from './core/writes.ts';
@@ -27,9 +28,9 @@ import { createEventReads } from './events.ts';
 import { createExpectations } from './expectations.ts';
 import { createFederationReads, createFederationWrites } from './federation.ts';
 import { createImportReads, createImportWrites } from './imports.ts';
+import { createKeyBackupReads, createKeyBackupWrites } from './key-backups.ts';
 import { createKeyReads, createKeyStore } from './key-store.ts';
 import { createMediaReads, createMediaWrites } from './media.ts';
-import { createKeyBackupReads, createKeyBackupWrites } from './key-backups.ts';
 import { createOutgoingReads } from './outgoing.ts';
 import { createOutgoingWrites } from './outgoing-writes.ts';
 import { createPresenceReads, createPresenceWrites } from './presence.ts';
@@ -39,6 +40,7 @@ import { createRelationReads } from './relations.ts';
 import { createRoomListings } from './room-listings.ts';
 import { createRoomWrites } from './room-writes.ts';
 import { createRoomReads } from './rooms.ts';
+import { createSearchReads } from './search.ts';
 import { createStateReads } from './state.ts';
 import { createStateWrites } from './state-writes.ts';
 import { createToDeviceReads, createToDeviceWrites } from './to-device.ts';
@@ -70,7 +72,8 @@ export async function openSqliteStorage(options: SqliteStorageOptions): Promise<
   const database = openDatabase(file, synchronous);
   try {
     migrate(database.connection, options.migrationsDir ?? defaultMigrationsDir, clock.now());
-    return assemble({ ...database, clock, log, synchronous });
+    const slow = file === ':memory:' ? readHere(database.connection) : new ReadingThread(file);
+    return assemble({ ...database, slow, clock, log, synchronous });
   } catch (error) {
     database.close();
     throw error;
@@ -80,6 +83,7 @@ export async function openSqliteStorage(options: SqliteStorageOptions): Promise<
 interface Parts {
   connection: Connection;
   close(): void;
+  slow: SlowReads;
   clock: Clock;
   log: Log;
   synchronous: Synchronous;
@@ -114,7 +118,7 @@ function createNumberings(connection: Connection) {
   };
 }
 
-function assemble({ connection, close, clock, log, synchronous }: Parts): Storage {
+function assemble({ connection, close, slow, clock, log, synchronous }: Parts): Storage {
   const turn = new Turn(clock);
   const numberings = createNumberings(connection);
   const { rooms, keys, destinations } = numberings;
@@ -188,6 +192,7 @@ function assemble({ connection, close, clock, log, synchronous }: Parts): Storag
     receipts: createReceiptReads(connection, turn, rooms),
     relations: createRelationReads(deps),
     rooms: createRoomReads(connection, turn, rooms),
+    search: createSearchReads({ connection, turn, rooms, slow }),
     state: createStateReads(deps),
     toDevice: createToDeviceReads(connection, turn),
     unread: createUnreadReads(deps),
@@ -204,6 +209,7 @@ function assemble({ connection, close, clock, log, synchronous }: Parts): Storag
         committer.stop();
         // Who waited for these commits reads on before the database goes.
         await nextTurn();
+        await slow.stop();
         connection.exec('PRAGMA optimize');
         close();
       })();
