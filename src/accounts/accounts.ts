@@ -64,7 +64,7 @@ export interface Accounts {
   readonly tags: Tags;
   readonly filters: Filters;
   /** Whose access token this is; undefined when nobody's. Throws M_UNKNOWN_TOKEN with `soft_logout` for one that expired. */
-  authenticate(token: string): Promise<TokenOwner | undefined>;
+  authenticate(token: string): TokenOwner | undefined | Promise<TokenOwner | undefined>;
   /** Calls `onEnd` once, when the device is signed out. Returns the end of the watch. */
   watchSignOut(owner: TokenOwner, onEnd: () => void): () => void;
   /** New tokens for a refresh token. Throws M_UNKNOWN_TOKEN. */

@@ -35,10 +35,10 @@ export interface Grant {
 
 export interface Tokens {
   /**
-   * Undefined for a token that was never given or is no longer good. Throws M_UNKNOWN_TOKEN with `soft_logout` for one that
-   * ended by itself. The first use of a refreshed token ends those that it replaces.
+   * Undefined for a token that was never given or is no longer good. Rejects with M_UNKNOWN_TOKEN and `soft_logout` for one that
+   * ended by itself. No promise where it is known already. The first use of a refreshed token ends those that it replaces.
    */
-  findOwner(token: string): Promise<TokenOwner | undefined>;
+  findOwner(token: string): TokenOwner | undefined | Promise<TokenOwner | undefined>;
   /** New tokens of the device and their rows: they are good once these are committed. */
   decideGrant(owner: TokenOwner, refreshable: boolean): { grant: Grant; rows: Row[] };
   /**
@@ -84,8 +84,12 @@ export function createTokens(deps: {
     return { token, tokenHash: hashToken(token) };
   }
 
+  function isAlive(expiresAtMs: number | null): boolean {
+    return expiresAtMs === null || clock.now() < expiresAtMs;
+  }
+
   function checkAlive(expiresAtMs: number | null): void {
-    if (expiresAtMs !== null && expiresAtMs <= clock.now()) throw unknownToken('The token has expired', true);
+    if (!isAlive(expiresAtMs)) throw unknownToken('The token has expired', true);
   }
 
   async function find(token: string): Promise<KnownOwner | undefined> {
@@ -127,10 +131,11 @@ export function createTokens(deps: {
   }
 
   return {
-    async findOwner(token) {
-      const known = owners.get(token) ?? (await find(token));
-      if (known) checkAlive(known.expiresAtMs);
-      return known?.owner;
+    findOwner(token) {
+      const known = owners.get(token);
+      // One that ended is read again, and refused there.
+      if (known === undefined || !isAlive(known.expiresAtMs)) return find(token).then((found) => found?.owner);
+      return known.owner;
     },
 
     decideGrant(owner, refreshable) {

@@ -62,7 +62,7 @@ async function runOpen(
 ): Promise<unknown> {
   if (route.counts !== undefined) await deps.rateLimits.count(route.counts, addressGroup(context.ip));
   const body = await readJson(deps, route, context, deps.limits.openBodyBytesMax);
-  const authenticate = () => authenticateUser(deps.authenticate, context);
+  const authenticate = async () => authenticateUser(deps.authenticate, context);
   return route.handle(Object.assign(parts(route, context, pathParams, body?.value), { authenticate }));
 }
 
@@ -72,11 +72,15 @@ async function runUser(
   context: RequestContext,
   pathParams: PathParams,
 ): Promise<unknown> {
-  const requester = await authenticateUser(deps.authenticate, context);
+  const known = authenticateUser(deps.authenticate, context);
+  const requester = known instanceof Promise ? await known : known;
   deps.onSeen(requester, context.ip);
   if (route.counts !== undefined) await deps.rateLimits.count(route.counts, requester.userId);
   const handle = (): Promise<unknown> => handleOf(deps, route, context, { requester, pathParams });
-  return route.waits === true ? untilSignedOut(deps, context, requester, handle) : handle();
+  if (route.waits !== true) return handle();
+  // Nothing was waited for since the token was looked at.
+  const isSure = known === requester && route.counts === undefined;
+  return untilSignedOut(deps, context, { requester, isSure }, handle);
 }
 
 async function handleOf(
@@ -100,7 +104,7 @@ async function handleOf(
 async function untilSignedOut(
   deps: RunRouteDeps,
   context: RequestContext,
-  requester: Requester,
+  { requester, isSure }: { readonly requester: Requester; readonly isSure: boolean },
   handle: () => Promise<unknown>,
 ): Promise<unknown> {
   let signedOut = false;
@@ -110,7 +114,7 @@ async function untilSignedOut(
   });
   try {
     // It may have been signed out just before the watch began.
-    await authenticateUser(deps.authenticate, context);
+    if (!isSure) await authenticateUser(deps.authenticate, context);
     const result = await handle();
     if (!signedOut) return result;
   } catch (error) {

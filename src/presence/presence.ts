@@ -38,6 +38,7 @@ export function createPresence(deps: PresenceDeps): Presence {
     ...createLife(parts),
     begin: (request) => beginSync(parts, request),
     mayTell: (viewer, deviceId, since) => parts.reader.mayTell(viewer, deviceId, since),
+    readNow: (request) => parts.reader.readNow(request),
     read: (request) => parts.reader.read(request),
     getPresence: (viewer, subject) => getPresence(parts, viewer, subject),
 

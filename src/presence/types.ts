@@ -42,6 +42,8 @@ export interface PresencePart {
    * to nothing. Between `begin` and its end.
    */
   mayTell(viewer: UserId, deviceId: DeviceId, since: string): boolean;
+  /** As `read`, for the common case that takes no time: few addressed subjects of which the inbox holds all. Undefined: `read` has to be asked. */
+  readNow(request: PresenceRequest): PresenceAnswer | undefined;
   read(request: PresenceRequest): Promise<PresenceAnswer>;
 }
 

@@ -34,10 +34,11 @@ export interface DeviceLists {
 
 /** What the streams found, as JSON texts, until it is written out as one. */
 export class Answer {
-  readonly joined = new Map<RoomId, JoinedRoomPart>();
-  readonly left = new Map<RoomId, LeftRoomPart>();
-  readonly invited = new Map<RoomId, readonly string[]>();
-  readonly knocked = new Map<RoomId, readonly string[]>();
+  // Made when first asked for: most answers tell of no room.
+  #joined: Map<RoomId, JoinedRoomPart> | undefined;
+  #left: Map<RoomId, LeftRoomPart> | undefined;
+  #invited: Map<RoomId, readonly string[]> | undefined;
+  #knocked: Map<RoomId, readonly string[]> | undefined;
   readonly accountData: string[] = [];
   presence: readonly string[] = [];
   deviceLists: DeviceLists = { changed: [], left: [] };
@@ -52,6 +53,31 @@ export class Answer {
 
   constructor(presenceToken = '') {
     this.presenceToken = presenceToken;
+  }
+
+  get joined(): Map<RoomId, JoinedRoomPart> {
+    this.#joined ??= new Map();
+    return this.#joined;
+  }
+
+  get left(): Map<RoomId, LeftRoomPart> {
+    this.#left ??= new Map();
+    return this.#left;
+  }
+
+  get invited(): Map<RoomId, readonly string[]> {
+    this.#invited ??= new Map();
+    return this.#invited;
+  }
+
+  get knocked(): Map<RoomId, readonly string[]> {
+    this.#knocked ??= new Map();
+    return this.#knocked;
+  }
+
+  get hasRooms(): boolean {
+    const sizes = (this.#joined?.size ?? 0) + (this.#left?.size ?? 0);
+    return sizes + (this.#invited?.size ?? 0) + (this.#knocked?.size ?? 0) > 0;
   }
 
   /** The part of a joined room; an empty one is added if there was none. */
@@ -73,10 +99,7 @@ export class Answer {
 
   isEmpty(): boolean {
     return (
-      this.joined.size === 0 &&
-      this.left.size === 0 &&
-      this.invited.size === 0 &&
-      this.knocked.size === 0 &&
+      !this.hasRooms &&
       this.accountData.length === 0 &&
       this.presence.length === 0 &&
       this.toDevice.length === 0 &&
@@ -93,21 +116,24 @@ const stateNames = { no: 'state', stable: 'state_after', unstable: 'org.matrix.m
  * encrypt), other sections only when they hold something; within a joined room every section is there.
  */
 export function encodeAnswer(answer: Answer, nextBatch: string, useStateAfter: keyof typeof stateNames): string {
-  const stateName = stateNames[useStateAfter];
-  const rooms = [
+  let text = `{"next_batch":${JSON.stringify(nextBatch)},"device_one_time_keys_count":{}`;
+  if (answer.accountData.length > 0) text += `,"account_data":${encodeEvents(answer.accountData)}`;
+  if (answer.presence.length > 0) text += `,"presence":${encodeEvents(answer.presence)}`;
+  if (answer.toDevice.length > 0) text += `,"to_device":${encodeEvents(answer.toDevice)}`;
+  const { changed, left } = answer.deviceLists;
+  if (changed.length + left.length > 0) text += `,"device_lists":${JSON.stringify({ changed, left })}`;
+  if (answer.hasRooms) text += `,"rooms":${encodeRooms(answer, stateNames[useStateAfter])}`;
+  return `${text}}`;
+}
+
+function encodeRooms(answer: Answer, stateName: string): string {
+  const sections = [
     section('join', answer.joined, (part) => encodeJoinedRoom(part, stateName)),
     section('invite', answer.invited, (events) => `{"invite_state":${encodeEvents(events)}}`),
     section('knock', answer.knocked, (events) => `{"knock_state":${encodeEvents(events)}}`),
     section('leave', answer.left, (part) => encodeLeftRoom(part, stateName)),
-  ].filter((text) => text !== '');
-  const parts = [`"next_batch":${JSON.stringify(nextBatch)}`, '"device_one_time_keys_count":{}'];
-  if (answer.accountData.length > 0) parts.push(`"account_data":${encodeEvents(answer.accountData)}`);
-  if (answer.presence.length > 0) parts.push(`"presence":${encodeEvents(answer.presence)}`);
-  if (answer.toDevice.length > 0) parts.push(`"to_device":${encodeEvents(answer.toDevice)}`);
-  const { changed, left } = answer.deviceLists;
-  if (changed.length + left.length > 0) parts.push(`"device_lists":${JSON.stringify({ changed, left })}`);
-  if (rooms.length > 0) parts.push(`"rooms":{${rooms.join(',')}}`);
-  return `{${parts.join(',')}}`;
+  ];
+  return `{${sections.filter((text) => text !== '').join(',')}}`;
 }
 
 function section<Part>(name: string, rooms: ReadonlyMap<RoomId, Part>, encode: (part: Part) => string): string {

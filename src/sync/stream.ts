@@ -14,6 +14,11 @@ export interface SyncStream {
    * nothing and waits for nothing. A stream without it is always read.
    */
   mayTell?(question: SyncQuestion): boolean;
+  /**
+   * As `read`, but at once and without a scope; asked first where storage has nothing new (`asksStorage`). False: it cannot, and `read` is asked. Adds to
+   * the answer only where it can.
+   */
+  readNow?(question: SyncQuestion, answer: Answer): boolean;
   read(scope: SyncScope, answer: Answer): Promise<void>;
 }
 

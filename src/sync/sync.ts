@@ -16,7 +16,7 @@ import { createFilterResolver } from './apply-filter.ts';
 import { LazyMemberMemory, type LazyMembers } from './lazy-members.ts';
 import { QuietMemory } from './quiet.ts';
 import { readScope } from './scope.ts';
-import type { SyncQuestion, SyncStream, TypingReads } from './stream.ts';
+import { asksStorage, type SyncQuestion, type SyncStream, type TypingReads } from './stream.ts';
 import { createAccountDataStream } from './streams/account-data.ts';
 import { createDeviceListsStream } from './streams/device-lists.ts';
 import { createEphemeralStream } from './streams/ephemeral.ts';
@@ -148,9 +148,9 @@ async function poll({ deps, streams, quiet }: Parts, request: SyncRequest, parse
       lazy: parsed.lazy,
       nowMs: deps.clock.now(),
     };
-    const asked = streams.filter((stream) => stream.mayTell?.(question) !== false);
+    const asked = listAsked(streams, question);
     if (request.since === null || asked.length > 0) {
-      const answer = await read(deps, asked, question);
+      const answer = readNow(asked, question) ?? (await read(deps, asked, question));
       if (request.since === null || !answer.isEmpty()) {
         deps.windows.answered(userId, deviceId);
         return finish(question, answer, request);
@@ -166,6 +166,27 @@ async function poll({ deps, streams, quiet }: Parts, request: SyncRequest, parse
       return encodeAnswer(new Answer(), request.since, request.useStateAfter);
     }
   }
+}
+
+const none: readonly SyncStream[] = [];
+
+/** Those that may have something to tell; mostly none or one. */
+function listAsked(streams: readonly SyncStream[], question: SyncQuestion): readonly SyncStream[] {
+  let asked: SyncStream[] | undefined;
+  for (const stream of streams) {
+    if (stream.mayTell?.(question) === false) continue;
+    asked ??= [];
+    asked.push(stream);
+  }
+  return asked ?? none;
+}
+
+/** Undefined where some of it takes longer. */
+function readNow(streams: readonly SyncStream[], question: SyncQuestion): Answer | undefined {
+  if (asksStorage(question)) return undefined;
+  const answer = new Answer(question.since?.presence);
+  for (const stream of streams) if (stream.readNow?.(question, answer) !== true) return undefined;
+  return answer;
 }
 
 async function read(deps: SyncDeps, streams: readonly SyncStream[], question: SyncQuestion): Promise<Answer> {

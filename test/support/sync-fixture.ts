@@ -72,6 +72,10 @@ export class HandPresence implements PresencePart {
     return Number(since) < this.#updates.length;
   }
 
+  readNow(): undefined {
+    return undefined;
+  }
+
   async read(request: PresenceRead): Promise<{ events: string[]; token: string }> {
     this.reads.push(request);
     const after = request.since === null ? 0 : Number(request.since);

@@ -5,8 +5,10 @@ import type { ServerName } from '../../matrix/server-name.ts';
 import type { RequestContext } from '../request-state.ts';
 import type { Requester } from '../route.ts';
 
-/** Whose access token this is; undefined when nobody's. Throws a MatrixError for a refusal of its own. */
-export type Authenticate = (token: string) => Promise<Requester | undefined>;
+/**
+ * Whose access token this is; undefined when nobody's. Throws a MatrixError for a refusal of its own. No promise where it is known at once.
+ */
+export type Authenticate = (token: string) => Requester | undefined | Promise<Requester | undefined>;
 
 /** What an X-Matrix signature covers (server-server API, "Request Authentication"). */
 export interface SignedRequest {
@@ -23,10 +25,15 @@ export interface SignedRequest {
 /** The server that signed the request. Throws a MatrixError (401 M_UNAUTHORIZED, 403 M_FORBIDDEN) when none validly did. */
 export type VerifyServer = (request: SignedRequest) => Promise<ServerName>;
 
-export async function authenticateUser(authenticate: Authenticate, context: RequestContext): Promise<Requester> {
+/** Throws M_MISSING_TOKEN or M_UNKNOWN_TOKEN. No promise where the token is known at once. */
+export function authenticateUser(authenticate: Authenticate, context: RequestContext): Requester | Promise<Requester> {
   const token = findToken(context);
   if (token === undefined || token === '') throw missingToken('An access token is required');
-  const requester = await authenticate(token);
+  const requester = authenticate(token);
+  return requester instanceof Promise ? requester.then(getRequester) : getRequester(requester);
+}
+
+function getRequester(requester: Requester | undefined): Requester {
   if (requester === undefined) throw unknownToken('The access token is not known');
   return requester;
 }

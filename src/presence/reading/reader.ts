@@ -18,6 +18,9 @@ import { numbersPerMs, type PresenceTokens } from './token.ts';
 /** A token's number may run a little ahead of the hour when much is addressed to one viewer at once. */
 const marginMs = 10;
 
+/** As many as need no pause between them. */
+const readNowMax = 100;
+
 export interface ReaderDeps {
   tracker: Pick<LocalSubjects, 'find' | 'subjects' | 'size'>;
   remote: Pick<RemoteSubjects, 'has' | 'subjects' | 'size' | 'copiesOf' | 'governedIn' | 'findVisible'>;
@@ -49,6 +52,10 @@ interface Answer {
   isFiltered: boolean;
 }
 
+function newAnswer(request: PresenceRequest, inbox: Inbox): Answer {
+  return { request, inbox, events: [], named: new Set(), isFiltered: false };
+}
+
 /** What a viewer's device is told by `/sync`. All of it comes from the inbox or is asked of the policy now. */
 export class Reader {
   readonly #deps: ReaderDeps;
@@ -74,9 +81,24 @@ export class Reader {
     return inbox.findEquivalent(since) ?? (token.epoch === 'ours' ? token.number : undefined);
   }
 
+  /** As `PresencePart` says it. */
+  readNow(request: PresenceRequest): PresenceAnswer | undefined {
+    const inbox = this.#deps.inboxes.find(request.viewer);
+    const { since } = request;
+    if (inbox === undefined || since === null || request.newlyShared.size > 0) return undefined;
+    const number = this.#numberOf(inbox, since);
+    const entries = number === undefined ? undefined : inbox.entriesSince(number);
+    if (number === undefined || entries === undefined || entries.length > readNowMax) return undefined;
+    inbox.noteFetched(request.deviceId, number);
+    const answer = newAnswer(request, inbox);
+    for (const [subject, { loss }] of entries) this.#giveAddressed(answer, subject, loss);
+    const upTo = entries.at(-1)?.[1].number ?? number;
+    return { events: answer.events, token: answer.events.length === 0 ? since : this.#deps.tokens.encode(upTo) };
+  }
+
   async read(request: PresenceRequest): Promise<PresenceAnswer> {
     const inbox = this.#deps.inboxes.open(request.viewer);
-    const answer: Answer = { request, inbox, events: [], named: new Set(), isFiltered: false };
+    const answer = newAnswer(request, inbox);
     const { since } = request;
     if (since === null) return this.#initial(answer);
     const token = this.#deps.tokens.parse(since);

@@ -28,12 +28,19 @@ export class PresenceTokens {
   }
 
   parse(text: string): ParsedToken {
+    // Most are of this process: a number behind our epoch, written in the one way.
+    if (text.startsWith(this.#epoch)) {
+      const own = Number(text.slice(this.#epoch.length));
+      if (Number.isSafeInteger(own) && own >= 0 && text === `${this.#epoch}${own}`) return this.#ours(own);
+    }
     const [, startedAt, , digits] = pattern.exec(text) ?? [];
     const number = Number(digits);
     if (digits === undefined || !Number.isSafeInteger(number)) return { epoch: 'other', givenAtMs: 0 };
+    return { epoch: 'other', givenAtMs: Number(startedAt) + Math.floor(number / numbersPerMs) };
+  }
+
+  #ours(number: number): ParsedToken {
     const elapsedMs = number / numbersPerMs;
-    const givenAtMs = Number(startedAt) + Math.floor(elapsedMs);
-    if (text !== `${this.#epoch}${number}`) return { epoch: 'other', givenAtMs };
-    return { epoch: 'ours', number, elapsedMs, givenAtMs };
+    return { epoch: 'ours', number, elapsedMs, givenAtMs: this.#startedAtMs + Math.floor(elapsedMs) };
   }
 }

@@ -9,8 +9,10 @@ import { asksStorage, type SyncScope, type SyncStream } from '../stream.ts';
 export interface PresenceStreamDeps {
   readonly storage: Pick<Storage, 'rooms'>;
   readonly roster: Pick<Roster, 'usersIn'>;
-  readonly presence: Pick<PresencePart, 'mayTell' | 'read'>;
+  readonly presence: Pick<PresencePart, 'mayTell' | 'readNow' | 'read'>;
 }
+
+const nobody: ReadonlySet<UserId> = new Set();
 
 /** Hands on what presence addressed to this device. Who may see whom is decided there. */
 export function createPresenceStream(deps: PresenceStreamDeps): SyncStream {
@@ -21,6 +23,19 @@ export function createPresenceStream(deps: PresenceStreamDeps): SyncStream {
       // Nothing is taken from what waits for this client; a later filter may want it.
       if (!acceptsType(question.filter.presence, 'm.presence')) return false;
       return asksStorage(question) || deps.presence.mayTell(viewer.userId, viewer.deviceId, since.presence);
+    },
+    readNow({ viewer, since, filter }, answer) {
+      const found = deps.presence.readNow({
+        viewer: viewer.userId,
+        deviceId: viewer.deviceId,
+        since: since?.presence ?? null,
+        newlyShared: nobody,
+        accepts: (subject) => acceptsSender(filter.presence, subject),
+      });
+      if (found === undefined) return false;
+      answer.presence = found.events;
+      answer.presenceToken = found.token;
+      return true;
     },
     async read(scope, answer) {
       const wanted = acceptsType(scope.filter.presence, 'm.presence');
