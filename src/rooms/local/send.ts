@@ -56,6 +56,12 @@ export interface OwnMembership {
     readonly content: JsonObject;
   }): Promise<void>;
   leave(roomId: RoomId, userId: UserId, reason: string | undefined): Promise<void>;
+  knock(request: {
+    readonly userId: UserId;
+    readonly roomId: RoomId;
+    readonly servers: readonly ServerName[];
+    readonly reason: string | undefined;
+  }): Promise<void>;
 }
 
 export type InviteRemote = (invite: RemoteInvite, content: JsonObject) => Promise<EventId>;
@@ -91,12 +97,13 @@ function findInvitedElsewhere(deps: SendDeps, { type, stateKey, content }: SendR
   return serverOfUser(stateKey) === deps.serverName ? undefined : stateKey;
 }
 
-/** False for a membership that a user cannot take without the room's state being known here. */
+/** False for a membership that nobody gives themselves. */
 async function changeMembership(deps: SendDeps, { roomId, sender: userId, content }: SendRequest): Promise<boolean> {
-  const { membership, reason } = content;
-  if (membership === 'join') await deps.ownMembership.join({ userId, roomId, servers: [], content });
-  else if (membership === 'leave')
-    await deps.ownMembership.leave(roomId, userId, typeof reason === 'string' ? reason : undefined);
+  const reason = typeof content.reason === 'string' ? content.reason : undefined;
+  const { join, leave, knock } = deps.ownMembership;
+  if (content.membership === 'join') await join({ userId, roomId, servers: [], content });
+  else if (content.membership === 'leave') await leave(roomId, userId, reason);
+  else if (content.membership === 'knock') await knock({ userId, roomId, servers: [], reason });
   else return false;
   return true;
 }
@@ -107,7 +114,6 @@ async function getMemberEventId(deps: SendDeps, { roomId, sender }: SendRequest)
   return row.eventId;
 }
 
-/** Whoever knocks or changes their own member event need not be in the room; the rules of the room judge that. */
 function isOwnMember({ type, sender, stateKey }: SendRequest): boolean {
   return type === 'm.room.member' && stateKey === sender;
 }
