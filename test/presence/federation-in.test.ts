@@ -1,4 +1,5 @@
-import { beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { systemClock } from '../../src/base/clock.ts';
 import type { ServerName } from '../../src/matrix/server-name.ts';
 import { type Client, here, room, there, user, World } from '../support/presence-world.ts';
 
@@ -162,6 +163,23 @@ describe('entries', () => {
     expect((await world.get(bob, dave)).status_msg).toHaveLength(2_048);
   });
 
+  it('are bounded in number: those behind the ten thousandth count for nothing', async () => {
+    const others = Array.from({ length: 9_999 }, () => entry({ user_id: '@x:evil.test' }));
+    await receive(...others, entry({ status_msg: 'last that counts' }), entry({ status_msg: 'one too many' }));
+    expect(await world.get(bob, dave)).toMatchObject({ status_msg: 'last that counts' });
+  });
+
+  it('name at most a thousand, and a hundred globs: whom the rest of a list names is not shown the update', async () => {
+    const others = (count: number, suffix = '') =>
+      Array.from({ length: count }, (_, index) => `@u${index}${suffix}:here.test`);
+    await receive(entry({ allowed_recipients: [...others(999), bob, carol] }));
+    expect(await states()).toEqual(['online', 'offline']);
+    await receive(
+      entry({ allowed_recipients: [...others(99, '*'), '@c*:here.test', '@bo*:here.test'], presence: 'unavailable' }),
+    );
+    expect(await states()).toEqual(['online', 'unavailable']);
+  });
+
   it('with fields that nobody knows are taken', async () => {
     await receive(entry({ avatar_url: 'mxc://x/y', displayname: 7 }));
     expect(await states()).toEqual(['online', 'online']);
@@ -202,6 +220,35 @@ describe('several entries for one subject', () => {
     expect(woken).toEqual([carol]);
     expect(await bobs.read()).toEqual([]);
     expect(await carols.read()).toEqual([{ sender: dave, presence: 'offline' }]);
+    expect(await states()).toEqual(['online', 'offline']);
+  });
+});
+
+describe('a transaction that is taken in while others work', () => {
+  it('shows nobody what lies between a narrowing and what follows it', async () => {
+    await receive(entry());
+    // Each step of the way takes longer than anybody may hold up the others.
+    let ms = 0;
+    vi.spyOn(systemClock, 'monotonic').mockImplementation(() => {
+      ms += 20;
+      return ms;
+    });
+    const others = Array.from({ length: 500 }, (_, index) => entry({ user_id: `@u${index}:there.test` }));
+    const narrowing = entry({ presence: 'offline', currently_active: false, allowed_recipients: [`@*:${here}`] });
+    const chunks = Array.from({ length: 98 }, (_, index) => entry({ allowed_recipients: [`@v${index}:here.test`] }));
+    let isDone = false;
+    const received = world.presence
+      .receive(there, [{ push: [narrowing, ...others, ...chunks, entry({ allowed_recipients: [bob] })] }])
+      .then(() => {
+        isDone = true;
+      });
+    let looks = 0;
+    for (; !isDone; looks += 1) {
+      expect((await world.get(bob, dave)).presence).toBe('online');
+      await new Promise<void>((resolve) => setImmediate(resolve));
+    }
+    await received;
+    expect(looks).toBeGreaterThan(3);
     expect(await states()).toEqual(['online', 'offline']);
   });
 });

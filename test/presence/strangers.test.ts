@@ -229,6 +229,31 @@ describe('without consent', () => {
     await receive([{ ...update, presence: 'offline' }]);
     expect(await bobs.read()).toEqual([offline(erin)]);
   });
+
+  it('an offline with a status and without a list shows a bare offline to whom another one named', async () => {
+    await world.share(bob, { allowed_users: [erin] });
+    await world.leave(room('b'), bob);
+    await bobs.read();
+    const receive = (push: object[]) => world.host(here).presence.receive(there, [{ push }]);
+    const update = { user_id: erin, presence: 'online', last_active_ago: 0 };
+    await receive([{ ...update, allowed_recipients: [bob] }]);
+    expect(await bobs.readStates()).toEqual({ [erin]: 'online' });
+    await receive([{ ...update, presence: 'offline', status_msg: 'for the room' }]);
+    expect(await bobs.read()).toEqual([offline(erin)]);
+    await expect(world.get(bob, erin)).rejects.toMatchObject({ status: 404 });
+  });
+
+  it('and the first wish for somebody takes nothing from what the room will show', async () => {
+    await world.leave(room('b'), bob);
+    await world.share(bob, { allowed_users: [] });
+    await world
+      .host(here)
+      .presence.receive(there, [{ push: [{ user_id: erin, presence: 'online', last_active_ago: 0 }] }]);
+    await world.share(bob, { allowed_users: [erin] });
+    expect(await bobs.readStates()).not.toMatchObject({ [erin]: 'online' });
+    await world.host(here).setMembership({ roomId: room('b'), userId: bob, before: 'leave', after: 'join' });
+    expect(await bobs.readStates()).toMatchObject({ [erin]: 'online' });
+  });
 });
 
 describe('servers without a shared room', () => {

@@ -244,7 +244,8 @@ export class AudienceChanges {
     const visible = findVisible(copies, pair, { facts, now: this.#deps.now() });
     // What was for whoever shares a room is not for those who do not any more; older words must not speak in its place.
     const isStale = visible !== findGoverning(copies, { viewer, shares: true }, this.#deps.now());
-    const isLost = !listens || (!shares && isStale);
+    const hasLeft = !shares && befores.some((before) => before.facts.shareRoom(subject, viewer));
+    const isLost = !listens || (hasLeft && isStale);
     return {
       isChange: !befores.every((before) => isSame(before.facts)),
       visible: isLost ? undefined : visible,

@@ -93,7 +93,7 @@ export function applyUpdate(
   const former = copies.find((copy) => isSameRecipients(copy.recipients, update.recipients));
   const isNewest = former === copies.at(-1);
   const renewed = former !== undefined && isNewest && isSameShown(former.shown, update.shown);
-  const gone = { ...update.recipients, isErased: isBlank(update.shown) };
+  const gone = { ...update.recipients, isGone: update.shown.state === 'offline' };
   const rest = withoutIdleTraces(copies.flatMap((copy) => withoutRecipients(copy, gone) ?? []));
   // Told to be offline and without a word: the copy is erased. It leaves a trace only where an older, wider copy would
   // otherwise speak again.
@@ -143,13 +143,13 @@ function withoutIdleTraces(copies: readonly Copy[]): readonly Copy[] {
   return copies.every(({ shown }) => isBlank(shown)) ? [] : copies;
 }
 
-/** `isErased`: they are told to be offline without a word. */
-function withoutRecipients(copy: Copy, gone: Recipients & { readonly isErased: boolean }): Copy | undefined {
+/** `isGone`: the subject is offline. "A viewer who holds a copy but may not get the status receives a bare offline." */
+function withoutRecipients(copy: Copy, gone: Recipients & { readonly isGone: boolean }): Copy | undefined {
   const { recipients } = copy;
   if (gone.everybody) {
-    // An update without a list says nothing to strangers: what names them goes on to govern them.
+    // An update without a list says nothing to strangers: what names them goes on to govern them, until the subject has gone.
     const concernsStrangers = !recipients.everybody || recipients.strangers;
-    return !gone.strangers && !gone.isErased && concernsStrangers ? copy : undefined;
+    return !gone.strangers && !gone.isGone && concernsStrangers ? copy : undefined;
   }
   const isGone = (user: string) => gone.users.has(user) || gone.globs.some((glob) => glob.matches(user));
   const users = [...recipients.users].filter((user) => !isGone(user));

@@ -12,6 +12,8 @@ import type { CopyStore } from './copy-store.ts';
 
 /** Of one transaction, over all its EDUs; what stands behind is dropped. */
 const entriesMax = 10_000;
+/** Of one subject, in one turn of the event loop: more than a narrowing and the chunks of an update that fill a transaction. */
+const entriesAtOnce = 256;
 /** Of one list; whom the rest names is not shown the update. */
 const recipientsMax = 1_000;
 const globsMax = 100;
@@ -54,43 +56,80 @@ export async function receivePresence(
   contents: readonly unknown[],
 ): Promise<void> {
   if (!deps.settings.enabled || origin === deps.serverName) return;
-  const now = deps.clock.monotonic();
+  const since = deps.clock.monotonic();
+  const { bySubject, accepted, dropped, isAware } = await readEntries(contents, {
+    origin,
+    serverName: deps.serverName,
+  });
+  if (isAware) deps.onAware(origin);
+  deps.metrics.received.add(deps.settings.inbound ? accepted : 0, 'accepted');
+  deps.metrics.received.add(dropped, 'dropped');
+  if (dropped > 0) deps.onDropped(origin, dropped);
+  if (!deps.settings.inbound) return;
   const before = new Map<UserId, readonly Copy[]>();
   const changed = new Set<UserId>();
+  for (const [subject, entries] of bySubject) {
+    before.set(subject, deps.remote.copiesOf(subject));
+    // What these take back may be gone here already, but not in storage.
+    if (deps.remote.isUnwritten(subject)) changed.add(subject);
+    for (let start = 0; start < entries.length; start += entriesAtOnce) {
+      await breathe();
+      if (applyEntries(deps, entries.slice(start, start + entriesAtOnce), since)) changed.add(subject);
+    }
+  }
+  if (changed.size > 0) await deps.remote.write([...changed]);
+  await deps.onReceived(before, since);
+}
+
+interface ReadEntries {
+  /** In their order; of one subject all together, or who keeps access through a narrowing could see what lies between. */
+  readonly bySubject: ReadonlyMap<UserId, readonly PushEntry[]>;
+  readonly accepted: number;
+  readonly dropped: number;
+  /** Some entry was addressed. */
+  readonly isAware: boolean;
+}
+
+async function readEntries(
+  contents: readonly unknown[],
+  servers: { readonly origin: ServerName; readonly serverName: ServerName },
+): Promise<ReadEntries> {
+  const bySubject = new Map<UserId, PushEntry[]>();
   let count = 0;
-  let dropped = 0;
+  let accepted = 0;
   let isAware = false;
   for (const value of listEntries(contents)) {
     count += 1;
     if (count % 100 === 0) await breathe();
-    const entry = count > entriesMax ? undefined : parsePush(value, { origin, serverName: deps.serverName });
-    if (!entry) {
-      dropped += 1;
-      continue;
-    }
-    const { subject, shown } = entry;
+    const entry = count > entriesMax ? undefined : parsePush(value, servers);
+    if (!entry) continue;
+    accepted += 1;
     isAware ||= entry.isAddressed;
-    if (!deps.settings.inbound) continue;
-    if (!before.has(subject)) {
-      before.set(subject, deps.remote.copiesOf(subject));
-      // What this entry takes back may be gone here already, but not in storage.
-      if (deps.remote.isUnwritten(subject)) changed.add(subject);
-    }
-    const isChange = deps.remote.apply(subject, {
+    const entries = bySubject.get(entry.subject);
+    if (entries) entries.push(entry);
+    else bySubject.set(entry.subject, [entry]);
+  }
+  return { bySubject, accepted, dropped: count - accepted, isAware };
+}
+
+/** All that the transaction says of one subject, in one turn. Whether anything is different for somebody. */
+function applyEntries(
+  { remote, settings }: Pick<ReceiverDeps, 'remote' | 'settings'>,
+  entries: readonly PushEntry[],
+  now: number,
+): boolean {
+  let isChange = false;
+  for (const { subject, shown, recipients, lastActiveAgoMs } of entries) {
+    const isNew = remote.apply(subject, {
       shown,
-      activeAt: now - entry.lastActiveAgoMs,
-      recipients: entry.recipients,
-      expiresAt: shown.state === 'offline' ? null : now + deps.settings.copyExpiresMs,
+      activeAt: now - lastActiveAgoMs,
+      recipients,
+      expiresAt: shown.state === 'offline' ? null : now + settings.copyExpiresMs,
       receivedAt: now,
     });
-    if (isChange) changed.add(subject);
+    isChange ||= isNew;
   }
-  if (isAware) deps.onAware(origin);
-  deps.metrics.received.add(deps.settings.inbound ? count - dropped : 0, 'accepted');
-  deps.metrics.received.add(dropped, 'dropped');
-  if (dropped > 0) deps.onDropped(origin, dropped);
-  if (changed.size > 0) await deps.remote.write([...changed]);
-  await deps.onReceived(before, now);
+  return isChange;
 }
 
 function* listEntries(contents: readonly unknown[]): Generator<unknown> {

@@ -16,6 +16,7 @@ import { propertyRuns } from '../../../support/property-runs.ts';
 
 const users = ['@a:h', '@b:h', '@ab:h', '@c:h'] as UserId[];
 const online: Shown = { state: 'online', statusMsg: null, currentlyActive: false };
+const isGone = ({ state }: Shown) => state === 'offline';
 const gone: Shown = { state: 'offline', statusMsg: 'gone', currentlyActive: false };
 
 function recipients(entries: readonly string[] | null): Recipients {
@@ -56,10 +57,12 @@ describe('copies', () => {
         for (const { shown, entries, wait } of steps) {
           now += wait;
           copies = applyUpdate(copies, update(shown, entries, now)).copies;
-          // Without a list an update is for who shares a room; what takes everything back takes it from everybody.
+          // Without a list an update is for who shares a room; that the subject has gone is for everybody, but not the status.
           const isNamed = ({ viewer, shares }: Viewpoint) =>
-            entries === null ? shares || isBlank(shown) : entries.some((text) => compileGlob(text)(viewer));
-          for (const view of views) if (isNamed(view)) told.set(keyOf(view), { shown, at: now });
+            entries === null ? shares || shown.state === 'offline' : entries.some((text) => compileGlob(text)(viewer));
+          const tells = ({ shares }: Viewpoint) => (entries === null && !shares ? shownOffline : shown);
+          for (const view of views)
+            if (isNamed(view)) told.set(keyOf(view), { shown: isGone(shown) ? tells(view) : shown, at: now });
           for (const view of views) {
             const last = told.get(keyOf(view));
             const holds = last && !isBlank(last.shown) && (last.shown.state === 'offline' || now < last.at + 100);
