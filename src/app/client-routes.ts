@@ -7,7 +7,8 @@ import { directoryRoutes } from '../http/client/directory.ts';
 import { filterRoutes } from '../http/client/filters.ts';
 import { keyBackupRoutes } from '../http/client/key-backups.ts';
 import { loginRoutes } from '../http/client/login.ts';
-import { mediaRoutes } from '../http/client/media.ts';
+import { mediaRoutes, unauthenticatedMediaRoutes } from '../http/client/media.ts';
+import { mediaUploadRoutes } from '../http/client/media-upload.ts';
 import { openIdRoutes } from '../http/client/openid.ts';
 import { presenceRoutes } from '../http/client/presence.ts';
 import { presenceAudienceRoutes } from '../http/client/presence-audience.ts';
@@ -42,7 +43,7 @@ import type { Surroundings } from './surroundings.ts';
 import type { Parts } from './wiring-parts.ts';
 
 /** Every route of the client-server API. */
-export function clientRoutes({ config }: Surroundings, parts: Parts, sync: Sync): Route[] {
+export function clientRoutes({ config, clock }: Surroundings, parts: Parts, sync: Sync): Route[] {
   const {
     accounts,
     deactivation,
@@ -93,7 +94,9 @@ export function clientRoutes({ config }: Surroundings, parts: Parts, sync: Sync)
     ...presenceRoutes({ presence }),
     ...presenceAudienceRoutes({ presence }),
     ...syncRoutes({ sync }),
-    ...mediaRoutes(),
+    ...mediaRoutes(parts),
+    ...unauthenticatedMediaRoutes({ media: parts.media, open: config.media.unauthenticated }),
+    ...mediaUploadRoutes({ media: parts.media, clock }),
     ...voipRoutes(),
     ...thirdPartyNetworkRoutes(),
   ];

@@ -13,6 +13,7 @@ import { inviteRoutes } from '../http/federation/invites.ts';
 import { joinRoutes } from '../http/federation/joins.ts';
 import { knockRoutes } from '../http/federation/knocks.ts';
 import { leaveRoutes } from '../http/federation/leaves.ts';
+import { mediaServerRoutes } from '../http/federation/media.ts';
 import { openIdUserinfoRoutes } from '../http/federation/openid.ts';
 import { publicRoomsServerRoutes } from '../http/federation/public-rooms.ts';
 import { queryRoutes } from '../http/federation/queries.ts';
@@ -65,6 +66,7 @@ export function createIncoming(surroundings: Surroundings, parts: Parts): Incomi
     ...inviteRoutes({ rooms }),
     ...publicRoomsServerRoutes({ publicRooms: parts.publicRooms }),
     ...eventRoutes({ rooms, serverName, clock }),
+    ...mediaServerRoutes({ media: parts.media, serverName, random: surroundings.random }),
   ];
   return {
     routes: config.federation.enabled ? routes : [],

@@ -6,6 +6,7 @@ import { DestinationHealth } from '../federation-out/destination-health.ts';
 import { createDiscovery } from '../federation-out/discovery.ts';
 import { createNotaryQuery } from '../federation-out/key-requests.ts';
 import { KeyRing } from '../federation-out/key-ring.ts';
+import { createMediaRequests, type MediaRequests } from '../federation-out/media-requests.ts';
 import { createNotaries, type Notary } from '../federation-out/notaries.ts';
 import { createFederationRequests, createKeyFetch } from '../federation-out/requests.ts';
 import type { FederationRequests } from '../federation-out/requests-contract.ts';
@@ -22,6 +23,7 @@ export interface Outgoing {
   readonly health: DestinationHealth;
   readonly keyRing: KeyRing;
   readonly requests: FederationRequests;
+  readonly media: MediaRequests;
   readonly sender: Sender;
 }
 
@@ -52,7 +54,8 @@ export function createOutgoing(surroundings: Surroundings, storage: Storage): Ou
     random,
     log,
   });
-  const requests = createFederationRequests({ signer, discovery, http, health, clock });
+  const calls = { signer, discovery, http, health, clock };
+  const requests = createFederationRequests(calls);
   const skipped = surroundings.metrics.count({
     name: 'lantern_federation_skipped_total',
     help: 'Events and EDUs that another server refused for good, and that were not sent to it again.',
@@ -67,7 +70,7 @@ export function createOutgoing(surroundings: Surroundings, storage: Storage): Ou
     log,
     skipped,
   });
-  return { http, health, keyRing, requests, sender };
+  return { http, health, keyRing, requests, media: createMediaRequests(calls), sender };
 }
 
 function readNotaries({ server_name, federation }: Config): Notary[] {

@@ -9,6 +9,7 @@ import type { Typing } from '../ephemeral/typing.ts';
 import type { FeedOfCommits } from '../feed/change-feed.ts';
 import type { Waiters } from '../feed/feed.ts';
 import type { RecentUnread } from '../feed/recent-unread.ts';
+import type { Media } from '../media/media.ts';
 import type { Deactivation } from '../operations/deactivate.ts';
 import type { Presence } from '../presence/types.ts';
 import type { Pushers } from '../push/pushers.ts';
@@ -31,6 +32,7 @@ export interface Parts {
   readonly publicRooms: PublicRooms;
   readonly accounts: Accounts;
   readonly deactivation: Deactivation;
+  readonly media: Media;
   readonly pushRules: PushRules;
   readonly pushers: Pushers;
   readonly keyBackups: KeyBackups;

@@ -30,6 +30,7 @@ import { createAccountsOf } from './account-parts.ts';
 import { clientRoutes } from './client-routes.ts';
 import { rateLimitsOf } from './config/rate-limits.ts';
 import { createIncoming } from './incoming.ts';
+import { createMediaOf } from './media-parts.ts';
 import { createOutgoing, type Outgoing } from './outgoing.ts';
 import { createPresenceOf } from './presence-parts.ts';
 import { createRoomParts } from './room-parts.ts';
@@ -150,6 +151,7 @@ async function createParts(surroundings: Surroundings, storage: Storage): Promis
     publicRooms,
     accounts,
     deactivation,
+    media: createMediaOf(surroundings, { storage, outgoing }),
     pushRules: createPushRules({ storage }),
     pushers: createPushers({ storage, clock }),
     keyBackups: createKeyBackups({ storage }),
@@ -181,7 +183,7 @@ function pokeDestinations({ sender }: Outgoing, changes: readonly Change[]): voi
 
 async function start(
   { config }: Surroundings,
-  { outgoing, presence, feed, rooms, deactivation }: Parts,
+  { outgoing, presence, feed, rooms, deactivation, media }: Parts,
 ): Promise<void> {
   await presence.start();
   await feed.start();
@@ -189,13 +191,15 @@ async function start(
   if (config.federation.enabled) await outgoing.sender.start();
   rooms.start();
   await deactivation.start();
+  await media.start();
 }
 
 /** One part's rest may be another's work, so it takes a round in which nobody had any. */
-async function idle({ feed, presence, rooms, outgoing, deactivation, storage }: Parts): Promise<void> {
+async function idle({ feed, presence, rooms, outgoing, deactivation, media, storage }: Parts): Promise<void> {
   for (let position = -1; position !== storage.position(); ) {
     position = storage.position();
     await deactivation.idle();
+    await media.idle();
     await rooms.idle();
     await feed.idle();
     await presence.idle();
@@ -204,10 +208,11 @@ async function idle({ feed, presence, rooms, outgoing, deactivation, storage }: 
 }
 
 async function stop({ clock }: Surroundings, parts: Parts): Promise<void> {
-  const { waiters, feed, presence, rooms, accounts, deactivation, typing, outgoing } = parts;
+  const { waiters, feed, presence, rooms, accounts, deactivation, media, typing, outgoing } = parts;
   waiters.stop();
   typing.stop();
   await deactivation.stop();
+  await media.stop();
   rooms.stop();
   await withinGrace(clock, rooms.idle());
   await feed.stop();

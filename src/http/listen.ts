@@ -36,6 +36,15 @@ export interface Listening {
   stop(): Promise<void>;
 }
 
+/** Connections over which a body comes that may take longer, because it is watched elsewhere. */
+const slowBodies = new WeakSet<Socket>();
+
+/** The time limit of a request does not hold for the one that runs on this connection, until the returned function is called. */
+export function allowSlowBody(socket: Socket): () => void {
+  slowBodies.add(socket);
+  return () => void slowBodies.delete(socket);
+}
+
 const connectionsMaxDefault = 10_000;
 /** From the first byte to the last of a request; bounds slow and endless bodies, whatever becomes of the answer. */
 const requestTimeoutMs = 60_000;
@@ -126,6 +135,7 @@ function explain(error: NodeJS.ErrnoException, address: string, port: number): s
 
 /** What is no HTTP at all never reaches the routes; it still gets an answer that a client can read. */
 function answerBrokenRequest(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT' && slowBodies.has(socket)) return;
   if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy();
     return;

@@ -1,3 +1,5 @@
+import type { IncomingMessage } from 'node:http';
+import type { Readable } from 'node:stream';
 import type { ZodType } from 'zod';
 import type { EndSignal } from '../base/ending.ts';
 import type { DeviceId, UserId } from '../matrix/ids.ts';
@@ -21,6 +23,23 @@ export class Reply {
     this.status = status;
     this.text = typeof body === 'string' ? body : JSON.stringify(body);
     this.headers = headers;
+  }
+}
+
+/**
+ * An answer of bytes that are sent while they are read. Its caller counts as running until the last of them is gone; one who takes nothing for
+ * a minute is left.
+ */
+export class ByteReply {
+  readonly status: number;
+  /** With the length and the type. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** Not called for HEAD. May still throw a refusal. */
+  readonly open: () => Promise<Readable>;
+  constructor(status: number, headers: Record<string, string>, open: () => Promise<Readable>) {
+    this.status = status;
+    this.headers = headers;
+    this.open = open;
   }
 }
 
@@ -51,6 +70,8 @@ export interface RequestParts<P, Q, B> {
   /** Address of the caller. */
   readonly ip: string;
   readonly userAgent: string | undefined;
+  /** For what deals in headers and bytes. Its body is read where the route has no shape for one. */
+  readonly raw: IncomingMessage;
 }
 
 /** Anybody may call it. `authenticate`: who calls, for what only users may; throws as a route for users would. */
@@ -78,7 +99,7 @@ export interface ServerRoute<P = unknown, Q = unknown, B = unknown> extends Rout
 
 export type Route = OpenRoute | UserRoute | ServerRoute;
 
-/** Declares a route; the shapes give the handler its types. What `handle` returns is the 200's JSON body, or a Reply. */
+/** Declares a route; the shapes give the handler its types. What `handle` returns is the 200's JSON body, a Reply or a ByteReply. */
 export function openRoute<P, Q, B>(route: Omit<OpenRoute<P, Q, B>, 'access'>): Route {
   return { ...route, access: 'open' } as unknown as Route;
 }

@@ -8,9 +8,11 @@ import type { CallerLimit } from './middleware/caller-limit.ts';
 import { checkShape } from './middleware/check-shape.ts';
 import { parseBody } from './middleware/json-body.ts';
 import { readBody } from './middleware/read-body.ts';
+import { sendBytes } from './middleware/send-bytes.ts';
 import type { RateLimits } from './rate-limits.ts';
 import type { RequestContext } from './request-state.ts';
 import {
+  ByteReply,
   type OpenRoute,
   Reply,
   type Requester,
@@ -63,7 +65,16 @@ async function runOpen(
   if (route.counts !== undefined) await deps.rateLimits.count(route.counts, addressGroup(context.ip));
   const body = await readJson(deps, route, context, deps.limits.openBodyBytesMax);
   const authenticate = async () => authenticateUser(deps.authenticate, context);
-  return route.handle(Object.assign(parts(route, context, pathParams, body?.value), { authenticate }));
+  const result = await route.handle(Object.assign(parts(route, context, pathParams, body?.value), { authenticate }));
+  if (!(result instanceof ByteReply)) return result;
+  // While bytes are sent to somebody who is not signed in, they hold a place like users do.
+  const caller = addressGroup(context.ip);
+  deps.callerLimit.enter(caller);
+  try {
+    return await send(deps, context, result);
+  } finally {
+    deps.callerLimit.leave(caller);
+  }
 }
 
 async function runUser(
@@ -94,7 +105,8 @@ async function handleOf(
     const body = await readJson(deps, route, context, deps.limits.userBodyBytesMax);
     const request = Object.assign(parts(route, context, pathParams, body?.value), { requester });
     if (route.activity === true) deps.onActivity(requester);
-    return await route.handle(request);
+    const result = await route.handle(request);
+    return result instanceof ByteReply ? await send(deps, context, result) : result;
   } finally {
     deps.callerLimit.leave(requester.userId);
   }
@@ -143,7 +155,8 @@ async function runServer(
   deps.callerLimit.enter(origin);
   try {
     const request = parts(route, context, pathParams, body?.value);
-    return await route.handle(Object.assign(request, { origin, text: body?.text ?? '' }));
+    const result = await route.handle(Object.assign(request, { origin, text: body?.text ?? '' }));
+    return result instanceof ByteReply ? await send(deps, context, result) : result;
   } finally {
     deps.callerLimit.leave(origin);
   }
@@ -179,10 +192,21 @@ function parts(
     },
     ip: context.ip,
     userAgent: context.req.headers['user-agent'],
+    raw: context.req,
   };
 }
 
+/** Stands for an answer that is already gone. */
+const sent = Symbol('sent');
+
+/** Resolves when all bytes are gone. */
+async function send({ clock }: RunRouteDeps, context: RequestContext, reply: ByteReply): Promise<unknown> {
+  await sendBytes(context, reply, clock);
+  return sent;
+}
+
 function respond(context: RequestContext, result: unknown): void {
+  if (result === sent) return;
   const reply = result instanceof Reply ? result : new Reply(200, result ?? {});
   context.status = reply.status;
   context.set('Content-Type', 'application/json');

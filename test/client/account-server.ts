@@ -115,6 +115,8 @@ export async function startAccountServer(options: AccountServerOptions = {}): Pr
         messages: null,
         joins: null,
         invites: null,
+        uploads: null,
+        previews: null,
         ...options.rateLimits,
       },
     }),

@@ -86,6 +86,9 @@ function pathOf({ path }: Endpoint, place: Place, other: Record<string, string> 
     kind: 'room',
     ruleId: `!rule:${server.name}`,
     receiptType: 'm.read',
+    serverName: server.name,
+    mediaId: 'unknown',
+    fileName: 'name.png',
     transactionId: `bad${transactions}`,
     ...other,
   };
@@ -359,7 +362,7 @@ describe('what is not there', () => {
       '/_matrix/client/v3/rooms',
       '/_matrix/client/v3/rooms/!a:b/unknown',
       '/_matrix/federation/v1/version',
-      '/_matrix/media/v3/download/a.test/x',
+      '/_matrix/media/v3/unknown',
       '/_matrix/key/unknown',
       '/.well-known/matrix/unknown',
       '//_matrix/client/v3/sync',

@@ -415,9 +415,32 @@ const reading: readonly Endpoint[] = [
   },
 ];
 
-const notHere: readonly Endpoint[] = [
+const wait: Fields = { timeout_ms: 'integer' };
+const thumbnail: Fields = {
+  ...wait,
+  width: 'integer!',
+  height: 'integer!',
+  method: 'string',
+  animated: 'boolean',
+};
+const remote: Fields = { allow_remote: 'boolean' };
+const place = '{serverName}/{mediaId}';
+
+const media: readonly Endpoint[] = [
   { call: 'GET /_matrix/client/v1/media/config', by: 'user' },
-  { call: 'POST /_matrix/media/v3/upload', by: 'anybody' },
+  { call: 'GET /_matrix/client/v1/media/preview_url', by: 'user', query: { url: 'string!' } },
+  { call: `GET /_matrix/client/v1/media/download/${place}`, by: 'user', query: wait },
+  { call: `GET /_matrix/client/v1/media/download/${place}/{fileName}`, by: 'user', query: wait },
+  { call: `GET /_matrix/client/v1/media/thumbnail/${place}`, by: 'user', query: thumbnail },
+  { call: `GET /_matrix/media/v3/download/${place}`, by: 'anybody', query: { ...wait, ...remote } },
+  { call: `GET /_matrix/media/v3/download/${place}/{fileName}`, by: 'anybody', query: { ...wait, ...remote } },
+  { call: `GET /_matrix/media/v3/thumbnail/${place}`, by: 'anybody', query: { ...thumbnail, ...remote } },
+  { call: 'POST /_matrix/media/v3/upload', by: 'user', query: { filename: 'string' } },
+  { call: 'POST /_matrix/media/v1/create', by: 'user' },
+  { call: `PUT /_matrix/media/v3/upload/${place}`, by: 'user', query: { filename: 'string' } },
+];
+
+const notHere: readonly Endpoint[] = [
   { call: 'GET /voip/turnServer', by: 'user' },
   { call: 'GET /thirdparty/protocols', by: 'user' },
   { call: 'GET /thirdparty/protocol/{protocol}', by: 'user' },
@@ -441,6 +464,8 @@ const servers: readonly Endpoint[] = [
   { call: `PUT ${federation}/send/{txnId}`, by: 'server', body: 'opaque' },
   { call: `GET ${federation}/query/profile`, by: 'server', query: { user_id: 'string!', field: 'string' } },
   { call: `GET ${federation}/query/directory`, by: 'server', query: { room_alias: 'string!' } },
+  { call: `GET ${federation}/media/download/{mediaId}`, by: 'server', query: wait },
+  { call: `GET ${federation}/media/thumbnail/{mediaId}`, by: 'server', query: thumbnail },
   { call: `GET ${federation}/user/devices/{userId}`, by: 'server' },
   { call: `GET ${federation}/make_join/{roomId}/{userId}`, by: 'server', query: { ver: 'strings' } },
   { call: `PUT ${federation}/send_join/{roomId}/{eventId}`, by: 'server', body: 'opaque' },
@@ -478,6 +503,7 @@ export const endpoints: readonly Endpoint[] = [
   ...rooms,
   ...directory,
   ...reading,
+  ...media,
   ...notHere,
   ...servers,
 ];

@@ -66,6 +66,9 @@ const fitting: Readonly<Record<string, string>> = {
   protocol: 'irc',
   keyId: 'ed25519:1',
   ownName: server.name,
+  serverName: server.name,
+  mediaId: 'unknown',
+  fileName: 'name.png',
   version: '1',
   sessionId: 'session',
 };

@@ -18,8 +18,6 @@ describe('what is not here', () => {
   it.each([
     ['/voip/turnServer', {}],
     ['/thirdparty/protocols', {}],
-    ['/_matrix/client/v1/media/config', { 'm.upload.size': 0 }],
-    ['/_matrix/media/v3/config', { 'm.upload.size': 0 }],
   ])('is said by an empty answer of %s', async (path, body) => {
     expect(await alice.call('GET', path)).toEqual({ status: 200, body });
     expect((await fetch(`${server.url}${path.startsWith('/_') ? path : `/_matrix/client/v3${path}`}`)).status).toBe(
@@ -45,11 +43,5 @@ describe('what is not here', () => {
     '/_synapse/admin/v1/server_version',
   ])('is not recognised where it is deliberately absent: %s', async (path) => {
     expect(refusal(await alice.call('GET', path))).toEqual([404, 'M_UNRECOGNIZED']);
-  });
-
-  it('is an upload: not recognised, and with another method not even possible', async () => {
-    const ask = async (method: string) => refusal(await alice.call(method, '/_matrix/media/v3/upload'));
-    expect(await ask('POST')).toEqual([404, 'M_UNRECOGNIZED']);
-    expect(await ask('PATCH')).toEqual([405, 'M_UNRECOGNIZED']);
   });
 });

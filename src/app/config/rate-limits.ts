@@ -14,6 +14,8 @@ export function rateLimitsOf(
     messages: perMinute(limits.messages_per_minute),
     joins: perMinute(limits.joins_per_minute),
     invites: perMinute(limits.invites_per_minute),
+    uploads: perMinute(limits.uploads_per_minute),
+    previews: perMinute(limits.previews_per_minute),
     presence: perMinute(config.presence.puts_per_minute),
   };
 }

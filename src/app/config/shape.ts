@@ -97,6 +97,43 @@ const rateLimits = z.strictObject({
   messages_per_minute: perMinute.default(600),
   joins_per_minute: perMinute.default(60),
   invites_per_minute: perMinute.default(60),
+  uploads_per_minute: perMinute.default(120),
+  previews_per_minute: perMinute.default(60),
+});
+
+const bytes = z.int().min(0);
+
+const media = z.strictObject({
+  folder: path.default('media'),
+  upload_max_bytes: bytes.default(52_428_800),
+  user_quota_bytes: bytes.nullable().default(null),
+  pending_uploads_max: z.int().min(0).max(1_000).default(10),
+  pending_upload_ms: milliseconds.default(86_400_000),
+  unauthenticated: z.boolean().default(false),
+  remote_max_bytes: bytes.default(104_857_600),
+  remote_cache_bytes: bytes.nullable().default(10_737_418_240),
+  remote_keep_days: z.int().min(1).max(36_500).nullable().default(90),
+  thumbnail_sizes: z
+    .array(
+      z.strictObject({
+        width: z.int().min(1).max(10_000),
+        height: z.int().min(1).max(10_000),
+        method: z.enum(['crop', 'scale']),
+      }),
+    )
+    .max(20)
+    .default([
+      { width: 32, height: 32, method: 'crop' },
+      { width: 96, height: 96, method: 'crop' },
+      { width: 320, height: 320, method: 'crop' },
+      { width: 320, height: 240, method: 'scale' },
+      { width: 640, height: 480, method: 'scale' },
+      { width: 800, height: 600, method: 'scale' },
+      { width: 1600, height: 1200, method: 'scale' },
+    ]),
+  thumbnail_max_pixels: z.int().min(1).max(1_000_000_000).default(50_000_000),
+  url_previews: z.boolean().default(false),
+  url_previews_of_private_addresses: z.boolean().default(false),
 });
 
 const presence = z.strictObject({
@@ -145,6 +182,7 @@ export const configShape = z.strictObject({
   metrics: metrics.prefault({}),
   database: database.prefault({}),
   federation: federation.prefault({}),
+  media: media.prefault({}),
   rooms: rooms.prefault({}),
   tokens: tokens.prefault({}),
   rate_limits: rateLimits.prefault({}),
