@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { room, there, user, World } from '../support/presence-world.ts';
+import { here, room, there, user, World } from '../support/presence-world.ts';
 
 const [alice, bob] = [user('alice'), user('bob')];
 const [dave, erin] = [user('dave:there.test'), user('erin:there.test')];
@@ -35,6 +35,29 @@ describe('an update for everybody of a server, now and to come', () => {
     expect(await erins.sync()).toMatchObject([{ sender: erin }]);
     expect(await world.get(erin, alice)).toEqual({ presence: 'offline' });
     expect(await world.get(dave, alice)).toMatchObject({ presence: 'online', status_msg: 'secret' });
+  });
+
+  it('is taken back when one of them leaves who goes on to see her by name: for them it must not be left out', async () => {
+    const world = await World.start({ excludedRooms: [room('b')] });
+    const wished = world.device(dave);
+    await world.join(room('a'), alice, dave);
+    await world.share(dave, { allowed_users: [alice] });
+    await world.share(alice, { allowed_users: [dave] });
+    await world.put(alice, 'online', 'secret');
+    await world.advance(2_000);
+    await wished.read();
+    expect(told(world)).toContainEqual(['online', undefined]);
+    await world.leave(room('a'), dave);
+    await world.host(here).restart({ crash: true });
+    await world.advance(3_000);
+    expect(told(world).slice(0, 2)).toEqual([
+      ['offline', [`@*:${there}`]],
+      ['online', [dave]],
+    ]);
+    expect(await world.get(dave, alice)).toMatchObject({ presence: 'online' });
+    await world.join(room('b'), alice, erin);
+    await world.advance(2_000);
+    expect(await world.get(erin, alice)).toEqual({ presence: 'offline' });
   });
 
   it.each([

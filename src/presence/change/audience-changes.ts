@@ -3,7 +3,7 @@ import type { Waiters } from '../../feed/feed.ts';
 import { type RoomId, serverOfUser, type UserId } from '../../matrix/ids.ts';
 import type { ServerName } from '../../matrix/server-name.ts';
 import type { Roster } from '../../roster/roster.ts';
-import { changesMeeting, compareOnServer, listServers, type Moment, momentOf } from '../core/audience.ts';
+import { changesMeeting, compareOnServer, listServers, losesWhole, type Moment, momentOf } from '../core/audience.ts';
 import { type Copy, findGoverning, findVisible } from '../core/copies.ts';
 import { type Ground, newDifference, withDifference } from '../core/facts.ts';
 import { type Past, type PastChange, undoIn } from '../core/past.ts';
@@ -287,14 +287,16 @@ export class AudienceChanges {
         await this.#compareServer(subject, server, turn);
         continue;
       }
-      const sees = reaches(subject, viewer, this.#now.facts);
+      const after = this.#now.facts;
+      const sees = reaches(subject, viewer, after);
       const isSame = turn.befores.every(
         ({ facts }) =>
           reaches(subject, viewer, facts) === sees &&
-          !(sees && changesMeeting(subject, viewer, { before: facts, after: this.#now.facts })),
+          !(sees && changesMeeting(subject, viewer, { before: facts, after })),
       );
       if (isSame) continue;
-      await this.#tellServer(subject, server, { gained: sees, lost: !sees });
+      const lost = !sees || turn.befores.some(({ facts }) => losesWhole({ subject, server }, { before: facts, after }));
+      await this.#tellServer(subject, server, { gained: sees, lost });
     }
   }
 

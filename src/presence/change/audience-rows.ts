@@ -8,7 +8,7 @@ import type { ServerName } from '../../matrix/server-name.ts';
 import type { Roster } from '../../roster/roster.ts';
 import type { Row } from '../../storage/contract/commit.ts';
 import type { MembershipStep } from '../../storage/contract/presence.ts';
-import { compareOnServer, listServers, type Moment, momentOf } from '../core/audience.ts';
+import { compareOnServer, listServers, losesWhole, type Moment, momentOf } from '../core/audience.ts';
 import { createFacts, type Difference, type Ground, newDifference, setJoined, withDifference } from '../core/facts.ts';
 import type { RoomSizes } from '../core/room-sizes.ts';
 import { isAudienceType, listNamed, readIgnored } from '../core/rules.ts';
@@ -294,8 +294,10 @@ export class AudienceRows {
       if (count % 100 === 0) await breathe();
       const held = this.findHeld(server, subject);
       if (!held || !reaches(subject, leave.userId, before.facts)) continue;
-      if (afters.some(({ facts }) => !reaches(subject, leave.userId, facts)))
-        rows.add(this.narrowingRow(server, subject, held));
+      const pair = { subject, server };
+      const isLost = ({ facts }: Moment) =>
+        !reaches(subject, leave.userId, facts) || losesWhole(pair, { before: before.facts, after: facts });
+      if (afters.some(isLost)) rows.add(this.narrowingRow(server, subject, held));
     }
   }
 }

@@ -115,7 +115,7 @@ export async function compareOnServer(
   pair: { readonly subject: UserId; readonly server: ServerName; readonly gone?: readonly UserId[] },
   moments: { readonly before: Moment; readonly after: Moment },
 ): Promise<{ readonly gained: boolean; readonly lost: boolean }> {
-  const { subject, server, gone = [] } = pair;
+  const { subject, gone = [] } = pair;
   const { before, after } = moments;
   const present = await listCandidates(roster, pair, [before, after]);
   const viewers = gone.length === 0 ? present : new Set([...present, ...gone]);
@@ -123,7 +123,14 @@ export async function compareOnServer(
   const was = (await isWithheld(pair, before, viewers)) ? undefined : before.facts;
   const is = (await isWithheld(pair, after, viewers)) ? undefined : after.facts;
   const compared = await compareAudience(subject, viewers, { before: was, after: is });
-  const wasWhole = was !== undefined && sharesWithWholeServer(subject, server, was);
-  const isWhole = is !== undefined && sharesWithWholeServer(subject, server, is);
-  return { gained: compared.gained, lost: compared.lost || (wasWhole && !isWhole) };
+  return { gained: compared.gained, lost: compared.lost || losesWhole(pair, { before: was, after: is }) };
+}
+
+/** Whether the audience was the whole server and is not any more, be it because somebody goes on to be given the subject without a room. */
+export function losesWhole(
+  { subject, server }: { readonly subject: UserId; readonly server: ServerName },
+  { before, after }: { readonly before: PolicyFacts | undefined; readonly after: PolicyFacts | undefined },
+): boolean {
+  if (!before || !sharesWithWholeServer(subject, server, before)) return false;
+  return !after || !sharesWithWholeServer(subject, server, after);
 }
