@@ -160,7 +160,7 @@ export class Dispatcher {
 
   async #tellNow(subject: UserId, how: Telling): Promise<void> {
     const { inboxes, waiters, roster, servers, metrics } = this.#deps;
-    const viewers = await this.#listConnected(subject);
+    const viewers = this.#findConnected(subject) ?? (await this.#listConnected(subject));
     let recipients = 0;
     for (const viewer of viewers) {
       if (!reaches(subject, viewer, this.#now)) continue;
@@ -172,6 +172,15 @@ export class Dispatcher {
     metrics.suppressed.add(viewers.size - recipients);
     for (const server of listServers(subject, roster, this.#now))
       servers.mark(server, subject, { ...how, resend: false });
+  }
+
+  /** The same where it is the roster's own set, which changes: for who walks it at once. */
+  #findConnected(subject: UserId): ReadonlySet<UserId> | undefined {
+    const { roster, rules } = this.#deps;
+    const rooms = roster.roomsOf(subject);
+    if (rooms.size !== 1 || rules.namedBy(subject).size > 0) return undefined;
+    for (const roomId of rooms) return roster.connectedUsersIn(roomId);
+    return undefined;
   }
 
   /** Everybody connected who shares a room with the subject or names them, and the subject. */

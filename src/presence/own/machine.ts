@@ -76,6 +76,21 @@ export function beginSync(
   return { ...connected, hidden: false, carried, activeAt: arrived ? at.now : device.activeAt };
 }
 
+/**
+ * A sync that says what the one before it said, of a device that is there: it counts as one more and changes nothing else, now or later. Nearly every
+ * sync is one of these.
+ */
+export function goesOn(
+  device: Device,
+  sync: { readonly setPresence: PresenceState; readonly written: boolean },
+  at: { readonly now: number; readonly timers: MachineTimers },
+): boolean {
+  const { setPresence } = sync;
+  if (setPresence === 'offline' || device.put !== null || device.hidden || device.fresh) return false;
+  if (device.carried !== setPresence || device.synced !== setPresence) return false;
+  return (!sync.written || device.written === setPresence) && isConnected(device, at.now, at.timers);
+}
+
 function endsPut(
   device: Device,
   sync: { readonly setPresence: PresenceState; readonly written: boolean },

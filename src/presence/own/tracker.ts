@@ -18,6 +18,7 @@ import {
   beginSync,
   type Device,
   endSync,
+  goesOn,
   isForgettable,
   newDevice,
   putDevice,
@@ -40,6 +41,11 @@ const pageSize = 1_000;
  * the status that it leaves.
  */
 type Cause = 'sync' | 'time' | 'end' | { readonly statusMsg: string | null };
+
+interface DeviceOfUser {
+  readonly userId: UserId;
+  readonly deviceId: DeviceId;
+}
 
 export interface TrackerDeps {
   storage: Pick<Storage, 'commit'> & { presence: Pick<Storage['presence'], 'listAll'> };
@@ -106,16 +112,30 @@ export class Tracker implements LocalSubjects {
   begin(sync: SyncBegin): () => void {
     const { clock, settings } = this.#deps;
     const now = clock.monotonic();
-    if (sync.setPresence !== 'offline') this.#getSubject(sync.userId).grace = null;
-    this.#update(sync, 'sync', (device) => beginSync(device, sync, { now, timers: settings }));
+    const subject = this.#getSubject(sync.userId);
+    const device = subject.grace === null ? subject.devices.get(sync.deviceId) : undefined;
+    if (sync.setPresence !== 'offline') subject.grace = null;
+    if (device !== undefined && !this.#stopped && goesOn(device, sync, { now, timers: settings }))
+      this.#keep(sync, subject, { ...device, syncs: device.syncs + 1 });
+    else this.#update(sync, 'sync', (current) => beginSync(current, sync, { now, timers: settings }));
     let open = sync.setPresence !== 'offline';
     return () => {
-      if (!open) return;
+      if (open) this.#end(sync);
       open = false;
-      const device = this.#subjects.get(sync.userId)?.devices.get(sync.deviceId);
-      if (!device || device.syncs === 0) return;
-      this.#update(sync, 'sync', (current) => endSync(current, clock.monotonic()));
     };
+  }
+
+  /** It was connected and still is for a while, so nothing changes but the hour at which something may. */
+  #end(sync: SyncBegin): void {
+    const { userId, deviceId } = sync;
+    const subject = this.#subjects.get(userId);
+    const device = subject?.devices.get(deviceId);
+    if (this.#stopped || !subject || !device || device.syncs === 0) return;
+    const now = this.#deps.clock.monotonic();
+    this.#keep(sync, subject, endSync(device, now));
+    const goneAt = now + this.#deps.settings.offlineAfterMs;
+    const dueAt = this.#deadlines.timeOf(userId);
+    if (dueAt === undefined || dueAt > goneAt) this.#deadlines.set(userId, goneAt);
   }
 
   activity(userId: UserId, deviceId: DeviceId): void {
@@ -194,22 +214,22 @@ export class Tracker implements LocalSubjects {
     return subject;
   }
 
-  #update(
-    { userId, deviceId }: { readonly userId: UserId; readonly deviceId: DeviceId },
-    cause: Cause,
-    change: (device: Device) => Device,
-  ): void {
+  #update({ userId, deviceId }: DeviceOfUser, cause: Cause, change: (device: Device) => Device): void {
     if (this.#stopped) return;
     const subject = this.#getSubject(userId);
     const before = subject.devices.get(deviceId);
     const after = change(before ?? newDevice(this.#deps.clock.monotonic()));
-    // In order of last use, so that the first one is the one longest unseen.
-    if (subject.devices.size > 1) subject.devices.delete(deviceId);
-    subject.devices.set(deviceId, after);
+    this.#keep({ userId, deviceId }, subject, after);
     const hasWords = after.put !== null || after.hidden || before?.hidden === true;
     if (hasWords && (before === undefined || !haveSameWords(before, after))) this.#markUnwritten(userId);
-    this.#forgetDevices(userId, subject);
     this.#recompute(userId, cause);
+  }
+
+  /** In order of last use, so that the first one is the one longest unseen. */
+  #keep({ userId, deviceId }: DeviceOfUser, subject: Subject, device: Device): void {
+    if (subject.devices.size > 1) subject.devices.delete(deviceId);
+    subject.devices.set(deviceId, device);
+    this.#forgetDevices(userId, subject);
   }
 
   #recompute(userId: UserId, cause: Cause): void {

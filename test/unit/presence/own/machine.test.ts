@@ -7,6 +7,7 @@ import {
   beginSync,
   type Device,
   endSync,
+  goesOn,
   isForgettable,
   newDevice,
   putDevice,
@@ -166,6 +167,36 @@ describe('a user', () => {
         expect(see(now + (part % (until - now)))).toEqual(see(now));
       }),
     );
+  });
+
+  it('is not changed by a sync that goes on as before, which only counts', () => {
+    let went = 0;
+    fc.assert(
+      fc.property(history, state, fc.boolean(), (steps, setPresence, written) => {
+        const { devices, now } = play(steps);
+        for (const device of devices) {
+          const asked = { setPresence, written };
+          if (!goesOn(device, asked, { now, timers })) continue;
+          went += 1;
+          expect(beginSync(device, asked, { now, timers })).toEqual({ ...device, syncs: device.syncs + 1 });
+        }
+      }),
+    );
+    expect(went).toBeGreaterThan(0);
+  });
+
+  it('does not go on as before behind a PUT, hidden, gone, or with another word', () => {
+    const goes = (steps: readonly Step[], setPresence: PresenceState, written: boolean) => {
+      const { device, now } = run(steps);
+      return goesOn(device, { setPresence, written }, { now, timers });
+    };
+    expect(goes(once('online'), 'online', true)).toBe(true);
+    expect(goes([absent, end], 'online', false)).toBe(true);
+    expect(goes([absent, end], 'online', true)).toBe(false);
+    expect(goes(once('online'), 'unavailable', true)).toBe(false);
+    expect(goes([...once('online'), wait(30_000)], 'online', true)).toBe(false);
+    expect(goes([...once('online'), put('online')], 'online', true)).toBe(false);
+    expect(goes([...once('online'), ...once('offline')], 'offline', true)).toBe(false);
   });
 
   it('who says nothing but offline is never seen', () => {
