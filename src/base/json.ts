@@ -4,6 +4,8 @@ import { isWellFormed } from './canonical-json.ts';
 export interface JsonLimits {
   /** How deep objects and arrays may nest. */
   depthMax: number;
+  /** How many objects and arrays there may be: each costs a parser far more than its two characters. */
+  containersMax?: number;
 }
 
 /** The same depth that canonical JSON can write. */
@@ -28,9 +30,8 @@ export function parseJson(source: string | Uint8Array, limits: JsonLimits = defa
     typeof source === 'string'
       ? source
       : Buffer.from(source.buffer, source.byteOffset, source.byteLength).toString('utf8');
-  if (nestsDeeperThan(text, limits.depthMax)) {
-    return { outcome: 'bad_json', reason: `The JSON nests deeper than ${limits.depthMax} levels` };
-  }
+  const excess = findExcess(text, limits);
+  if (excess !== undefined) return { outcome: 'bad_json', reason: excess };
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -55,7 +56,7 @@ export function hasLooseNumbers(text: string): boolean {
     const unit = text.charCodeAt(index);
     if (unit === quote) {
       index = endOfString(text, index);
-    } else if (unit === minus || isDigit(unit)) {
+    } else if (isStartOfNumber(unit)) {
       const end = endOfNumber(text, index);
       if (isLooseNumber(text, index, end)) return true;
       index = end - 1;
@@ -69,6 +70,11 @@ const backslash = 0x5c;
 const minus = 0x2d;
 /** Integers this short cannot leave the safe range: 15 digits and a sign. */
 const surelySafeLength = 15;
+
+/** Whether a number token, or one that looks like it, begins with this unit. */
+export function isStartOfNumber(unit: number): boolean {
+  return unit === minus || isDigit(unit);
+}
 
 function isDigit(unit: number): boolean {
   return unit >= 0x30 && unit <= 0x39;
@@ -106,21 +112,27 @@ export function endOfString(text: string, start: number): number {
   return text.length;
 }
 
-/** Before parsing, so that hostile nesting costs a look at the text and no more. */
-function nestsDeeperThan(text: string, depthMax: number): boolean {
+/** Which limit the text passes. Before parsing, so that hostile nesting costs a look at the text and no more. */
+function findExcess(
+  text: string,
+  { depthMax, containersMax = Number.POSITIVE_INFINITY }: JsonLimits,
+): string | undefined {
   let depth = 0;
+  let containers = 0;
   for (let index = 0; index < text.length; index += 1) {
     const unit = text.charCodeAt(index);
     if (unit === quote) {
       index = endOfString(text, index);
     } else if (unit === 0x7b || unit === 0x5b) {
       depth += 1;
-      if (depth > depthMax) return true;
+      containers += 1;
+      if (depth > depthMax) return `The JSON nests deeper than ${depthMax} levels`;
+      if (containers > containersMax) return `The JSON has more than ${containersMax} objects and lists`;
     } else if (unit === 0x7d || unit === 0x5d) {
       depth -= 1;
     }
   }
-  return false;
+  return undefined;
 }
 
 /** Recursion is bounded by the depth that was checked before. */

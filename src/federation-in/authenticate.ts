@@ -20,6 +20,8 @@ export interface IncomingRequest {
   /** Every `Authorization` header: there may be one for each key. */
   readonly authorization: readonly string[];
   readonly content: JsonObject | undefined;
+  /** The text that `content` was parsed from; empty where there is none. */
+  readonly contentText: string;
 }
 
 /** Headers that are looked at; a server with more keys than this signs with one of the first. */
@@ -37,9 +39,9 @@ export async function authenticateServer(deps: AuthenticateDeps, request: Incomi
       throw unauthorized(`This request is for ${auth.destination}, not for ${deps.serverName}`);
     const key = await deps.findKey(auth.origin, auth.keyId, deps.clock.now());
     if (key === undefined) continue;
-    const { method, uri, content } = request;
-    const signed = { method, uri, origin: auth.origin, destination: deps.serverName, content };
-    if (!verifyRequest(signed, auth, key)) continue;
+    const { method, uri, content, contentText } = request;
+    const signed = { method, uri, origin: auth.origin, destination: deps.serverName, content, contentText };
+    if (!(await verifyRequest(signed, auth, key))) continue;
     deps.onHeard(auth.origin);
     return auth.origin;
   }

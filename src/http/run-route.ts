@@ -150,6 +150,7 @@ async function runServer(
     uri: context.req.url ?? '',
     authorization,
     content: body === undefined || body.text === '' ? undefined : body.value,
+    contentText: body?.text ?? '',
     signal: context.state.ending.signal,
   });
   deps.callerLimit.enter(origin);

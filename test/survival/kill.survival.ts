@@ -18,7 +18,7 @@ import { pause, until } from './until.ts';
 /** Fifty kills in all. A new room now and then: what is compared after each of them is all that was said in it. */
 const rooms = ['first', 'second', 'third', 'fourth', 'fifth'];
 const killsPerRoom = 10;
-const sendersPerServer = 3;
+const sendersPerServer = 2;
 const messagesPerRound = 6;
 
 const chance = new Chance();

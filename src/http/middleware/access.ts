@@ -19,6 +19,8 @@ export interface SignedRequest {
   readonly authorization: readonly string[];
   /** The parsed body; undefined when the request had none. */
   readonly content: JsonObject | undefined;
+  /** What `content` was parsed from; empty where there is none. */
+  readonly contentText: string;
   readonly signal: AbortSignal;
 }
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { CanonicalJsonError, canonicalJson } from '../../../src/base/canonical-json.ts';
-import { parseExactJson } from '../../../src/base/exact-json.ts';
+import { looseNumbersMax, parseExactJson } from '../../../src/base/exact-json.ts';
 import { LooseNumber } from '../../../src/base/loose-number.ts';
 import { readVectors } from '../../support/vectors.ts';
 
@@ -53,6 +53,28 @@ describe('reading JSON exactly', () => {
     const value = exact('{"__proto__":1.5,"a":1.5,"a":2}');
     expect(Object.keys(value as object)).toEqual(['__proto__', 'a']);
     expect(canonicalJson(value)).toBe('{"__proto__":1.5,"a":2}');
+  });
+
+  it('takes no string for a number, whatever it begins with', () => {
+    const text = '{"a":[1.5,"\u{10000}0","\\ud800\\udc000","\u{1F600}1","0"],"b":"\\u00300"}';
+    expect(exact(text)).toEqual({
+      a: [new LooseNumber('1.5'), '\u{10000}0', '\u{10000}0', '\u{1F600}1', '0'],
+      b: '00',
+    });
+    expect(parseExactJson('{"a":1.5,"b":"\\ud8000"}').outcome).toBe('bad_json');
+  });
+
+  it('takes fifty thousand loose numbers and no more', () => {
+    const list = (count: number) => `[${Array(count).fill('1.5').join(',')}]`;
+    expect(parseExactJson(list(looseNumbersMax)).outcome).toBe('parsed');
+    expect(parseExactJson(list(looseNumbersMax + 1)).outcome).toBe('bad_json');
+    expect(
+      parseExactJson(
+        `[${Array(looseNumbersMax + 1)
+          .fill('1')
+          .join(',')}]`,
+      ).outcome,
+    ).toBe('parsed');
   });
 
   it('refuses what parseJson refuses', () => {

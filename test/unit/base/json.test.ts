@@ -17,6 +17,13 @@ describe('parsing JSON', () => {
     expect((parsed.value as { admin?: boolean }).admin).toBeUndefined();
   });
 
+  it('counts objects and lists where it is told how many there may be', () => {
+    const limits = { depthMax: 10, containersMax: 3 };
+    expect(parseJson('{"a":[{}],"b":"[[[["}', limits).outcome).toBe('parsed');
+    expect(parseJson('{"a":[{}],"b":[]}', limits).outcome).toBe('bad_json');
+    expect(parseJson('{"a":[{}],"b":[]}', { depthMax: 10 }).outcome).toBe('parsed');
+  });
+
   it.each<[string, string | Uint8Array]>([
     ['invalid UTF-8', Buffer.from([0x22, 0xc3, 0x28, 0x22])],
     ['a surrogate encoded as UTF-8', Buffer.from([0x22, 0xed, 0xa0, 0x80, 0x22])],

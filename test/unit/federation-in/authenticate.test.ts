@@ -40,6 +40,7 @@ const request = (authorization: readonly string[], content?: JsonObject) => ({
   uri,
   authorization,
   content,
+  contentText: content === undefined ? '' : JSON.stringify(content),
 });
 const refused = { status: 401, errcode: 'M_UNAUTHORIZED' };
 

@@ -157,7 +157,9 @@ describe('a server that asks about a room', () => {
     const request = { roomId: secretive.roomId, earliest: [], latest: [gone], limit: 10, minDepth: 0 };
     const given = (await server.getMissingEvents(there, request)).map((text) => JSON.parse(text));
     expect(given.find(({ type }) => type === 'm.room.message')).toMatchObject({ content: {} });
-    await expect(server.getEvent(there, hidden)).rejects.toMatchObject(forbidden);
+    expect(JSON.parse(await server.getEvent(there, hidden))).toMatchObject({ content: {} });
+    const after = await secretive.say(alice, 'after');
+    await expect(server.getEvent(there, after)).rejects.toMatchObject(forbidden);
   });
 
   it('and is kept out by its access control list is forbidden', async () => {

@@ -45,13 +45,13 @@ function json(status: number, value: unknown): void {
 }
 
 /** Every request is signed by us for them, over exactly what came. */
-function checkSignature(request: IncomingMessage, body: string): void {
+async function checkSignature(request: IncomingMessage, body: string): Promise<void> {
   const auth = parseAuthorization(request.headers.authorization);
   const parsed = parseExactJson(body);
   const content = parsed.outcome === 'parsed' ? parsed.value : undefined;
   const signed = { method: request.method ?? '', uri: request.url ?? '', origin: us, destination: hs, content };
   expect(auth?.destination).toBe(hs);
-  expect(auth && verifyRequest(signed, auth, key.publicKey)).toBe(true);
+  expect(auth && (await verifyRequest(signed, auth, key.publicKey))).toBe(true);
   expect(body === '' ? '' : canonicalJson(content)).toBe(body);
 }
 
@@ -66,9 +66,9 @@ beforeEach(async () => {
     request.on('data', (chunk: string) => {
       body += chunk;
     });
-    request.on('end', () => {
+    request.on('end', async () => {
       received.push({ method: request.method ?? '', uri: request.url ?? '', host: request.headers.host, body });
-      if (request.url?.startsWith('/_matrix/federation/')) checkSignature(request, body);
+      if (request.url?.startsWith('/_matrix/federation/')) await checkSignature(request, body);
       answer(request, response);
     });
   });

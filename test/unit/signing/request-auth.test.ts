@@ -38,16 +38,18 @@ describe('the X-Matrix header', () => {
     expect(parsed(header)).toMatchObject({ origin, destination, keyId: 'ed25519:a_1' });
   });
 
-  it('is good for its own request only', () => {
+  it('is good for its own request only', async () => {
     const auth = parsed(buildAuthorization(request, { server: origin, key }));
     const without = { ...request, content: undefined };
-    expect(verifyRequest(request, auth, key.publicKey)).toBe(true);
-    expect(verifyRequest({ ...request, method: 'POST' }, auth, key.publicKey)).toBe(false);
-    expect(verifyRequest({ ...request, uri: '/_matrix/federation/v1/send/1?x= y' }, auth, key.publicKey)).toBe(false);
-    expect(verifyRequest({ ...request, destination: origin }, auth, key.publicKey)).toBe(false);
-    expect(verifyRequest({ ...request, content: { pdus: [], n: 2 } }, auth, key.publicKey)).toBe(false);
-    expect(verifyRequest(without, auth, key.publicKey)).toBe(false);
-    expect(verifyRequest({ ...request, content: { n: 1.5 } }, auth, key.publicKey)).toBe(false);
+    expect(await verifyRequest(request, auth, key.publicKey)).toBe(true);
+    expect(await verifyRequest({ ...request, method: 'POST' }, auth, key.publicKey)).toBe(false);
+    expect(await verifyRequest({ ...request, uri: '/_matrix/federation/v1/send/1?x= y' }, auth, key.publicKey)).toBe(
+      false,
+    );
+    expect(await verifyRequest({ ...request, destination: origin }, auth, key.publicKey)).toBe(false);
+    expect(await verifyRequest({ ...request, content: { pdus: [], n: 2 } }, auth, key.publicKey)).toBe(false);
+    expect(await verifyRequest(without, auth, key.publicKey)).toBe(false);
+    expect(await verifyRequest({ ...request, content: { n: 1.5 } }, auth, key.publicKey)).toBe(false);
   });
 
   it.each([
@@ -59,22 +61,46 @@ describe('the X-Matrix header', () => {
     ['the same number in a third form', '100', '1e2', false],
     ['another number', '1e3', '1e2', false],
     ['a number of the other sign', '0.5', '-0.5', false],
-  ])('may cover %s', (_name, signed, sent, isGood) => {
+  ])('may cover %s', async (_name, signed, sent, isGood) => {
     const signedText =
       `{"content":{"n":[${signed}]},"destination":"${destination}","method":"PUT","origin":"${origin}",` +
       `"uri":"${request.uri}"}`;
     const signature = Buffer.from(key.sign(Buffer.from(signedText))).toString('base64');
     const auth = parsed(`X-Matrix origin="${origin}",key="${key.keyId}",sig="${signature}"`);
     const content = exactly(`{"n": [${sent}]}`);
-    expect(verifyRequest({ ...request, content }, auth, key.publicKey)).toBe(isGood);
-    expect(verifyRequest({ ...request, content: { n: [100] } }, auth, key.publicKey)).toBe(signed === '100');
+    expect(await verifyRequest({ ...request, content }, auth, key.publicKey)).toBe(isGood);
+    expect(await verifyRequest({ ...request, content: { n: [100] } }, auth, key.publicKey)).toBe(signed === '100');
   });
 
-  it('covers no content where there is no body', () => {
+  it('may cover the body as it came, whoever wrote it how', async () => {
+    const contentText = '{ "b":1,"a" :[2.50]}';
+    const signedText =
+      `{"content":${contentText},"destination":"${destination}","method":"PUT","origin":"${origin}",` +
+      `"uri":"${request.uri}"}`;
+    const signature = Buffer.from(key.sign(Buffer.from(signedText))).toString('base64');
+    const auth = parsed(`X-Matrix origin="${origin}",key="${key.keyId}",sig="${signature}"`);
+    const content = exactly(contentText);
+    expect(await verifyRequest({ ...request, content, contentText }, auth, key.publicKey)).toBe(true);
+    const other = { content: exactly('{"b":1,"a":[2.51]}'), contentText: '{ "b":1,"a" :[2.51]}' };
+    expect(await verifyRequest({ ...request, ...other }, auth, key.publicKey)).toBe(false);
+    const moved = { ...request, content, contentText, uri: '/_matrix/federation/v1/send/2' };
+    expect(await verifyRequest(moved, auth, key.publicKey)).toBe(false);
+  });
+
+  it('may cover a body of megabytes that came in another form', async () => {
+    const content = { list: Array.from({ length: 20_000 }, (_, index) => ({ b: index, a: 'x' })), ü: 1 };
+    const auth = parsed(buildAuthorization({ ...request, content }, { server: origin, key }));
+    const contentText = JSON.stringify(content);
+    expect(await verifyRequest({ ...request, content, contentText }, auth, key.publicKey)).toBe(true);
+    const changed = { ...content, list: [...content.list.slice(1)] };
+    expect(await verifyRequest({ ...request, content: changed, contentText }, auth, key.publicKey)).toBe(false);
+  });
+
+  it('covers no content where there is no body', async () => {
     const get = { ...request, method: 'GET', content: undefined };
     const auth = parsed(buildAuthorization(get, { server: origin, key }));
-    expect(verifyRequest(get, auth, key.publicKey)).toBe(true);
-    expect(verifyRequest({ ...get, content: {} }, auth, key.publicKey)).toBe(false);
+    expect(await verifyRequest(get, auth, key.publicKey)).toBe(true);
+    expect(await verifyRequest({ ...get, content: {} }, auth, key.publicKey)).toBe(false);
   });
 
   it.each([
