@@ -1,8 +1,8 @@
-import type { UserId } from '../../../src/matrix/ids.ts';
-import type { JsonObject } from '../../../src/matrix/pdu.ts';
-import { sharingConfigType, sharingConfigTypeUnstable } from '../../../src/matrix/presence.ts';
-import type { PresenceSettings } from '../../../src/presence/settings.ts';
-import { room, user } from '../../support/presence-world.ts';
+import type { UserId } from '../../../../src/matrix/ids.ts';
+import type { JsonObject } from '../../../../src/matrix/pdu.ts';
+import { sharingConfigType, sharingConfigTypeUnstable } from '../../../../src/matrix/presence.ts';
+import type { PresenceSettings } from '../../../../src/presence/settings.ts';
+import { room, user } from '../../../support/presence-world.ts';
 
 /** Whose presence it is; she is in the rooms a and b. */
 export const alice = user('alice');

@@ -1,10 +1,10 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { canonicalJson } from '../../src/base/canonical-json.ts';
-import type { UserId } from '../../src/matrix/ids.ts';
-import type { ServerName } from '../../src/matrix/server-name.ts';
-import type { PresenceSettings } from '../../src/presence/settings.ts';
-import { acceptAll, big, joinMany, many } from '../support/presence-crowd.ts';
-import { here, room, there, user, World } from '../support/presence-world.ts';
+import { canonicalJson } from '../../../src/base/canonical-json.ts';
+import type { UserId } from '../../../src/matrix/ids.ts';
+import type { ServerName } from '../../../src/matrix/server-name.ts';
+import type { PresenceSettings } from '../../../src/presence/settings.ts';
+import { acceptAll, big, joinMany, many } from '../../support/presence-crowd.ts';
+import { here, room, there, user, World } from '../../support/presence-world.ts';
 
 const [alice, bob] = [user('alice'), user('bob')];
 const [dave, erin, gina] = [user('dave:there.test'), user('erin:there.test'), user('gina:there.test')];

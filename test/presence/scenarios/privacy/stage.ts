@@ -1,5 +1,5 @@
-import type { UserId } from '../../../src/matrix/ids.ts';
-import { type Client, here, room, type Seen, World } from '../../support/presence-world.ts';
+import type { UserId } from '../../../../src/matrix/ids.ts';
+import { type Client, here, room, type Seen, World } from '../../../support/presence-world.ts';
 import { alice, members, type Scenario, strangers } from './scenarios.ts';
 
 const viewers = [...members, ...strangers];

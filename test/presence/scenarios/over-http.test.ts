@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { poll } from '../client/rooms-support.ts';
-import { settle, startPair, type TestServer } from '../support/server.ts';
-import type { TestUser } from '../support/user.ts';
+import { poll } from '../../client/rooms-support.ts';
+import { settle, startPair, type TestServer } from '../../support/server.ts';
+import type { TestUser } from '../../support/user.ts';
 
 /** The scenarios once more through everything: HTTP, the sync loop, real transactions between two whole servers. */
 

@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
-import { serverOfUser, type UserId } from '../../../src/matrix/ids.ts';
-import { here, type Seen, there } from '../../support/presence-world.ts';
+import { serverOfUser, type UserId } from '../../../../src/matrix/ids.ts';
+import { here, type Seen, there } from '../../../support/presence-world.ts';
 import { alice, members, type Scenario } from './scenarios.ts';
 import { type Arrangement, type Stage, status } from './stage.ts';
 

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { type Client, here, room, user, World } from '../support/presence-world.ts';
+import { type Client, here, room, user, World } from '../../support/presence-world.ts';
 
 const [alice, bob, carol, dave] = [user('alice'), user('bob'), user('carol'), user('dave')];
 

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { sharingConfigType, sharingConfigTypeUnstable } from '../../src/matrix/presence.ts';
-import { type Client, here, room, there, user, World } from '../support/presence-world.ts';
+import { sharingConfigType, sharingConfigTypeUnstable } from '../../../src/matrix/presence.ts';
+import { type Client, here, room, there, user, World } from '../../support/presence-world.ts';
 
 const alice = user('alice');
 const [bob, carol] = [user('bob'), user('carol')];

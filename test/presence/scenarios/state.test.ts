@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { DeviceId, UserId } from '../../src/matrix/ids.ts';
-import type { PresenceState } from '../../src/matrix/presence.ts';
-import { type Client, here, room, user, World } from '../support/presence-world.ts';
+import type { DeviceId, UserId } from '../../../src/matrix/ids.ts';
+import type { PresenceState } from '../../../src/matrix/presence.ts';
+import { type Client, here, room, user, World } from '../../support/presence-world.ts';
 
 const [alice, bob] = [user('alice'), user('bob')];
 

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest';
-import { systemClock } from '../../src/base/clock.ts';
-import type { ServerName } from '../../src/matrix/server-name.ts';
-import { type Client, here, room, there, user, World } from '../support/presence-world.ts';
+import { systemClock } from '../../../src/base/clock.ts';
+import type { ServerName } from '../../../src/matrix/server-name.ts';
+import { type Client, here, room, there, user, World } from '../../support/presence-world.ts';
 
 const [bob, carol, frank] = [user('bob'), user('carol'), user('frank')];
 const dave = user('dave:there.test');

@@ -8,7 +8,7 @@ const [bob, carol] = [user('bob'), user('carol')];
 const [dave, erin] = [user('dave:there.test'), user('erin:there.test')];
 const members = [bob, carol, dave, erin];
 
-/** Who sees whom is the matrix's business (`matrix/`); here is what may be written. */
+/** Who sees whom is the matrix's business (`scenarios/privacy`); here is what may be written. */
 
 describe('what cannot be read', () => {
   it('shares with nobody, and names the first bad entry to who wrote it', async () => {
