@@ -114,6 +114,16 @@ describe('a knock on a room of another server', () => {
     expect((await knock(bob, roomId)).status).toBe(action === 'kick' ? 200 : 403);
   });
 
+  it('stands when what ended an earlier one comes late', async () => {
+    const { bob, roomId } = await closedRoom();
+    await knock(bob, roomId);
+    await alice.ok('POST', path(roomId, 'kick'), { user_id: bob.userId });
+    expect((await knock(bob, roomId)).status).toBe(200);
+    await settle(a, b);
+    expect(await membershipOf(alice, roomId, bob.userId)).toBe('knock');
+    expect(Object.keys((await bob.sync()).rooms)).toEqual(['knock']);
+  });
+
   it('is refused by rooms that do not ask for it, and to the banned', async () => {
     for (const more of [
       { initial_state: [] },

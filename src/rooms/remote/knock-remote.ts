@@ -66,7 +66,7 @@ async function knockThrough(
   return { event, strippedState: state.filter(isStateLike).slice(0, strippedStateMax) };
 }
 
-/** Unless an answer came before it: an invite stands. */
+/** Unless an invite came since, or even the join: that is later. An end of an earlier knock is not. */
 async function keepKnock(
   deps: RoomsCore,
   event: RoomEvent,
@@ -76,7 +76,8 @@ async function keepKnock(
   if (!row) return;
   await deps.lock.run(event.roomId, async () => {
     const now = await deps.storage.rooms.findMembership(row.roomId, row.userId);
-    if (now?.eventId !== kept.before?.eventId) return;
+    const isNews = now !== undefined && now.eventId !== kept.before?.eventId;
+    if (isNews && (now.membership === 'invite' || now.membership === 'join')) return;
     const step = { roomId: row.roomId, userId: row.userId, before: now?.membership ?? null, after: 'knock' };
     const audience = await deps.ports.rowsForAudienceChange([step]);
     await deps.storage.commit({ rows: [{ ...row, outOfBand: kept.outOfBand }, ...audience] });
