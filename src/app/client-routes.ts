@@ -26,6 +26,7 @@ import { roomMessagesRoutes } from '../http/client/rooms-messages.ts';
 import { roomSendRoutes } from '../http/client/rooms-send.ts';
 import { roomStateRoutes } from '../http/client/rooms-state.ts';
 import { searchRoutes } from '../http/client/search.ts';
+import { spaceRoutes } from '../http/client/spaces.ts';
 import { syncRoutes } from '../http/client/sync.ts';
 import { tagRoutes } from '../http/client/tags.ts';
 import { thirdPartyIdRoutes } from '../http/client/third-party-ids.ts';
@@ -86,6 +87,7 @@ export function clientRoutes({ config, clock }: Surroundings, parts: Parts, sync
     ...searchRoutes({ search }),
     ...directoryRoutes({ aliases, state }),
     ...publicRoomsRoutes({ publicRooms, serverName: config.server_name }),
+    ...spaceRoutes({ hierarchy: parts.hierarchy, summaries: parts.summaries, aliases }),
     ...userDirectoryRoutes({ users: createUserDirectory({ storage: parts.storage, serverName: config.server_name }) }),
     ...keyBackupRoutes({ keyBackups: parts.keyBackups }),
     ...toDeviceRoutes({ toDevice: parts.toDevice }),

@@ -9,6 +9,7 @@ import { createKeyServer } from '../federation-in/serve-keys.ts';
 import { createQueryServer } from '../federation-in/serve-queries.ts';
 import { createTransactionReceiver } from '../federation-in/transaction.ts';
 import { eventRoutes } from '../http/federation/events.ts';
+import { hierarchyServerRoutes } from '../http/federation/hierarchy.ts';
 import { inviteRoutes } from '../http/federation/invites.ts';
 import { joinRoutes } from '../http/federation/joins.ts';
 import { knockRoutes } from '../http/federation/knocks.ts';
@@ -64,6 +65,7 @@ export function createIncoming(surroundings: Surroundings, parts: Parts): Incomi
     ...leaveRoutes({ rooms }),
     ...knockRoutes({ rooms }),
     ...inviteRoutes({ rooms }),
+    ...hierarchyServerRoutes({ hierarchy: parts.hierarchy }),
     ...publicRoomsServerRoutes({ publicRooms: parts.publicRooms }),
     ...eventRoutes({ rooms, serverName, clock }),
     ...mediaServerRoutes({ media: parts.media, serverName, random: surroundings.random }),

@@ -1,5 +1,9 @@
 import { type Aliases, createAliases } from '../directory/aliases.ts';
+import { createHierarchy, type Hierarchy } from '../directory/hierarchy.ts';
+import { createLocalRooms } from '../directory/local-rooms.ts';
 import { createPublicRooms, type PublicRooms } from '../directory/public-rooms.ts';
+import { createRemoteRooms } from '../directory/remote-rooms.ts';
+import { createRoomSummaries, type RoomSummaries } from '../directory/summary.ts';
 import { checkSignatures, learnKeys } from '../federation-out/signature-checks.ts';
 import { MatrixError } from '../matrix/errors.ts';
 import type { Presence } from '../presence/types.ts';
@@ -15,6 +19,8 @@ export interface RoomParts {
   readonly rooms: Rooms;
   readonly aliases: Aliases;
   readonly publicRooms: PublicRooms;
+  readonly hierarchy: Hierarchy;
+  readonly summaries: RoomSummaries;
 }
 
 interface RoomNeighbours {
@@ -65,7 +71,10 @@ export function createRoomParts(surroundings: Surroundings, neighbours: RoomNeig
     shownToServers: config.rooms.list_shown_to_servers,
     maySetCanonicalAlias: rooms.aliasPorts.maySetCanonicalAlias,
   });
-  return { rooms, aliases, publicRooms };
+  const local = createLocalRooms({ storage, roster, serverName });
+  const remote = createRemoteRooms({ requests: outgoing.requests, roster, serverName, clock });
+  const hierarchy = createHierarchy({ local, remote, clock, random });
+  return { rooms, aliases, publicRooms, hierarchy, summaries: createRoomSummaries({ local, remote }) };
 }
 
 function undefinedWhenNotFound(error: unknown): undefined {

@@ -1,6 +1,8 @@
 import type { Accounts } from '../accounts/accounts.ts';
 import type { Aliases } from '../directory/aliases.ts';
+import type { Hierarchy } from '../directory/hierarchy.ts';
 import type { PublicRooms } from '../directory/public-rooms.ts';
+import type { RoomSummaries } from '../directory/summary.ts';
 import type { KeyBackups } from '../e2ee/key-backups.ts';
 import type { ToDevice } from '../e2ee/to-device.ts';
 import type { ReadMarkers } from '../ephemeral/read-markers.ts';
@@ -30,6 +32,8 @@ export interface Parts {
   readonly rooms: Rooms;
   readonly aliases: Aliases;
   readonly publicRooms: PublicRooms;
+  readonly hierarchy: Hierarchy;
+  readonly summaries: RoomSummaries;
   readonly accounts: Accounts;
   readonly deactivation: Deactivation;
   readonly media: Media;

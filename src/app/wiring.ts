@@ -120,7 +120,8 @@ async function createParts(surroundings: Surroundings, storage: Storage): Promis
   const waiters = createWaiters({ clock });
   const outgoing = createOutgoing(surroundings, storage);
   const presence = createPresenceOf(surroundings, { storage, roster, waiters, outgoing });
-  const { rooms, aliases, publicRooms } = createRoomParts(surroundings, { storage, roster, outgoing, presence });
+  const roomParts = createRoomParts(surroundings, { storage, roster, outgoing, presence });
+  const { rooms } = roomParts;
   const accounts = createAccountsOf(surroundings, { storage, feed, outgoing, presence });
   const { membership } = rooms;
   const deactivation = createDeactivation({ storage, credentials: accounts.credentials, membership, log });
@@ -146,9 +147,7 @@ async function createParts(surroundings: Surroundings, storage: Storage): Promis
     waiters,
     outgoing,
     presence,
-    rooms,
-    aliases,
-    publicRooms,
+    ...roomParts,
     accounts,
     deactivation,
     media: createMediaOf(surroundings, { storage, outgoing }),

@@ -12,7 +12,7 @@ const kibibyte = 1_024;
 /** "Querying for information" of the server-server API. */
 export function createQueryRequests(
   send: SendCall,
-): Pick<FederationRequests, 'queryProfile' | 'queryDirectory' | 'queryPublicRooms'> {
+): Pick<FederationRequests, 'queryProfile' | 'queryDirectory' | 'queryPublicRooms' | 'getHierarchy'> {
   return {
     async queryProfile(server, userId, field) {
       const answer = await send({
@@ -42,6 +42,20 @@ export function createQueryRequests(
         throw new FederationError('bad_answer', `${server} did not say which room the alias stands for`, 200);
       }
       return { roomId: body.room_id, servers: body.servers.filter(isServerName) };
+    },
+
+    async getHierarchy(server, roomId, suggestedOnly) {
+      const answer = await send({
+        server,
+        method: 'GET',
+        path: ['v1', 'hierarchy', roomId],
+        query: [['suggested_only', String(suggestedOnly)]],
+        timeoutMs: 10 * secondMs,
+        responseBytesMax: 4 * 1_024 * kibibyte,
+        // One of many rooms, which the answer can do without.
+        heedBackoff: 'yes',
+      });
+      return answer.body;
     },
 
     async queryPublicRooms(server, query) {

@@ -111,5 +111,7 @@ export interface FederationRequests {
   queryProfile(server: ServerName, userId: UserId, field?: string): Promise<JsonObject>;
   queryDirectory(server: ServerName, alias: RoomAlias): Promise<{ roomId: RoomId; servers: ServerName[] }>;
   queryPublicRooms(server: ServerName, query: PublicRoomsQuery): Promise<PublicRoomsAnswer>;
+  /** A space and its children, as `GET /hierarchy/{roomId}` tells them. */
+  getHierarchy(server: ServerName, roomId: RoomId, suggestedOnly: boolean): Promise<JsonObject>;
   sendTransaction(server: ServerName, transactionId: string, body: { text: string }): Promise<{ pdus: JsonObject }>;
 }

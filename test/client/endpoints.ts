@@ -377,6 +377,12 @@ const directory: readonly Endpoint[] = [
     body: { ...roomList, filter: 'object' },
     good: { limit: 1 },
   },
+  {
+    call: 'GET /_matrix/client/v1/rooms/{roomId}/hierarchy',
+    by: 'user',
+    query: { suggested_only: 'boolean', limit: 'integer', max_depth: 'integer', from: 'string' },
+  },
+  { call: 'GET /_matrix/client/v1/room_summary/{roomIdOrAlias}', by: 'anybody', query: { via: 'strings' } },
   { call: 'GET /directory/list/room/{roomId}', by: 'anybody' },
   {
     call: 'PUT /directory/list/room/{roomId}',
@@ -477,6 +483,7 @@ const servers: readonly Endpoint[] = [
   { call: `PUT ${federation}/send_knock/{roomId}/{eventId}`, by: 'server', body: 'opaque' },
   { call: `PUT ${federation}/invite/{roomId}/{eventId}`, by: 'server', body: 'opaque' },
   { call: `PUT ${federation2}/invite/{roomId}/{eventId}`, by: 'server', body: 'opaque' },
+  { call: `GET ${federation}/hierarchy/{roomId}`, by: 'server', query: { suggested_only: 'boolean' } },
   { call: `GET ${federation}/publicRooms`, by: 'server', query: roomList },
   { call: `POST ${federation}/publicRooms`, by: 'server', body: 'opaque' },
   { call: `GET ${federation}/event/{eventId}`, by: 'server' },

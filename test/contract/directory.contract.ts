@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { RoomId, UserId } from '../../src/matrix/ids.ts';
 import type { JsonObject } from '../../src/matrix/pdu.ts';
+import type { ServerName } from '../../src/matrix/server-name.ts';
 import type { Row } from '../../src/storage/contract/commit.ts';
 import type { Storage } from '../../src/storage/contract/storage.ts';
 import {
@@ -111,6 +112,50 @@ export function describeDirectory(open: OpenStorage): void {
         }),
       ]);
       expect(await storage.directory.countPublicRooms()).toBe(2);
+    });
+
+    it('tells of any rooms that are known what they say of themselves, listed or not, with what decides who may learn it', async () => {
+      const [acl, encryption] = [{ allow: ['*'] }, { algorithm: 'm.x' }];
+      await commit(storage, [
+        ...stateRows(storage, attic, {
+          'm.room.create': { type: 'm.space' },
+          'm.room.name': { name: 'Attic' },
+          'm.room.join_rules': { join_rule: 'restricted', allow: [{ room_id: lobby }] },
+          'm.room.server_acl': acl,
+          'm.room.encryption': encryption,
+        }),
+        memberRow(alice, 'join', { roomId: attic }),
+      ]);
+      await commit(storage, published(storage, lobby, 1));
+      await commit(storage, [memberRow(bob, 'invite', { roomId: room('unknown') })]);
+      const asked = new Set([attic, lobby, room('unknown'), room('none')]);
+      const facts = new Map((await storage.directory.listRoomFacts(asked)).map((one) => [one.roomId, one]));
+      expect([...facts.keys()].sort()).toEqual([attic, lobby].sort());
+      expect(facts.get(attic)).toMatchObject({
+        version: '11',
+        name: 'Attic',
+        roomType: 'm.space',
+        joinedMembers: 1,
+        joinRule: 'restricted',
+        worldReadable: false,
+        joinRules: { join_rule: 'restricted', allow: [{ room_id: lobby }] },
+        serverAcl: acl,
+        encryption,
+      });
+      expect(facts.get(lobby)).toMatchObject({ joinRules: toAll, serverAcl: null, encryption: null });
+      expect(await storage.directory.listRoomFacts(new Set())).toEqual([]);
+    });
+
+    it('finds the rooms to which a server’s users are invited', async () => {
+      const guest = user('guest', 'there.test');
+      await commit(storage, [
+        memberRow(guest, 'invite', { roomId: lobby }),
+        memberRow(guest, 'join', { roomId: attic }),
+        memberRow(bob, 'invite', { roomId: room('ours') }),
+      ]);
+      const all = new Set([lobby, attic, room('ours'), room('none')]);
+      expect(await storage.rooms.listInvitedOf('there.test' as ServerName, all)).toEqual(new Set([lobby]));
+      expect(await storage.rooms.listInvitedOf('there.test' as ServerName, new Set([attic]))).toEqual(new Set());
     });
 
     it('lists no room that is not published, takes in nobody who was not invited, or has no members', async () => {

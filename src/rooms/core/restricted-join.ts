@@ -2,7 +2,8 @@ import { joinRuleIn, membershipIn } from '../../engine/auth-state.ts';
 import { authorisedViaKey } from '../../engine/event/verify.ts';
 import { mayAct } from '../../engine/power.ts';
 import { forbidden, unableToAuthoriseJoin, unableToGrantJoin } from '../../matrix/errors.ts';
-import { isRoomId, type RoomId, type UserId } from '../../matrix/ids.ts';
+import type { UserId } from '../../matrix/ids.ts';
+import { allowedRoomsOf } from '../../matrix/join-rules.ts';
 import { type JsonObject, stateKeyOf } from '../../matrix/pdu.ts';
 import { memberKey } from '../state-reads.ts';
 import type { RoomsCore } from './deps.ts';
@@ -28,7 +29,7 @@ export async function restrictedJoinContent(
   const membership = membershipIn(state, userId);
   if (membership === 'join' || membership === 'invite') return {};
   if (membership === 'ban') throw forbidden('You are banned from this room');
-  const rooms = listAllowedRooms(state('m.room.join_rules', '')?.pdu.content);
+  const rooms = allowedRoomsOf(state('m.room.join_rules', '')?.pdu.content);
   // What we know of rooms that we left is of the past.
   const known = rooms.filter((roomId) => deps.roster.usersOfServerIn(roomId, deps.serverName).size > 0);
   if (!known.some((roomId) => deps.roster.isJoined(roomId, userId))) {
@@ -39,15 +40,4 @@ export async function restrictedJoinContent(
     if (mayAct(candidate, 'invite', { state, version: draft.version })) return { [authorisedViaKey]: candidate };
   }
   throw unableToGrantJoin('Nobody on this server may let others join');
-}
-
-/** The rooms of the conditions of type `m.room_membership`. */
-function listAllowedRooms(content: JsonObject | undefined): RoomId[] {
-  const allow: unknown = content?.allow;
-  if (!Array.isArray(allow)) return [];
-  return allow.flatMap((condition: unknown) => {
-    if (typeof condition !== 'object' || condition === null) return [];
-    const { type, room_id: roomId } = condition as JsonObject;
-    return type === 'm.room_membership' && isRoomId(roomId) ? [roomId] : [];
-  });
 }

@@ -1,4 +1,5 @@
 import type { RoomAlias, RoomId, UserId } from '../../matrix/ids.ts';
+import type { JsonObject } from '../../matrix/pdu.ts';
 import type { RoomListing } from '../../matrix/room-listing.ts';
 
 export interface AliasRow {
@@ -17,6 +18,15 @@ export type DirectoryTableRow =
 export interface ListedRoom extends RoomListing {
   readonly roomId: RoomId;
   readonly joinedMembers: number;
+}
+
+/** What a room says of itself, and what decides who may learn it. */
+export interface RoomFacts extends ListedRoom {
+  readonly version: string;
+  /** Contents of the current state; null where there is none. */
+  readonly joinRules: JsonObject | null;
+  readonly serverAcl: JsonObject | null;
+  readonly encryption: JsonObject | null;
 }
 
 /** A place in the public list directly behind a room, with as many members as it had when it was shown. */
@@ -42,6 +52,8 @@ export interface DirectoryReads {
     readonly search: string | null;
     readonly roomTypes: readonly (string | null)[] | null;
   }): Promise<ListedRoom[]>;
+  /** In no order; rooms that are unknown here are left out. Whoever asks decides who may be told. */
+  listRoomFacts(roomIds: ReadonlySet<RoomId>): Promise<RoomFacts[]>;
   /** How many rooms the public list shows without a filter. */
   countPublicRooms(): Promise<number>;
   /**

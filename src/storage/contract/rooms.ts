@@ -98,6 +98,8 @@ export interface RoomReads {
     after: Position,
     upTo: Position,
   ): Promise<{ roomId: RoomId; userId: UserId }[]>;
+  /** Of these rooms those that a user of this server is invited to. */
+  listInvitedOf(server: ServerName, roomIds: ReadonlySet<RoomId>): Promise<Set<RoomId>>;
   /** For the roster's start: every joined (room, user), by room, a page at a time. */
   listJoined(afterRoom: RoomId | null, limit: number): Promise<{ roomId: RoomId; userIds: UserId[] }[]>;
   listRooms(afterRoom: RoomId | null, limit: number): Promise<RoomRow[]>;

@@ -102,7 +102,18 @@ interface Wanted {
   limit: number;
 }
 
-type ListingReads = Pick<DirectoryReads, 'getVisibility' | 'listPublicRooms' | 'countPublicRooms'>;
+interface FactsRecord extends ListedRecord {
+  version: string;
+  joinRules: string | null;
+  serverAcl: string | null;
+  encryption: string | null;
+}
+
+const listingColumns = `r.room_id AS roomId, l.joined_members AS joinedMembers, l.name, l.topic, l.canonical_alias AS canonicalAlias,
+  l.avatar_url AS avatarUrl, l.room_type AS roomType, l.join_rule AS joinRule, l.world_readable AS worldReadable,
+  l.guest_can_join AS guestCanJoin`;
+
+type ListingReads = Pick<DirectoryReads, 'getVisibility' | 'listPublicRooms' | 'listRoomFacts' | 'countPublicRooms'>;
 
 export function createListingReads(connection: Connection, turn: Turn): ListingReads {
   const isPublic = connection.prepare<[RoomId]>(
@@ -112,9 +123,7 @@ export function createListingReads(connection: Connection, turn: Turn): ListingR
   /** Larger rooms stand before smaller ones; a place lies behind the room it names. */
   const list = (range: '<=' | '>=', ties: '>' | '<', order: 'DESC' | 'ASC', tieOrder: 'ASC' | 'DESC') =>
     connection.prepare<[Wanted], ListedRecord>(
-      `SELECT r.room_id AS roomId, l.joined_members AS joinedMembers, l.name, l.topic, l.canonical_alias AS canonicalAlias,
-         l.avatar_url AS avatarUrl, l.room_type AS roomType, l.join_rule AS joinRule, l.world_readable AS worldReadable,
-         l.guest_can_join AS guestCanJoin
+      `SELECT ${listingColumns}
        FROM room_listings l JOIN rooms r ON r.room_no = l.room_no
        WHERE ${inPublic}
          AND l.joined_members ${range} @members AND (l.joined_members <> @members
@@ -125,6 +134,16 @@ export function createListingReads(connection: Connection, turn: Turn): ListingR
     );
   const forward = list('<=', '>', 'DESC', 'ASC');
   const backward = list('>=', '<', 'ASC', 'DESC');
+  const current = (type: string) => `(
+    SELECT e.client_text FROM current_state s JOIN events e ON e.event_no = s.event_no
+    WHERE s.room_no = r.room_no AND s.type = '${type}' AND s.state_key = ''
+  )`;
+  const facts = connection.prepare<[string], FactsRecord>(
+    `SELECT ${listingColumns}, r.version, ${current('m.room.join_rules')} AS joinRules,
+       ${current('m.room.server_acl')} AS serverAcl, ${current('m.room.encryption')} AS encryption
+     FROM json_each(?) j CROSS JOIN rooms r ON r.room_id = j.value AND r.version IS NOT NULL
+       JOIN room_listings l ON l.room_no = r.room_no`,
+  );
   const count = connection.prepare<[], number>(`SELECT count(*) FROM room_listings l WHERE ${inPublic}`).pluck();
 
   return {
@@ -139,12 +158,28 @@ export function createListingReads(connection: Connection, turn: Turn): ListingR
           limit,
         };
         const found = direction === 'forward' ? forward.all(wanted) : backward.all(wanted).reverse();
-        return found.map((record) => ({
-          ...record,
-          worldReadable: record.worldReadable === 1,
-          guestCanJoin: record.guestCanJoin === 1,
-        }));
+        return found.map(listedOf);
       }),
+    listRoomFacts: (roomIds) =>
+      turn.read(() =>
+        facts.all(JSON.stringify([...roomIds])).map((record) => ({
+          ...listedOf(record),
+          version: record.version,
+          joinRules: contentOf(record.joinRules),
+          serverAcl: contentOf(record.serverAcl),
+          encryption: contentOf(record.encryption),
+        })),
+      ),
     countPublicRooms: () => turn.read(() => count.get() ?? 0),
   };
+}
+
+function listedOf(record: ListedRecord): ListedRoom {
+  return { ...record, worldReadable: record.worldReadable === 1, guestCanJoin: record.guestCanJoin === 1 };
+}
+
+function contentOf(clientText: string | null): JsonObject | null {
+  if (clientText === null) return null;
+  const { content }: { content: JsonObject } = JSON.parse(clientText);
+  return content;
 }

@@ -44,6 +44,7 @@ type MemberReads = Pick<
   | 'listHeroes'
   | 'listJoined'
   | 'listJoinedServers'
+  | 'listInvitedOf'
 >;
 
 function createMemberReads(connection: Connection, turn: Turn, rooms: Numbering<RoomId>): MemberReads {
@@ -58,6 +59,13 @@ function createMemberReads(connection: Connection, turn: Turn, rooms: Numbering<
      FROM json_each(?) j CROSS JOIN memberships m ON m.room_no = j.value AND m.user_id = ?
        JOIN rooms r ON r.room_no = m.room_no`,
   );
+  const invitedOf = connection
+    .prepare<[string, ServerName], number>(
+      `SELECT j.value FROM json_each(?) j WHERE EXISTS (
+         SELECT 1 FROM memberships m WHERE m.room_no = j.value AND m.membership = 'invite' AND m.server = ?
+       )`,
+    )
+    .pluck();
   const ofUser = connection.prepare<[UserId, string], MembershipRecord>(
     `${memberships}
      WHERE m.user_id = ? AND m.membership IN (SELECT value FROM json_each(?)) AND NOT m.forgotten
@@ -123,6 +131,11 @@ function createMemberReads(connection: Connection, turn: Turn, rooms: Numbering<
       turn.read(() => {
         const found = ofUserIn.all(JSON.stringify([...rooms.findAll(roomIds).values()]), userId);
         return new Map(found.map((record): [RoomId, StoredMembership] => [record.roomId, parse(record)]));
+      }),
+    listInvitedOf: (server, roomIds) =>
+      turn.read(() => {
+        const numbers = invitedOf.all(JSON.stringify([...rooms.findAll(roomIds).values()]), server);
+        return new Set(numbers.map((roomNo) => rooms.text(roomNo)));
       }),
     countMembersOf: (roomIds, membership) =>
       turn.read(() => {

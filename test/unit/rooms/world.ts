@@ -298,6 +298,7 @@ function fakeRequests(world: World, caller: Caller): FederationRequests {
     queryProfile: () => Promise.reject(new FederationError('unreachable', 'not asked in these tests')),
     queryDirectory: () => Promise.reject(new FederationError('unreachable', 'not asked in these tests')),
     queryPublicRooms: () => Promise.reject(new Error('not asked for here')),
+    getHierarchy: () => Promise.reject(new Error('not asked for here')),
     sendTransaction: () => Promise.reject(new FederationError('unreachable', 'not asked in these tests')),
   };
 }
