@@ -5,12 +5,13 @@ import { authorisedViaKey } from '../../engine/event/verify.ts';
 import type { MatrixError } from '../../matrix/errors.ts';
 import type { RoomId, UserId } from '../../matrix/ids.ts';
 import type { JsonObject, RoomEvent } from '../../matrix/pdu.ts';
-import { findRoomVersion, type RoomVersion, supportedRoomVersions } from '../../matrix/room-versions.ts';
+import { findRoomVersion, type RoomVersion } from '../../matrix/room-versions.ts';
 import type { ServerName } from '../../matrix/server-name.ts';
 import { verifyEvents } from '../core/verify-events.ts';
 import type { FetchFrom } from './fetch-events.ts';
 import { BadRoomError, importRoom } from './import/import-room.ts';
 import { Intake } from './import/intake.ts';
+import { makeJoinTemplate } from './join-template.ts';
 import { takePulled } from './missing-events.ts';
 import { asRefusal, worstOf } from './refusal.ts';
 import type { RemoteCore } from './remote-core.ts';
@@ -107,7 +108,7 @@ async function joinThrough(
 ): Promise<void> {
   const { roomId, userId } = join;
   await tellFirst(deps, server);
-  const template = await deps.requests.makeJoin(server, roomId, userId, supportedRoomVersions);
+  const template = await makeJoinTemplate(deps, server, { roomId, userId });
   const version = findRoomVersion(template.roomVersion);
   if (!version) throw new BadRoomError(`its version ${template.roomVersion} is not known here`);
   joining.version = version;

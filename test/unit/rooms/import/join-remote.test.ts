@@ -133,6 +133,61 @@ describe('the template of a join', () => {
   });
 });
 
+describe('a join right behind a departure', () => {
+  const templates = () => hs2.asked.filter((call) => call === 'makeJoin hs1').length;
+  const memberEvent = async (home: TestHome) =>
+    (await home.storage.state.findCurrent(roomId, 'm.room.member', bob))?.event;
+
+  /** bob was in the room and left, of which hs1 has not heard. */
+  async function leaveUnheard() {
+    await join();
+    await world.deliver();
+    await hs2.rooms.membership.leave(roomId, bob, undefined);
+    hs2.asked.length = 0;
+    return memberEvent(hs2);
+  }
+
+  it('waits for a server that still has the user in the room', async () => {
+    const departure = await leaveUnheard();
+    const joined = join();
+    await world.clock.advance(0);
+    expect(templates()).toBe(1);
+    expect(hs2.asked).not.toContain('sendJoin hs1');
+    await world.deliver();
+    await world.clock.advance(100);
+    await joined;
+    expect(templates()).toBe(2);
+    const now = await memberEvent(hs1);
+    expect(now?.pdu.content.membership).toBe('join');
+    expect(now?.pdu.auth_events).toContain(departure?.eventId);
+    expect((await memberEvent(hs2))?.eventId).toBe(now?.eventId);
+  });
+
+  it('takes what there is when the server does not come to know', async () => {
+    const departure = await leaveUnheard();
+    const joined = join();
+    await world.clock.advance(2_000);
+    await joined;
+    expect(templates()).toBe(4);
+    expect((await memberEvent(hs2))?.pdu).toMatchObject({ content: { membership: 'join' } });
+    expect((await memberEvent(hs2))?.pdu.auth_events).not.toContain(departure?.eventId);
+  });
+
+  it('waits for nothing where the server knows, nor where it knows of more than this one', async () => {
+    await leaveUnheard();
+    await world.deliver();
+    await join();
+    expect(templates()).toBe(1);
+    await hs2.rooms.membership.leave(roomId, bob, undefined);
+    await world.deliver();
+    const moderation = { roomId, sender: alice, target: bob, reason: undefined };
+    await hs1.rooms.membership.ban(moderation);
+    await hs1.rooms.membership.unban(moderation);
+    await join();
+    expect(templates()).toBe(2);
+  });
+});
+
 describe('what arrives while the room is being joined', () => {
   it('waits for the join and is not lost', async () => {
     tamper(async (answer) => {
