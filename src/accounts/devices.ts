@@ -46,7 +46,8 @@ export function createDevices(deps: {
   async function change(userId: UserId, deviceId: DeviceId, fields: Partial<DeviceRow>): Promise<void> {
     await deps.inOrder(userId, async () => {
       const device = await get(userId, deviceId);
-      await storage.commit({ rows: [{ kind: 'device', ...device, ...fields }] });
+      const further = fields.displayName === undefined ? [] : [deviceChanged(userId, deviceId)];
+      await storage.commit({ rows: [{ kind: 'device', ...device, ...fields }, ...further] });
     });
   }
 
@@ -91,6 +92,12 @@ export function createDevices(deps: {
 const removed =
   (userId: UserId) =>
   (deviceId: DeviceId): Row => ({ kind: 'device_removed', userId, deviceId });
+
+/** Who else keeps a list of the user's devices is to hear of it: users here where the device has keys, other servers always. */
+export function deviceChanged(userId: UserId, deviceId: DeviceId): Row {
+  const told = 'if_keys';
+  return { kind: 'device_list_change', userId, viewer: null, told, deviceIds: [deviceId], signingKeys: false };
+}
 
 /** Rows that remove every device of the user but one. */
 export async function rowsToRemoveDevices(

@@ -4,6 +4,7 @@ import { MatrixError } from '../matrix/errors.ts';
 import type { DeviceId, UserId } from '../matrix/ids.ts';
 import type { AccountReads } from '../storage/contract/accounts.ts';
 import type { Row } from '../storage/contract/commit.ts';
+import { deviceChanged } from './devices.ts';
 import type { Grant, Tokens } from './tokens.ts';
 
 /** What a client may say of the device that it registers or logs in. */
@@ -38,19 +39,22 @@ export async function decideSignIn(
   }
   const deviceId = known?.deviceId ?? ((wish.deviceId || deps.random.token(10).toUpperCase()) as DeviceId);
   const { grant, rows } = deps.tokens.decideGrant({ userId, deviceId }, wish.refreshable ?? false);
-  const device: Row = known
-    ? { kind: 'access_tokens_removed', userId, deviceId }
-    : {
-        kind: 'device',
-        userId,
-        deviceId,
-        displayName: wish.displayName ?? null,
-        createdAtMs: deps.clock.now(),
-        lastSeenAtMs: null,
-        lastSeenIp: null,
-      };
+  const device: Row[] = known
+    ? [{ kind: 'access_tokens_removed', userId, deviceId }]
+    : [
+        {
+          kind: 'device',
+          userId,
+          deviceId,
+          displayName: wish.displayName ?? null,
+          createdAtMs: deps.clock.now(),
+          lastSeenAtMs: null,
+          lastSeenIp: null,
+        },
+        deviceChanged(userId, deviceId),
+      ];
   return {
     signedIn: { deviceId, grant },
-    rows: [device, ...rows],
+    rows: [...device, ...rows],
   };
 }

@@ -6,6 +6,8 @@ import { deviceRoutes } from '../http/client/devices.ts';
 import { directoryRoutes } from '../http/client/directory.ts';
 import { filterRoutes } from '../http/client/filters.ts';
 import { keyBackupRoutes } from '../http/client/key-backups.ts';
+import { keyRoutes } from '../http/client/keys.ts';
+import { signingKeyRoutes } from '../http/client/keys-signing.ts';
 import { loginRoutes } from '../http/client/login.ts';
 import { mediaRoutes, unauthenticatedMediaRoutes } from '../http/client/media.ts';
 import { mediaUploadRoutes } from '../http/client/media-upload.ts';
@@ -39,12 +41,18 @@ import { voipRoutes } from '../http/client/voip.ts';
 import { wellKnownClientRoutes } from '../http/client/well-known.ts';
 import type { Route } from '../http/route.ts';
 import { supportedRoomVersions } from '../matrix/room-versions.ts';
+import type { KeyChanges } from '../sync/key-changes.ts';
 import type { Sync } from '../sync/sync.ts';
 import type { Surroundings } from './surroundings.ts';
 import type { Parts } from './wiring-parts.ts';
 
+interface Reading {
+  readonly sync: Sync;
+  readonly keyChanges: KeyChanges;
+}
+
 /** Every route of the client-server API. */
-export function clientRoutes({ config, clock }: Surroundings, parts: Parts, sync: Sync): Route[] {
+export function clientRoutes({ config, clock }: Surroundings, parts: Parts, reading: Reading): Route[] {
   const {
     accounts,
     deactivation,
@@ -90,12 +98,14 @@ export function clientRoutes({ config, clock }: Surroundings, parts: Parts, sync
     ...spaceRoutes({ hierarchy: parts.hierarchy, summaries: parts.summaries, aliases }),
     ...userDirectoryRoutes({ users: createUserDirectory({ storage: parts.storage, serverName: config.server_name }) }),
     ...keyBackupRoutes({ keyBackups: parts.keyBackups }),
+    ...keyRoutes({ keys: parts.keys, keyChanges: reading.keyChanges }),
+    ...signingKeyRoutes({ keys: parts.keys, accounts }),
     ...toDeviceRoutes({ toDevice: parts.toDevice }),
     ...typingRoutes({ typing }),
     ...receiptRoutes({ receipts, readMarkers }),
     ...presenceRoutes({ presence }),
     ...presenceAudienceRoutes({ presence }),
-    ...syncRoutes({ sync }),
+    ...syncRoutes({ sync: reading.sync }),
     ...mediaRoutes(parts),
     ...unauthenticatedMediaRoutes({ media: parts.media, open: config.media.unauthenticated }),
     ...mediaUploadRoutes({ media: parts.media, clock }),

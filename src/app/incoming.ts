@@ -44,6 +44,8 @@ export function createIncoming(surroundings: Surroundings, parts: Parts): Incomi
     receiveReceipts: (origin, content) => receipts.receiveReceiptEdu(origin, content),
     receivePresence: (origin, contents) => presence.receive(origin, contents),
     receiveToDevice: (origin, contents) => parts.toDevice.receive(origin, contents),
+    receiveDeviceListUpdate: parts.keys.remoteLists.receiveDeviceListUpdate,
+    receiveSigningKeyUpdate: parts.keys.remoteLists.receiveSigningKeyUpdate,
     isServerAllowed: (roomId, server) => isServerAllowed(storage, roomId, server),
     log,
   });
@@ -60,7 +62,7 @@ export function createIncoming(surroundings: Surroundings, parts: Parts): Incomi
     }),
     ...transactionRoutes({ transactions }),
     ...openIdUserinfoRoutes({ accounts: parts.accounts }),
-    ...queryRoutes({ queries: createQueryServer({ serverName, storage }) }),
+    ...queryRoutes({ queries: createQueryServer({ serverName, storage, keys: parts.keys }) }),
     ...joinRoutes({ rooms }),
     ...leaveRoutes({ rooms }),
     ...knockRoutes({ rooms }),

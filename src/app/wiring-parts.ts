@@ -4,6 +4,7 @@ import type { Hierarchy } from '../directory/hierarchy.ts';
 import type { PublicRooms } from '../directory/public-rooms.ts';
 import type { RoomSummaries } from '../directory/summary.ts';
 import type { KeyBackups } from '../e2ee/key-backups.ts';
+import type { Keys } from '../e2ee/keys.ts';
 import type { ToDevice } from '../e2ee/to-device.ts';
 import type { ReadMarkers } from '../ephemeral/read-markers.ts';
 import type { Receipts } from '../ephemeral/receipts.ts';
@@ -41,6 +42,7 @@ export interface Parts {
   readonly pushers: Pushers;
   readonly keyBackups: KeyBackups;
   readonly unread: RecentUnread;
+  readonly keys: Keys;
   readonly toDevice: ToDevice;
   readonly typing: Typing;
   readonly receipts: Receipts;

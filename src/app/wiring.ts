@@ -1,5 +1,7 @@
 import type { Clock } from '../base/clock.ts';
 import { createKeyBackups } from '../e2ee/key-backups.ts';
+import { createKeyCounts } from '../e2ee/key-counts.ts';
+import { createKeys } from '../e2ee/keys.ts';
 import { createToDevice } from '../e2ee/to-device.ts';
 import { createToDeviceInbox } from '../e2ee/to-device-inbox.ts';
 import { createReadMarkers } from '../ephemeral/read-markers.ts';
@@ -24,6 +26,7 @@ import type { Roster } from '../roster/roster.ts';
 import type { Change } from '../storage/contract/changes.ts';
 import type { Storage } from '../storage/contract/storage.ts';
 import { AnswerWindows, type WindowLengths } from '../sync/answer-windows.ts';
+import { createKeyChanges } from '../sync/key-changes.ts';
 import { createSync } from '../sync/sync.ts';
 import { createSyncWakes } from '../sync/wakes.ts';
 import { createAccountsOf } from './account-parts.ts';
@@ -66,9 +69,12 @@ export async function createLantern(surroundings: Surroundings, storage: Storage
   feed.onChanges((changes) => parts.unread.apply(changes));
   const toDevice = createToDeviceInbox({ storage });
   feed.onChanges((changes) => toDevice.onChanges(changes));
+  const keyCounts = createKeyCounts({ storage });
+  feed.onChanges((changes) => keyCounts.onChanges(changes));
   listen(parts);
   feed.addReaction(parts.rooms.profileReaction);
   feed.addReaction(createUpgradeReactionOf(surroundings, parts));
+  for (const reaction of parts.keys.reactions) feed.addReaction(reaction);
   outgoing.sender.addSource(typing.source);
   outgoing.sender.addSource(presence.source);
   const sync = createSync({
@@ -80,8 +86,10 @@ export async function createLantern(surroundings: Surroundings, storage: Storage
     presence,
     toDevice,
     unread: parts.unread,
+    keyCounts,
     clock: surroundings.clock,
   });
+  const keyChanges = createKeyChanges({ storage: recent.storage, roster, now: () => surroundings.clock.now() });
   const incoming = createIncoming(surroundings, parts);
   const { clock, random, log } = surroundings;
   return {
@@ -90,7 +98,7 @@ export async function createLantern(surroundings: Surroundings, storage: Storage
     presence,
     outgoing,
     http: {
-      routes: [...clientRoutes(surroundings, parts, sync), ...incoming.routes],
+      routes: [...clientRoutes(surroundings, parts, { sync, keyChanges }), ...incoming.routes],
       authenticate: (token) => accounts.authenticate(token),
       watchSignOut: accounts.watchSignOut,
       verifyServer: incoming.verifyServer,
@@ -153,6 +161,16 @@ async function createParts(surroundings: Surroundings, storage: Storage): Promis
     media: createMediaOf(surroundings, { storage, outgoing }),
     pushRules: createPushRules({ storage }),
     pushers: createPushers({ storage, clock }),
+    keys: createKeys({
+      serverName,
+      storage,
+      roster,
+      requests: outgoing.requests,
+      shareDeviceNames: config.federation.share_device_names,
+      clock,
+      random,
+      log,
+    }),
     keyBackups: createKeyBackups({ storage }),
     unread: new RecentUnread(storage.unread),
     toDevice: createToDevice({ storage, serverName, clock, random, log }),
@@ -182,32 +200,36 @@ function pokeDestinations({ sender }: Outgoing, changes: readonly Change[]): voi
 
 async function start(
   { config }: Surroundings,
-  { outgoing, presence, feed, rooms, deactivation, media }: Parts,
+  { outgoing, presence, feed, rooms, deactivation, keys, media }: Parts,
 ): Promise<void> {
   await presence.start();
   await feed.start();
   await outgoing.health.start();
-  if (config.federation.enabled) await outgoing.sender.start();
+  if (config.federation.enabled) {
+    await outgoing.sender.start();
+    keys.start();
+  }
   rooms.start();
   await deactivation.start();
   await media.start();
 }
 
 /** One part's rest may be another's work, so it takes a round in which nobody had any. */
-async function idle({ feed, presence, rooms, outgoing, deactivation, media, storage }: Parts): Promise<void> {
+async function idle({ feed, presence, rooms, outgoing, deactivation, keys, media, storage }: Parts): Promise<void> {
   for (let position = -1; position !== storage.position(); ) {
     position = storage.position();
     await deactivation.idle();
     await media.idle();
     await rooms.idle();
     await feed.idle();
+    await keys.idle();
     await presence.idle();
     await outgoing.sender.idle();
   }
 }
 
 async function stop({ clock }: Surroundings, parts: Parts): Promise<void> {
-  const { waiters, feed, presence, rooms, accounts, deactivation, media, typing, outgoing } = parts;
+  const { waiters, feed, presence, rooms, accounts, deactivation, keys, media, typing, outgoing } = parts;
   waiters.stop();
   typing.stop();
   await deactivation.stop();
@@ -221,6 +243,7 @@ async function stop({ clock }: Surroundings, parts: Parts): Promise<void> {
   await outgoing.health.stop();
   await outgoing.http.stop();
   // What was still being asked of other servers has its answer now: none.
+  await keys.stop();
   await rooms.idle();
 }
 

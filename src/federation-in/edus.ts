@@ -1,5 +1,6 @@
 import type { Log } from '../base/log.ts';
 import { isRoomId, type RoomId } from '../matrix/ids.ts';
+import type { JsonObject } from '../matrix/pdu.ts';
 import type { ServerName } from '../matrix/server-name.ts';
 
 export interface EduReceiverDeps {
@@ -11,6 +12,10 @@ export interface EduReceiverDeps {
   readonly receivePresence: (origin: ServerName, contents: readonly unknown[]) => Promise<void>;
   /** Contents of all `m.direct_to_device` of one transaction, in order. Total, each once. */
   readonly receiveToDevice: (origin: ServerName, contents: readonly unknown[]) => Promise<void>;
+  /** Content of one `m.device_list_update`. Total, each once. */
+  readonly receiveDeviceListUpdate: (origin: ServerName, content: JsonObject) => Promise<void>;
+  /** Content of one `m.signing_key_update`. Total. */
+  readonly receiveSigningKeyUpdate: (origin: ServerName, content: JsonObject) => Promise<void>;
   /** Whether the room's `m.room.server_acl` lets this server in. True for unknown rooms. */
   readonly isServerAllowed: (roomId: RoomId, server: ServerName) => Promise<boolean>;
   readonly log: Log;
@@ -31,6 +36,10 @@ export function createEduReceiver(deps: EduReceiverDeps): EduReceiver {
     if (type === 'm.typing' && isRoomId(content.room_id)) {
       if (await deps.isServerAllowed(content.room_id, origin)) await deps.receiveTyping(origin, content);
     }
+    if (type === 'm.device_list_update') await deps.receiveDeviceListUpdate(origin, content);
+    // The second is what servers from before v1.1 send.
+    if (type === 'm.signing_key_update' || type === 'org.matrix.signing_key_update')
+      await deps.receiveSigningKeyUpdate(origin, content);
     if (type === 'm.receipt') await deps.receiveReceipts(origin, await withoutForbiddenRooms(origin, content));
   };
 

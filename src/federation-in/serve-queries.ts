@@ -1,12 +1,17 @@
-import { notFound } from '../matrix/errors.ts';
+import type { ClaimedKeys } from '../e2ee/keys/claim.ts';
+import type { QueriedUsers } from '../e2ee/keys/query.ts';
+import type { Keys } from '../e2ee/keys.ts';
+import { invalidParam, notFound } from '../matrix/errors.ts';
 import { type RoomAlias, type RoomId, serverOfAlias, serverOfUser, type UserId } from '../matrix/ids.ts';
 import type { JsonObject } from '../matrix/pdu.ts';
 import type { ServerName } from '../matrix/server-name.ts';
+import type { KeyWish } from '../storage/contract/one-time-keys.ts';
 import type { Storage } from '../storage/contract/storage.ts';
 
 export interface QueryServerDeps {
   readonly serverName: ServerName;
   readonly storage: Pick<Storage, 'accounts' | 'directory' | 'rooms'>;
+  readonly keys: Pick<Keys, 'own' | 'claims'>;
 }
 
 /** What other servers may ask about our users and aliases. */
@@ -15,11 +20,12 @@ export interface QueryServer {
   queryProfile(userId: UserId, field?: string): Promise<JsonObject>;
   /** Where a local alias leads and through which servers to join. Throws 404 M_NOT_FOUND. */
   queryDirectory(alias: RoomAlias): Promise<{ room_id: RoomId; servers: ServerName[] }>;
-  /**
-   * The local user's devices (server-server API, "user/devices"). Devices have no encryption keys here, so the list
-   * is empty, as it is for a user who never uploaded any. Throws 404 M_NOT_FOUND for nobody's id.
-   */
-  listDevices(userId: UserId): Promise<{ user_id: UserId; stream_id: number; devices: never[] }>;
+  /** The local user's devices (server-server API, "user/devices"). Throws 404 M_NOT_FOUND for nobody's id. */
+  listDevices(userId: UserId): Promise<JsonObject>;
+  /** Keys of local users (server-server API, "user/keys/query"). Throws M_INVALID_PARAM when another is among them. */
+  queryKeys(users: QueriedUsers): Promise<JsonObject>;
+  /** One-time keys of local users' devices (server-server API, "user/keys/claim"). Throws as `queryKeys`. */
+  claimKeys(wishes: readonly KeyWish[]): Promise<{ one_time_keys: ClaimedKeys }>;
 }
 
 /** Servers named in an answer about an alias. */
@@ -30,6 +36,10 @@ export function createQueryServer(deps: QueryServerDeps): QueryServer {
   const requireAccount = async (userId: UserId): Promise<void> => {
     const account = serverOfUser(userId) === serverName ? await storage.accounts.findAccount(userId) : undefined;
     if (!account || account.deactivatedAtMs !== null) throw notFound('No such user here');
+  };
+  const checkOwn = (userIds: Iterable<UserId>): void => {
+    for (const userId of userIds)
+      if (serverOfUser(userId) !== serverName) throw invalidParam('Only users of this server have their keys here');
   };
   return {
     async queryProfile(userId, field) {
@@ -50,7 +60,15 @@ export function createQueryServer(deps: QueryServerDeps): QueryServer {
     },
     async listDevices(userId) {
       await requireAccount(userId);
-      return { user_id: userId, stream_id: 0, devices: [] };
+      return deps.keys.own.listDevices(userId);
+    },
+    async queryKeys(users) {
+      checkOwn(users.keys());
+      return deps.keys.own.query(users);
+    },
+    async claimKeys(wishes) {
+      checkOwn(wishes.map(({ userId }) => userId));
+      return deps.keys.claims.claimOwn(wishes);
     },
   };
 }

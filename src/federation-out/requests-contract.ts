@@ -110,6 +110,12 @@ export interface FederationRequests {
   ): Promise<{ eventId: EventId; originServerTs: number }>;
   queryProfile(server: ServerName, userId: UserId, field?: string): Promise<JsonObject>;
   queryDirectory(server: ServerName, alias: RoomAlias): Promise<{ roomId: RoomId; servers: ServerName[] }>;
+  /** Unverified; the devices and keys of these users of the server. */
+  queryUserKeys(server: ServerName, deviceKeys: JsonObject, timeoutMs: number): Promise<JsonObject>;
+  /** Unverified; one-time keys of devices of the server's users. What is lost on the way is lost. */
+  claimUserKeys(server: ServerName, oneTimeKeys: JsonObject, timeoutMs: number): Promise<JsonObject>;
+  /** Unverified; all devices of one user, and up to which update. */
+  getUserDevices(server: ServerName, userId: UserId): Promise<JsonObject>;
   queryPublicRooms(server: ServerName, query: PublicRoomsQuery): Promise<PublicRoomsAnswer>;
   /** A space and its children, as `GET /hierarchy/{roomId}` tells them. */
   getHierarchy(server: ServerName, roomId: RoomId, suggestedOnly: boolean): Promise<JsonObject>;

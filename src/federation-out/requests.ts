@@ -9,6 +9,7 @@ import type { FetchServerKeys } from './key-ring.ts';
 import { createQueryRequests } from './query-requests.ts';
 import { FederationError, type FederationRequests } from './requests-contract.ts';
 import { type CallDeps, createSignedCall, type SendCall, tryTargets } from './signed-call.ts';
+import { createUserKeyRequests } from './user-key-requests.ts';
 
 const secondMs = 1_000;
 const kibibyte = 1_024;
@@ -20,6 +21,7 @@ export function createFederationRequests(deps: CallDeps): FederationRequests {
     ...createJoinRequests(send),
     ...createEventRequests(send),
     ...createQueryRequests(send),
+    ...createUserKeyRequests(send),
     ...createTransactionRequest(send),
   };
 }

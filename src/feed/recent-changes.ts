@@ -19,6 +19,8 @@ export interface RecentNews {
   /** Users whose membership of some room changed. */
   readonly membershipUsers: ReadonlySet<UserId>;
   readonly accountDataUsers: ReadonlySet<UserId>;
+  /** Users whose keys, or whose devices' keys, changed. */
+  readonly deviceListUsers: ReadonlySet<UserId>;
 }
 
 class News implements RecentNews {
@@ -29,6 +31,7 @@ class News implements RecentNews {
   readonly departureRooms = new Set<RoomId>();
   readonly membershipUsers = new Set<UserId>();
   readonly accountDataUsers = new Set<UserId>();
+  readonly deviceListUsers = new Set<UserId>();
 
   add(change: Change): void {
     switch (change.kind) {
@@ -48,6 +51,9 @@ class News implements RecentNews {
         break;
       case 'account_data':
         this.accountDataUsers.add(change.userId);
+        break;
+      case 'device_list':
+        if (change.here) this.deviceListUsers.add(change.userId);
         break;
     }
   }

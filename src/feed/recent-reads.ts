@@ -2,6 +2,7 @@ import { LRUCache } from 'lru-cache';
 import type { EventId, RoomId, UserId } from '../matrix/ids.ts';
 import type { AccountDataReads } from '../storage/contract/account-data.ts';
 import type { Change } from '../storage/contract/changes.ts';
+import type { DeviceListReads } from '../storage/contract/device-lists.ts';
 import type { EventReads, StoredEvent } from '../storage/contract/events.ts';
 import type { Position } from '../storage/contract/numbers.ts';
 import type { ReceiptReads } from '../storage/contract/receipts.ts';
@@ -13,7 +14,7 @@ import { RoomTails } from './room-tails.ts';
 
 type Wrapped = Pick<
   Storage,
-  'accounts' | 'accountData' | 'events' | 'receipts' | 'relations' | 'rooms' | 'state' | 'position'
+  'accounts' | 'accountData' | 'deviceLists' | 'events' | 'receipts' | 'relations' | 'rooms' | 'state' | 'position'
 >;
 
 const eventsMax = 4_096;
@@ -45,6 +46,7 @@ export function createRecentReads(storage: Wrapped): RecentReads {
     storage: {
       accounts: storage.accounts,
       accountData: accountData.reads,
+      deviceLists: createDeviceListReads(storage.deviceLists, recent),
       events: events.reads,
       receipts: createReceiptReads(storage.receipts, recent),
       relations: storage.relations,
@@ -145,6 +147,15 @@ function createAccountDataReads(accountData: AccountDataReads, recent: RecentCha
     }
   };
   return { reads, apply };
+}
+
+function createDeviceListReads(deviceLists: DeviceListReads, recent: RecentChanges): DeviceListReads {
+  return {
+    ...deviceLists,
+    async listChanged(viewer, after, upTo) {
+      return recent.since(after)?.deviceListUsers.size === 0 ? [] : deviceLists.listChanged(viewer, after, upTo);
+    },
+  };
 }
 
 function createReceiptReads(receipts: ReceiptReads, recent: RecentChanges): ReceiptReads {

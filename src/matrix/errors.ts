@@ -31,6 +31,7 @@ const factory =
 export const badJson = factory(400, 'M_BAD_JSON');
 export const notJson = factory(400, 'M_NOT_JSON');
 export const invalidParam = factory(400, 'M_INVALID_PARAM');
+export const invalidSignature = factory(400, 'M_INVALID_SIGNATURE');
 export const missingParam = factory(400, 'M_MISSING_PARAM');
 export const unknown = factory(400, 'M_UNKNOWN');
 export const invalidUsername = factory(400, 'M_INVALID_USERNAME');

@@ -31,30 +31,30 @@ export function signJson<T extends JsonObject>(object: T, signer: Signer): T & {
   return withMember(object, 'signatures', signatures) as T & { signatures: Signatures };
 }
 
-/** The key ids of algorithms we know under which `server` signed; empty when it did not. */
-export function listSigningKeyIds(object: JsonObject, server: ServerName): string[] {
-  const ofServer = asObject(ownMember(asObject(object.signatures), server));
+/** The key ids of algorithms we know under which `signer`, a server or a user, signed; empty when it did not. */
+export function listSigningKeyIds(object: JsonObject, signer: string): string[] {
+  const ofServer = asObject(ownMember(asObject(object.signatures), signer));
   return Object.keys(ofServer).filter((keyId) => keyId.startsWith('ed25519:') && typeof ofServer[keyId] === 'string');
 }
 
-/** The signature bytes of `server` under `keyId`; undefined where there is none or it is not base64. */
-export function findSignature(object: JsonObject, server: ServerName, keyId: string): Uint8Array | undefined {
-  const text = ownMember(asObject(ownMember(asObject(object.signatures), server)), keyId);
+/** The signature bytes of `signer` under `keyId`; undefined where there is none or it is not base64. */
+export function findSignature(object: JsonObject, signer: string, keyId: string): Uint8Array | undefined {
+  const text = ownMember(asObject(ownMember(asObject(object.signatures), signer)), keyId);
   return typeof text === 'string' && text.length <= 88 ? decodeBase64(text) : undefined;
 }
 
 /**
- * Whether `object` carries a good signature of `server` under `keyId` with this public key (base64). False, not an error,
+ * Whether `object` carries a good signature of `signer` under `keyId` with this public key (base64). False, not an error,
  * for anything that is missing, malformed, or has no canonical form.
  */
 export function verifySignedJson(
   object: JsonObject,
-  server: ServerName,
+  signer: string,
   keyId: string,
   publicKey: string,
   options: CanonicalOptions = {},
 ): boolean {
-  const signature = findSignature(object, server, keyId);
+  const signature = findSignature(object, signer, keyId);
   const key = importPublicKey(publicKey);
   if (!signature || !key) return false;
   try {

@@ -42,6 +42,8 @@ export class Answer {
   readonly accountData: string[] = [];
   presence: readonly string[] = [];
   deviceLists: DeviceLists = { changed: [], left: [] };
+  /** Whether the numbers of the device's own keys changed. */
+  keyCountsChanged = false;
   /** Messages to the device. */
   toDevice: readonly string[] = [];
   /** The last of them where there are more; null: all were told. */
@@ -103,6 +105,7 @@ export class Answer {
       this.accountData.length === 0 &&
       this.presence.length === 0 &&
       this.toDevice.length === 0 &&
+      !this.keyCountsChanged &&
       this.deviceLists.changed.length === 0 &&
       this.deviceLists.left.length === 0
     );
@@ -112,11 +115,15 @@ export class Answer {
 const stateNames = { no: 'state', stable: 'state_after', unstable: 'org.matrix.msc4222.state_after' } as const;
 
 /**
- * The body of the response. `device_one_time_keys_count` is always there (absent reads as "none left" to clients that
- * encrypt), other sections only when they hold something; within a joined room every section is there.
+ * The body of the response. `always` are members that stand in every answer: the numbers of keys (absent reads as "none left" to clients
+ * that encrypt). Other sections only when they hold something; within a joined room every section is there.
  */
-export function encodeAnswer(answer: Answer, nextBatch: string, useStateAfter: keyof typeof stateNames): string {
-  let text = `{"next_batch":${JSON.stringify(nextBatch)},"device_one_time_keys_count":{}`;
+export function encodeAnswer(
+  answer: Answer,
+  nextBatch: string,
+  { useStateAfter, always }: { readonly useStateAfter: keyof typeof stateNames; readonly always: string },
+): string {
+  let text = `{"next_batch":${JSON.stringify(nextBatch)},${always}`;
   if (answer.accountData.length > 0) text += `,"account_data":${encodeEvents(answer.accountData)}`;
   if (answer.presence.length > 0) text += `,"presence":${encodeEvents(answer.presence)}`;
   if (answer.toDevice.length > 0) text += `,"to_device":${encodeEvents(answer.toDevice)}`;

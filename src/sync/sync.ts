@@ -1,5 +1,6 @@
 import type { Clock } from '../base/clock.ts';
 import type { EndSignal } from '../base/ending.ts';
+import type { KeyCounts } from '../e2ee/key-counts.ts';
 import type { ToDeviceInbox } from '../e2ee/to-device-inbox.ts';
 import type { Waiters } from '../feed/feed.ts';
 import { invalidParam } from '../matrix/errors.ts';
@@ -20,6 +21,7 @@ import { asksStorage, type SyncQuestion, type SyncStream, type TypingReads } fro
 import { createAccountDataStream } from './streams/account-data.ts';
 import { createDeviceListsStream } from './streams/device-lists.ts';
 import { createEphemeralStream } from './streams/ephemeral.ts';
+import { createKeyCountsStream } from './streams/key-counts.ts';
 import { createPresenceStream } from './streams/presence.ts';
 import { createRoomsInvitedStream } from './streams/rooms-invited.ts';
 import { createRoomsJoinedStream } from './streams/rooms-joined.ts';
@@ -31,7 +33,7 @@ import { tellUnread, type UnreadCounts } from './unread.ts';
 export interface SyncDeps {
   readonly storage: Pick<
     Storage,
-    'accounts' | 'accountData' | 'events' | 'receipts' | 'relations' | 'rooms' | 'state' | 'position'
+    'accounts' | 'accountData' | 'deviceLists' | 'events' | 'receipts' | 'relations' | 'rooms' | 'state' | 'position'
   >;
   readonly roster: Pick<Roster, 'roomsOf' | 'snapshotOfRooms' | 'usersIn' | 'shareRoom' | 'connect' | 'disconnect'>;
   readonly waiters: Pick<Waiters, 'ticket' | 'wait'>;
@@ -39,6 +41,7 @@ export interface SyncDeps {
   readonly typing: TypingReads;
   readonly presence: PresencePart;
   readonly toDevice: Pick<ToDeviceInbox, 'list' | 'collect'>;
+  readonly keyCounts: KeyCounts;
   readonly unread: UnreadCounts;
   readonly clock: Clock;
 }
@@ -83,6 +86,7 @@ export function createSync(deps: SyncDeps): Sync {
     createAccountDataStream(deps),
     createEphemeralStream(deps),
     createDeviceListsStream(deps),
+    createKeyCountsStream(deps),
     createPresenceStream(deps),
     createToDeviceStream(deps),
   ];
@@ -153,7 +157,7 @@ async function poll({ deps, streams, quiet }: Parts, request: SyncRequest, parse
       const answer = readNow(asked, question) ?? (await read(deps, asked, question));
       if (request.since === null || !answer.isEmpty()) {
         deps.windows.answered(userId, deviceId);
-        return finish(question, answer, request);
+        return finish(deps, question, answer, request);
       }
     }
     // Nothing up to here concerned this client, so the next reading begins where this one ended.
@@ -163,7 +167,7 @@ async function poll({ deps, streams, quiet }: Parts, request: SyncRequest, parse
     }
     const leftMs = request.fullState ? 0 : endsAtMs - deps.clock.monotonic();
     if (leftMs <= 0 || !(await deps.waiters.wait(ticket, leftMs, request.signal))) {
-      return encodeAnswer(new Answer(), request.since, request.useStateAfter);
+      return encode(deps, new Answer(), request.since, request);
     }
   }
 }
@@ -197,11 +201,25 @@ async function read(deps: SyncDeps, streams: readonly SyncStream[], question: Sy
   return answer;
 }
 
-function finish({ upTo, typing, lazy }: SyncQuestion, answer: Answer, request: SyncRequest): string {
+function finish(
+  deps: SyncDeps,
+  { upTo, typing, lazy }: SyncQuestion,
+  answer: Answer,
+  request: SyncRequest,
+): Promise<string> {
   const toDevice = answer.toDeviceUpTo ?? upTo;
   const nextBatch = encodeSyncToken({ position: upTo, toDevice, typing, presence: answer.presenceToken });
   lazy?.tell(nextBatch, answer.membersTold);
-  return encodeAnswer(answer, nextBatch, request.useStateAfter);
+  return encode(deps, answer, nextBatch, request);
+}
+
+async function encode(
+  { keyCounts }: SyncDeps,
+  answer: Answer,
+  nextBatch: string,
+  { requester, useStateAfter }: SyncRequest,
+): Promise<string> {
+  return encodeAnswer(answer, nextBatch, { useStateAfter, always: await keyCounts.textOf(requester) });
 }
 
 /** A token from the future is none of ours: it would make the client wait for what it already has. */

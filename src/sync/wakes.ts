@@ -4,7 +4,7 @@ import type { Roster } from '../roster/roster.ts';
 import type { Change } from '../storage/contract/changes.ts';
 
 export interface WakeDeps {
-  readonly roster: Pick<Roster, 'connectedUsersIn' | 'isConnected'>;
+  readonly roster: Pick<Roster, 'connectedUsersIn' | 'isConnected' | 'roomsOf'>;
   readonly waiters: Pick<Waiters, 'wake'>;
 }
 
@@ -29,6 +29,14 @@ export function createSyncWakes(deps: WakeDeps): (changes: readonly Change[]) =>
         case 'membership':
         case 'account_data':
           users.add(change.userId);
+          break;
+        case 'key_counts':
+          users.add(change.userId);
+          break;
+        case 'device_list':
+          if (!change.here) break;
+          users.add(change.viewer ?? change.userId);
+          if (change.viewer === null) for (const roomId of deps.roster.roomsOf(change.userId)) rooms.add(roomId);
           break;
         case 'to_device':
           for (const { userId } of change.devices) users.add(userId);

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { noKeys } from '../support/key-fixture.ts';
 import { TestServer } from '../support/server.ts';
 import { type Answer, TestUser } from '../support/user.ts';
 import {
@@ -64,7 +65,7 @@ describe('a long-poll', () => {
     await server.clock.advance(29_000);
     expect(answered).toBe(false);
     await server.clock.advance(1_000);
-    expect(await answer).toEqual({ next_batch: since, device_one_time_keys_count: {} });
+    expect(await answer).toEqual({ next_batch: since, ...noKeys });
   });
 
   it('sleeps through what is none of its business', async () => {
@@ -79,7 +80,7 @@ describe('a long-poll', () => {
     await alice.send(roomId, 'test.filtered', {});
     await server.settle();
     await server.clock.advance(30_000);
-    expect(await answer).toEqual({ next_batch: since, device_one_time_keys_count: {} });
+    expect(await answer).toEqual({ next_batch: since, ...noKeys });
   });
 
   it.each<[string, (roomId: string) => Promise<unknown>, (body: Json, roomId: string) => unknown]>([

@@ -1,3 +1,4 @@
+import { createKeyCounts } from '../../src/e2ee/key-counts.ts';
 import { createToDeviceInbox } from '../../src/e2ee/to-device-inbox.ts';
 import { RecentUnread } from '../../src/feed/recent-unread.ts';
 import { createWaiters } from '../../src/feed/waiters.ts';
@@ -109,16 +110,19 @@ export class SyncFixture {
     this.wake = (userId) => waiters.wake(userId as UserId);
     const wakes = createSyncWakes({ roster: this.roster, waiters });
     const toDevice = createToDeviceInbox({ storage });
+    const keyCounts = createKeyCounts({ storage });
     const unread = new RecentUnread(storage.unread);
     storage.onCommit((changes) => {
       unread.apply(changes);
       this.roster.apply(changes);
       toDevice.onChanges(changes);
+      keyCounts.onChanges(changes);
       wakes(changes);
     });
     const { roster, typing, presence } = this;
     const windows = new AnswerWindows({ clock, lengths: { quietMs: 0, busyMs: 0 } });
-    this.text = createSync({ storage, roster, waiters, windows, typing, presence, toDevice, unread, clock });
+    const reads = { storage, roster, typing, presence, toDevice, keyCounts, unread };
+    this.text = createSync({ ...reads, waiters, windows, clock });
   }
 
   static async open(): Promise<SyncFixture> {

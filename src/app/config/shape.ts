@@ -46,6 +46,7 @@ const federation = z.strictObject({
   enabled: z.boolean().default(true),
   ca_file: path.nullable().default(null),
   allow_private_addresses: z.boolean().default(false),
+  share_device_names: z.boolean().default(false),
   notary_servers: z.array(notaryServer).max(5).default([]),
 });
 

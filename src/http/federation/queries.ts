@@ -1,9 +1,10 @@
 import { z } from 'zod';
 import type { QueryServer } from '../../federation-in/serve-queries.ts';
+import { queriedUsers, wishedKeys } from '../key-shapes.ts';
 import { type Route, serverRoute } from '../route.ts';
 import { roomAlias, shortText, userId } from '../shapes.ts';
 
-/** Server-server API, "Querying for information", and "Device Management" as far as devices without keys go. */
+/** Server-server API, "Querying for information", and "Device Management" and "End-to-End Encryption". */
 export function queryRoutes(deps: { readonly queries: QueryServer }): Route[] {
   return [
     serverRoute({
@@ -23,6 +24,18 @@ export function queryRoutes(deps: { readonly queries: QueryServer }): Route[] {
       path: '/_matrix/federation/v1/user/devices/:userId',
       params: z.object({ userId }),
       handle: ({ params }) => deps.queries.listDevices(params.userId),
+    }),
+    serverRoute({
+      method: 'POST',
+      path: '/_matrix/federation/v1/user/keys/query',
+      body: z.object({ device_keys: queriedUsers }),
+      handle: ({ body }) => deps.queries.queryKeys(body.device_keys),
+    }),
+    serverRoute({
+      method: 'POST',
+      path: '/_matrix/federation/v1/user/keys/claim',
+      body: z.object({ one_time_keys: wishedKeys }),
+      handle: ({ body }) => deps.queries.claimKeys(body.one_time_keys),
     }),
   ];
 }

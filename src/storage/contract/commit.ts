@@ -1,4 +1,4 @@
-import type { RoomId, UserId } from '../../matrix/ids.ts';
+import type { DeviceId, RoomId, UserId } from '../../matrix/ids.ts';
 import type { ServerName } from '../../matrix/server-name.ts';
 import type { AccountDataTableRow } from './account-data.ts';
 import type { AccountRow, AccountTableRow } from './accounts.ts';
@@ -74,6 +74,7 @@ export type Expectation =
   | { kind: 'key_backup_last'; userId: UserId; version: number }
   /** The other server's message was not taken in yet. */
   | { kind: 'to_device_unseen'; origin: ServerName; messageId: string }
+  | { kind: 'device_known'; userId: UserId; deviceId: DeviceId }
   /** Nobody got any of these keys. */
   | { kind: 'one_time_keys_unclaimed'; keyNos: readonly number[] }
   /** Nothing was told of the user's devices behind this position. */

@@ -47,6 +47,7 @@ export function createExpectations({ connection, rooms }: Deps): (expectation: E
     )
     .pluck();
 
+  const device = connection.prepare<[string, string]>('SELECT 1 FROM devices WHERE user_id = ? AND device_id = ?');
   const unclaimed = connection
     .prepare<[string], number>(
       'SELECT count(*) FROM json_each(?) CROSS JOIN one_time_keys ON key_no = value WHERE claimed_at_ms IS NULL',
@@ -90,6 +91,8 @@ export function createExpectations({ connection, rooms }: Deps): (expectation: E
         return (lastBackup.get(expectation.userId) ?? 0) === expectation.version;
       case 'to_device_unseen':
         return received.get(expectation.origin, expectation.messageId) === undefined;
+      case 'device_known':
+        return device.get(expectation.userId, expectation.deviceId) !== undefined;
       case 'one_time_keys_unclaimed':
         return unclaimed.get(JSON.stringify(expectation.keyNos)) === expectation.keyNos.length;
       case 'device_list_unchanged':

@@ -5,13 +5,13 @@ import type { Storage } from '../../storage/contract/storage.ts';
 import { asksStorage, type SyncScope, type SyncStream } from '../stream.ts';
 
 export interface DeviceListsDeps {
-  readonly storage: Pick<Storage, 'rooms'>;
+  readonly storage: Pick<Storage, 'deviceLists' | 'rooms'>;
   readonly roster: Pick<Roster, 'roomsOf' | 'usersIn' | 'shareRoom'>;
 }
 
 /**
  * Client-server API, "Tracking the device list for a user": `changed` are those "who now share an encrypted room with the client",
- * `left` those "with whom the user does not share any encrypted rooms anymore since the previous sync response". Every room counts as
+ * or whose keys changed; `left` those "with whom the user does not share any encrypted rooms anymore since the previous sync response". Every room counts as
  * encrypted, since it may become so at any time. Lists of rooms in the filter do not matter: they are about what is shown.
  */
 export function createDeviceListsStream(deps: DeviceListsDeps): SyncStream {
@@ -21,16 +21,24 @@ export function createDeviceListsStream(deps: DeviceListsDeps): SyncStream {
       if (scope.since === null || scope.upTo <= scope.after) return;
       const arrivals = await listArrivals(deps, scope);
       const departures = await listDepartures(deps, scope);
-      if (arrivals.size === 0 && departures.size === 0) return;
       const viewer = scope.viewer.userId;
-      const changed: UserId[] = [];
+      const news = await deps.storage.deviceLists.listChanged(viewer, scope.after, scope.upTo);
+      if (arrivals.size === 0 && departures.size === 0 && news.length === 0) return;
+      const changed = new Set<UserId>();
+      for (const userId of news) {
+        await breathe();
+        if (userId === viewer || deps.roster.shareRoom(viewer, userId)) changed.add(userId);
+      }
+      const known = changed.size;
       for (const [userId, rooms] of arrivals) {
         await breathe();
         if (userId === viewer || !deps.roster.shareRoom(viewer, userId)) continue;
-        if (!sharedBefore(deps, scope, userId, rooms)) changed.push(userId);
+        if (!sharedBefore(deps, scope, userId, rooms)) changed.add(userId);
       }
+      // Who met others by coming to a room is met there too, with all their other devices.
+      if (scope.rooms.newlyJoined.size > 0 && changed.size > known) changed.add(viewer);
       const left = [...departures].filter((userId) => userId !== viewer && !deps.roster.shareRoom(viewer, userId));
-      answer.deviceLists = { changed, left };
+      answer.deviceLists = { changed: [...changed], left };
     },
   };
 }

@@ -17,6 +17,8 @@ function setUp(options: { failing?: string } = {}) {
     receiveReceipts: take('receipts'),
     receivePresence: take('presence'),
     receiveToDevice: take('to_device'),
+    receiveDeviceListUpdate: take('device_list'),
+    receiveSigningKeyUpdate: take('signing_keys'),
     isServerAllowed: async (roomId) => roomId === open,
     log: silentLog,
   });
@@ -24,6 +26,21 @@ function setUp(options: { failing?: string } = {}) {
 }
 
 describe('EDUs', () => {
+  it('of devices and keys reach whom they concern, also under their older name', async () => {
+    const { receiver, got } = setUp();
+    await receiver.receive(origin, [
+      { edu_type: 'm.device_list_update', content: { n: 1 } },
+      { edu_type: 'm.signing_key_update', content: { n: 2 } },
+      { edu_type: 'org.matrix.signing_key_update', content: { n: 3 } },
+      { edu_type: 'org.matrix.device_list_update', content: { n: 4 } },
+    ]);
+    expect(got).toEqual([
+      ['device_list', origin, { n: 1 }],
+      ['signing_keys', origin, { n: 2 }],
+      ['signing_keys', origin, { n: 3 }],
+    ]);
+  });
+
   it('reach whom they concern, all presence of a transaction at once and in order', async () => {
     const { receiver, got } = setUp();
     await receiver.receive(origin, [

@@ -1,8 +1,13 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { silentLog } from '../../../src/base/log.ts';
+import { createKeys } from '../../../src/e2ee/keys.ts';
 import { createQueryServer, type QueryServer } from '../../../src/federation-in/serve-queries.ts';
-import type { RoomAlias, UserId } from '../../../src/matrix/ids.ts';
+import type { DeviceId, RoomAlias, UserId } from '../../../src/matrix/ids.ts';
 import type { ServerName } from '../../../src/matrix/server-name.ts';
+import { MembershipIndex } from '../../../src/roster/membership-index.ts';
 import type { Storage } from '../../../src/storage/contract/storage.ts';
+import { ManualClock } from '../../support/manual-clock.ts';
+import { unjitteredRandom } from '../../support/random.ts';
 import { RoomBuilder } from '../../support/room-builder.ts';
 import { openTestStorage } from '../../support/storage.ts';
 
@@ -10,12 +15,25 @@ const alice = '@alice:a' as UserId;
 const gone = '@gone:a' as UserId;
 const notFound = { status: 404, errcode: 'M_NOT_FOUND' };
 
+const never = () => Promise.reject(new Error('nobody is asked'));
+const noRequests = { queryUserKeys: never, claimUserKeys: never, getUserDevices: never };
+
 let storage: Storage;
 let queries: QueryServer;
 
 beforeEach(async () => {
   storage = await openTestStorage();
-  queries = createQueryServer({ serverName: 'a' as ServerName, storage });
+  const keys = createKeys({
+    serverName: 'a' as ServerName,
+    storage,
+    roster: new MembershipIndex({ serverName: 'a' as ServerName }),
+    requests: noRequests,
+    shareDeviceNames: false,
+    clock: new ManualClock(),
+    random: unjitteredRandom,
+    log: silentLog,
+  });
+  queries = createQueryServer({ serverName: 'a' as ServerName, storage, keys });
   const account = { kind: 'account', passwordHash: null, createdAtMs: 1 } as const;
   await storage.commit({
     rows: [
@@ -46,13 +64,31 @@ describe('a profile', () => {
 });
 
 describe('devices', () => {
-  it('are none for a user, who has no encryption keys here', async () => {
+  it('are none for a user without any', async () => {
     expect(await queries.listDevices(alice)).toEqual({ user_id: alice, stream_id: 0, devices: [] });
   });
 
   it('of somebody who is not, or is no more, are not found', async () => {
     await expect(queries.listDevices('@nobody:a' as UserId)).rejects.toMatchObject(notFound);
     await expect(queries.listDevices(gone)).rejects.toMatchObject(notFound);
+  });
+});
+
+describe('keys', () => {
+  const bob = '@bob:b' as UserId;
+  const device = 'D' as DeviceId;
+
+  it('of our users are told, those of others are not ours to tell', async () => {
+    expect(await queries.queryKeys(new Map([[alice, []]]))).toMatchObject({ device_keys: { [alice]: {} } });
+    const refused = { status: 400, errcode: 'M_INVALID_PARAM' };
+    const both: [UserId, DeviceId[]][] = [
+      [alice, []],
+      [bob, []],
+    ];
+    await expect(queries.queryKeys(new Map(both))).rejects.toMatchObject(refused);
+    const wish = { userId: bob, deviceId: device, algorithm: 'a' };
+    await expect(queries.claimKeys([wish])).rejects.toMatchObject(refused);
+    expect(await queries.claimKeys([{ ...wish, userId: alice }])).toEqual({ one_time_keys: {} });
   });
 });
 

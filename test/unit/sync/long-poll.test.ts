@@ -1,5 +1,6 @@
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { UserId } from '../../../src/matrix/ids.ts';
+import { noKeys } from '../../support/key-fixture.ts';
 import { settle } from '../../support/manual-clock.ts';
 import { RoomBuilder } from '../../support/room-builder.ts';
 import { brief, SyncFixture } from '../../support/sync-fixture.ts';
@@ -48,7 +49,7 @@ test('a poll is answered with its own token when its time is over, and not befor
   await fixture.clock.advance(29_000);
   expect(state.done).toBe(false);
   await fixture.clock.advance(1_000);
-  expect(await answer).toEqual({ next_batch: since, device_one_time_keys_count: {} });
+  expect(await answer).toEqual({ next_batch: since, ...noKeys });
 });
 
 test('a poll with no time to wait is answered at once', async () => {

@@ -14,6 +14,7 @@ function wokenBy(...changes: unknown[]): string[] {
     roster: {
       connectedUsersIn: (roomId) => new Set(roomId === room ? [alice, bob] : []),
       isConnected: (userId) => connected.has(userId),
+      roomsOf: (userId) => new Set(userId === '@dave:b' ? [room] : []),
     },
     waiters: { wake: (userId) => woken.push(userId) },
   })(changes as Change[]);
@@ -30,6 +31,11 @@ test.each([
   ['a membership of somebody who does not sync', { kind: 'membership', roomId: room, userId: '@dave:b' }, []],
   ['account data', { kind: 'account_data', userId: alice }, [alice]],
   ['a profile, whose member events follow', { kind: 'profile', userId: alice }, []],
+  ['a change of keys', { kind: 'device_list', userId: '@dave:b', viewer: null, here: true }, [alice, bob]],
+  ['a change of own keys', { kind: 'device_list', userId: carol, viewer: null, here: true }, [carol]],
+  ['a change of keys for one', { kind: 'device_list', userId: '@dave:b', viewer: carol, here: true }, [carol]],
+  ['a device without keys', { kind: 'device_list', userId: '@dave:b', viewer: null, here: false }, []],
+  ['a one-time key that was given out', { kind: 'key_counts', userId: carol }, [carol]],
   ['something for other servers', { kind: 'outgoing', destinations: ['b'] }, []],
 ])('%s wakes whom it concerns', (_, change, expected) => {
   expect(wokenBy(change)).toEqual(expected);
