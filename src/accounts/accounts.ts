@@ -20,6 +20,7 @@ import { createLogin, type Login } from './login.ts';
 import { createPasswords, defaultPasswordCost, type PasswordCost } from './passwords.ts';
 import { createProfiles, type Profiles } from './profiles.ts';
 import { createRegistration, type Registration } from './registration.ts';
+import { createSharedSecretRegistration, type SharedSecretRegistration } from './shared-secret.ts';
 import { createShortTokens, type ShortTokens } from './short-tokens.ts';
 import { createSignOuts } from './sign-outs.ts';
 import { createTags, type Tags } from './tags.ts';
@@ -31,6 +32,8 @@ export interface AccountsDeps {
   readonly feed: Pick<Feed, 'onChanges'>;
   readonly serverName: ServerName;
   readonly registrationOpen: () => boolean;
+  /** Who knows it may make accounts; nobody where it is null or not given. */
+  readonly registrationSharedSecret?: string | null;
   /** User ids that only an application service may register; nobody's when not given. */
   readonly isExclusive?: (userId: UserId) => boolean;
   readonly queryRemoteProfile: FederationRequests['queryProfile'];
@@ -51,6 +54,7 @@ export interface AccountsDeps {
 /** All that local users have: their accounts, devices, profiles, settings. */
 export interface Accounts {
   readonly registration: Registration;
+  readonly sharedSecretRegistration: SharedSecretRegistration;
   readonly login: Login;
   /** For signing another device in; each is good once. */
   readonly loginTokens: Pick<ShortTokens, 'create'>;
@@ -65,6 +69,7 @@ export interface Accounts {
   readonly filters: Filters;
   /** Whose access token this is; undefined when nobody's. Throws M_UNKNOWN_TOKEN with `soft_logout` for one that expired. */
   authenticate(token: string): TokenOwner | undefined | Promise<TokenOwner | undefined>;
+  isAdmin(userId: UserId): Promise<boolean>;
   /** Calls `onEnd` once, when the device is signed out. Returns the end of the watch. */
   watchSignOut(owner: TokenOwner, onEnd: () => void): () => void;
   /** New tokens for a refresh token. Throws M_UNKNOWN_TOKEN. */
@@ -117,24 +122,28 @@ export function createAccounts(deps: AccountsDeps): Accounts {
     presentAccountData: deps.presentAccountData ?? ((_userId, _type, stored) => stored),
     inOrder,
   });
+  const registration = createRegistration({
+    storage,
+    serverName,
+    registrationOpen: deps.registrationOpen,
+    isExclusive: deps.isExclusive ?? (() => false),
+    passwords,
+    interactiveAuth,
+    tokens,
+    inOrder,
+    clock,
+    random,
+  });
+  const secret = deps.registrationSharedSecret ?? null;
   return {
     login,
     loginTokens,
     openIdTokens,
     interactiveAuth,
     accountData,
-    registration: createRegistration({
-      storage,
-      serverName,
-      registrationOpen: deps.registrationOpen,
-      isExclusive: deps.isExclusive ?? (() => false),
-      passwords,
-      interactiveAuth,
-      tokens,
-      inOrder,
-      clock,
-      random,
-    }),
+    registration,
+    sharedSecretRegistration: createSharedSecretRegistration({ secret, registration, clock, random }),
+    isAdmin: (userId) => storage.accounts.isAdmin(userId),
     credentials: createCredentials({
       storage,
       passwords,

@@ -38,6 +38,14 @@ export interface RegistrationRequest {
   readonly auth: JsonObject | undefined;
 }
 
+/** By whom the administrators trust. */
+export interface TrustedRegistration {
+  readonly username: string;
+  readonly password: string;
+  readonly displayName: string | undefined;
+  readonly admin: boolean;
+}
+
 export interface Registration {
   /**
    * Makes an account. Throws, in this order: 403 M_FORBIDDEN where registration is closed; M_INVALID_USERNAME, M_EXCLUSIVE,
@@ -47,6 +55,8 @@ export interface Registration {
   register(request: RegistrationRequest): Promise<{ userId: UserId; signedIn: SignedIn | null }>;
   /** Resolves when the name is free; throws as `register` does. */
   checkAvailable(username: string): Promise<void>;
+  /** Makes an account and signs it in, without asking whether registration is open. Throws as `register` does but for that. */
+  registerTrusted(request: TrustedRegistration): Promise<{ userId: UserId; signedIn: SignedIn }>;
   /** Makes an account without asking whether registration is open; for the command line. */
   createAccount(username: string, password: string | null): Promise<UserId>;
 }
@@ -93,6 +103,21 @@ export function createRegistration(deps: RegistrationDeps): Registration {
     async checkAvailable(username) {
       if (!deps.registrationOpen()) throw forbidden('Registration is closed on this server');
       await checkUserId(username);
+    },
+
+    async registerTrusted({ username, password, displayName, admin }) {
+      const userId = await checkUserId(username);
+      const passwordHash = await deps.passwords.hash(password);
+      return deps.inOrder(userId, async () => {
+        const { signedIn, rows } = await decideSignIn(deps, userId, {});
+        const further: Row[] = [];
+        if (admin) further.push({ kind: 'account_admin', userId });
+        if (displayName !== undefined) {
+          further.push({ kind: 'profile', userId, displayname: displayName, avatarUrl: null });
+        }
+        await create(userId, passwordHash, [...further, ...rows]);
+        return { userId, signedIn };
+      });
     },
 
     async createAccount(username, password) {

@@ -25,6 +25,7 @@ export function createAccountsOf(surroundings: Surroundings, neighbours: Account
     feed,
     serverName: config.server_name,
     registrationOpen: () => isRegistrationOpen(config),
+    registrationSharedSecret: config.registration_shared_secret,
     queryRemoteProfile: outgoing.requests.queryProfile,
     checkAccountData: presence.checkAccountData,
     rowsForDeactivation: presence.rowsForDeactivation,

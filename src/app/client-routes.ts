@@ -1,6 +1,7 @@
 import { createUserDirectory } from '../directory/user-directory.ts';
 import { accountRoutes } from '../http/client/account.ts';
 import { accountDataRoutes } from '../http/client/account-data.ts';
+import { administrationRoutes } from '../http/client/administration.ts';
 import { capabilitiesRoutes } from '../http/client/capabilities.ts';
 import { deviceRoutes } from '../http/client/devices.ts';
 import { directoryRoutes } from '../http/client/directory.ts';
@@ -22,6 +23,7 @@ import { receiptRoutes } from '../http/client/receipts.ts';
 import { refreshRoutes } from '../http/client/refresh.ts';
 import { registerRoutes } from '../http/client/register.ts';
 import { relationRoutes } from '../http/client/relations.ts';
+import { reportRoutes } from '../http/client/reports.ts';
 import { roomCreationRoutes } from '../http/client/rooms-create.ts';
 import { roomMembershipRoutes } from '../http/client/rooms-membership.ts';
 import { roomMessagesRoutes } from '../http/client/rooms-messages.ts';
@@ -56,6 +58,7 @@ export function clientRoutes({ config, clock }: Surroundings, parts: Parts, read
   const {
     accounts,
     deactivation,
+    reporting,
     pushRules,
     pushers,
     rooms,
@@ -77,6 +80,8 @@ export function clientRoutes({ config, clock }: Surroundings, parts: Parts, read
     ...loginRoutes({ accounts, baseUrl }),
     ...refreshRoutes({ accounts }),
     ...accountRoutes({ accounts, deactivation }),
+    ...administrationRoutes({ accounts, reporting }),
+    ...reportRoutes({ reporting }),
     ...thirdPartyIdRoutes(),
     ...openIdRoutes({ accounts, serverName: config.server_name }),
     ...deviceRoutes({ accounts }),

@@ -14,6 +14,7 @@ import type { Waiters } from '../feed/feed.ts';
 import type { RecentUnread } from '../feed/recent-unread.ts';
 import type { Media } from '../media/media.ts';
 import type { Deactivation } from '../operations/deactivate.ts';
+import type { Reporting } from '../operations/reporting.ts';
 import type { Presence } from '../presence/types.ts';
 import type { Pushers } from '../push/pushers.ts';
 import type { PushRules } from '../push/rules.ts';
@@ -38,6 +39,7 @@ export interface Parts {
   readonly accounts: Accounts;
   readonly deactivation: Deactivation;
   readonly media: Media;
+  readonly reporting: Reporting;
   readonly pushRules: PushRules;
   readonly pushers: Pushers;
   readonly keyBackups: KeyBackups;

@@ -17,6 +17,7 @@ import type { HttpAppDeps } from '../http/app.ts';
 import { createRateLimits } from '../http/rate-limits.ts';
 import type { ServerName } from '../matrix/server-name.ts';
 import { createDeactivation } from '../operations/deactivate.ts';
+import { createReporting } from '../operations/reporting.ts';
 import { createRoomUpgradeReaction } from '../operations/room-upgrades.ts';
 import type { Presence } from '../presence/types.ts';
 import { createPushers } from '../push/pushers.ts';
@@ -159,6 +160,7 @@ async function createParts(surroundings: Surroundings, storage: Storage): Promis
     accounts,
     deactivation,
     media: createMediaOf(surroundings, { storage, outgoing }),
+    reporting: createReporting({ storage, history: rooms.history, serverName, clock, log }),
     pushRules: createPushRules({ storage }),
     pushers: createPushers({ storage, clock }),
     keys: createKeys({

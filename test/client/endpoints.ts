@@ -33,6 +33,30 @@ const roomList: Fields = {
 };
 const via: Fields = { via: 'strings', server_name: 'strings' };
 
+const report: Fields = { reason: 'string!' };
+
+const administration: readonly Endpoint[] = [
+  { call: 'POST /rooms/{roomId}/report/{eventId}', by: 'user', body: { reason: 'string' }, good: { reason: 'x' } },
+  { call: 'POST /rooms/{roomId}/report', by: 'user', body: report, good: { reason: 'x' } },
+  { call: 'POST /users/{userId}/report', by: 'user', body: report, good: { reason: 'x' } },
+  { call: 'GET /admin/whois/{userId}', by: 'user' },
+  { call: 'GET /_synapse/admin/v1/register', by: 'anybody' },
+  {
+    call: 'POST /_synapse/admin/v1/register',
+    by: 'anybody',
+    body: {
+      nonce: 'string!',
+      username: 'string!',
+      password: 'string!',
+      displayname: 'string',
+      admin: 'boolean',
+      mac: 'string!',
+    },
+    good: { nonce: 'x', username: 'x', password: 'x', mac: 'x' },
+  },
+  { call: 'GET /_synapse/admin/v1/event_reports', by: 'user', query: { from: 'integer', limit: 'integer' } },
+];
+
 const discovery: readonly Endpoint[] = [
   { call: 'GET /_matrix/client/versions', by: 'anybody' },
   { call: 'GET /.well-known/matrix/client', by: 'anybody' },
@@ -501,6 +525,7 @@ const servers: readonly Endpoint[] = [
 
 export const endpoints: readonly Endpoint[] = [
   ...discovery,
+  ...administration,
   ...session,
   ...account,
   ...userData,

@@ -25,6 +25,7 @@ import { describePresence } from './presence.contract.ts';
 import { describePush } from './push.contract.ts';
 import { describeReceipts } from './receipts.contract.ts';
 import { describeRelations } from './relations.contract.ts';
+import { describeReports } from './reports.contract.ts';
 import { describeRestart, type Place } from './restart.contract.ts';
 import { describeRooms } from './rooms.contract.ts';
 import { describeSearch } from './search.contract.ts';
@@ -73,6 +74,7 @@ describe('SQLite storage', () => {
   describePush(open);
   describeReceipts(open);
   describeRelations(open);
+  describeReports(open);
   describeRooms(open);
   describeSearch(open);
   describeState(open);

@@ -41,7 +41,7 @@ const partsOf = ({ call }: Endpoint): string[] => [...call.matchAll(/\{(\w+)\}/g
 const methodOf = ({ call }: Endpoint): string => call.slice(0, call.indexOf(' '));
 export const pathOf = ({ call }: Endpoint): string => {
   const path = call.slice(call.indexOf(' ') + 1);
-  return /^\/(_matrix|\.well-known)\//.test(path) ? path : `/_matrix/client/v3${path}`;
+  return /^\/(_matrix|_synapse|\.well-known)\//.test(path) ? path : `/_matrix/client/v3${path}`;
 };
 
 /** Paths that differ only in the names of their places are one. */

@@ -171,6 +171,7 @@ export const configShape = z.strictObject({
   data_dir: path.default('data'),
   signing_key: path.default('keys/signing.key'),
   registration: z.enum(['loopback_only', 'open', 'closed']).default('loopback_only'),
+  registration_shared_secret: z.string().min(8, 'must have at least 8 characters').nullable().default(null),
   listeners: z
     .array(listener)
     .min(1)

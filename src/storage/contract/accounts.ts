@@ -57,6 +57,8 @@ export type AccountTableRow =
    * Removes account data, filters and the fields of the profile beyond name and picture. Takes a position: who comes to a room behind it is to see the user's events redacted.
    */
   | { kind: 'account_erased'; userId: UserId }
+  /** The account becomes one of an administrator. */
+  | { kind: 'account_admin'; userId: UserId }
   | ({ kind: 'device' } & DeviceRow)
   /** Also removes the device's tokens, pushers and client transactions. */
   | { kind: 'device_removed'; userId: UserId; deviceId: DeviceId }
@@ -74,6 +76,8 @@ export type AccountTableRow =
 
 export interface AccountReads {
   findAccount(userId: UserId): Promise<AccountRow | undefined>;
+  /** Whether this is the account of an administrator, and not deactivated. */
+  isAdmin(userId: UserId): Promise<boolean>;
   findAccessToken(tokenHash: string): Promise<(AccessTokenRow & Succession) | undefined>;
   findRefreshToken(tokenHash: string): Promise<RefreshTokenRow | undefined>;
   findDevice(userId: UserId, deviceId: DeviceId): Promise<DeviceRow | undefined>;

@@ -18,6 +18,7 @@ import type { OutgoingTableRow } from './outgoing.ts';
 import type { PresenceTableRow } from './presence.ts';
 import type { PushTableRow } from './push.ts';
 import type { ReceiptTableRow } from './receipts.ts';
+import type { ReportTableRow } from './reports.ts';
 import type { RoomTableRow } from './rooms.ts';
 import type { StateTableRow } from './state.ts';
 import type { ToDeviceTableRow } from './to-device.ts';
@@ -47,6 +48,7 @@ export type Row =
   | OutgoingTableRow
   | PresenceTableRow
   | PushTableRow
+  | ReportTableRow
   | ReceiptTableRow
   | RoomTableRow
   | StateTableRow

@@ -18,6 +18,7 @@ import type { PresenceReads } from './presence.ts';
 import type { PushReads } from './push.ts';
 import type { ReceiptReads } from './receipts.ts';
 import type { RelationReads } from './relations.ts';
+import type { ReportReads } from './reports.ts';
 import type { RoomReads } from './rooms.ts';
 import type { SearchReads } from './search.ts';
 import type { StateReads } from './state.ts';
@@ -49,6 +50,7 @@ export interface Storage {
   readonly push: PushReads;
   readonly receipts: ReceiptReads;
   readonly relations: RelationReads;
+  readonly reports: ReportReads;
   readonly rooms: RoomReads;
   readonly search: SearchReads;
   readonly state: StateReads;

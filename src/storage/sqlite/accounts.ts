@@ -24,6 +24,9 @@ const deviceColumns = `user_id AS userId, device_id AS deviceId, display_name AS
 
 export function createAccountReads(connection: Connection, turn: Turn, erased: ErasedUsers): AccountReads {
   const account = connection.prepare<[UserId], AccountRow>(`SELECT ${accountColumns} FROM accounts WHERE user_id = ?`);
+  const admin = connection.prepare<[UserId]>(
+    'SELECT 1 FROM accounts WHERE user_id = ? AND is_admin = 1 AND deactivated_at_ms IS NULL',
+  );
   const device = connection.prepare<[UserId, DeviceId], DeviceRow>(
     `SELECT ${deviceColumns} FROM devices WHERE user_id = ? AND device_id = ?`,
   );
@@ -54,6 +57,7 @@ export function createAccountReads(connection: Connection, turn: Turn, erased: E
 
   return {
     findAccount: (userId) => turn.read(() => account.get(userId)),
+    isAdmin: (userId) => turn.read(() => admin.get(userId) !== undefined),
     ...createTokenReads(connection, turn),
     findDevice: (userId, deviceId) => turn.read(() => device.get(userId, deviceId)),
     listDevices: (userId) => turn.read(() => devices.all(userId)),
@@ -94,6 +98,7 @@ export function createAccountWrites(
      ON CONFLICT DO UPDATE SET password_hash = excluded.password_hash, created_at_ms = excluded.created_at_ms,
        deactivated_at_ms = excluded.deactivated_at_ms`,
   );
+  const makeAdmin = connection.prepare<[UserId]>('UPDATE accounts SET is_admin = 1 WHERE user_id = ?');
   const putDevice = connection.prepare<[DeviceRow]>(
     `INSERT INTO devices (user_id, device_id, display_name, created_at_ms, last_seen_at_ms, last_seen_ip)
      VALUES (@userId, @deviceId, @displayName, @createdAtMs, @lastSeenAtMs, @lastSeenIp)
@@ -150,6 +155,9 @@ export function createAccountWrites(
       markErased.run(position, userId);
       erased.add(userId, position);
       for (const statement of removeOwned) statement.run(userId);
+    },
+    account_admin({ userId }) {
+      makeAdmin.run(userId);
     },
     device(row) {
       putDevice.run(row);

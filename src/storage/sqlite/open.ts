@@ -37,6 +37,7 @@ import { createPresenceReads, createPresenceWrites } from './presence.ts';
 import { createPushReads, createPushWrites } from './push.ts';
 import { createReceiptReads, createReceiptWrites } from './receipts.ts';
 import { createRelationReads } from './relations.ts';
+import { createReportReads, createReportWrites } from './reports.ts';
 import { createRoomListings } from './room-listings.ts';
 import { createRoomWrites } from './room-writes.ts';
 import { createRoomReads } from './rooms.ts';
@@ -147,6 +148,7 @@ function assemble({ connection, close, slow, clock, log, synchronous }: Parts): 
     ...createMediaWrites(connection),
     ...createOutgoingWrites(deps),
     ...createPresenceWrites(connection),
+    ...createReportWrites(connection),
     ...createPushWrites(connection),
     ...createReceiptWrites(connection, rooms),
     ...createRoomWrites(deps),
@@ -191,6 +193,7 @@ function assemble({ connection, close, slow, clock, log, synchronous }: Parts): 
     push: createPushReads(connection, turn),
     receipts: createReceiptReads(connection, turn, rooms),
     relations: createRelationReads(deps),
+    reports: createReportReads(connection, turn),
     rooms: createRoomReads(connection, turn, rooms),
     search: createSearchReads({ connection, turn, rooms, slow }),
     state: createStateReads(deps),
