@@ -3,15 +3,15 @@ import { LoadClient } from '../support/load-client.ts';
 import { usageBetween } from '../support/process-usage.ts';
 import { RawPoller } from '../support/raw-poll.ts';
 import type { BenchPart } from '../support/run.ts';
-import { ServerProcess } from '../support/server-process.ts';
+import { profileOptions, ServerProcess } from '../support/server-process.ts';
 import { firstTokens, wait } from './audience.ts';
 import { type Member, writeDatabase, writeMembers, writeRoom } from './crowd.ts';
 import { steadyPresence } from './steady.ts';
 
 const known = 10_000;
 const membersOfRoom = 50;
-/** One whole time-out of everybody's long-poll, so that each of them comes back once. */
-const measuredMs = 30_000;
+/** Of everybody's long-poll: within one, each of them comes back once. */
+const timeoutMs = 30_000;
 
 /** Users who are connected and to whom nothing happens. */
 export function idlePart(load: {
@@ -29,6 +29,7 @@ export function idlePart(load: {
       let members: Member[] = [];
       const server = await ServerProcess.start({
         config: { presence: steadyPresence },
+        nodeOptions: set.has('profile') ? profileOptions() : [],
         prepare: (folder, serverName) =>
           writeDatabase(folder, async (storage) => {
             members = await writeMembers(storage, { serverName, name: 'user', count });
@@ -47,15 +48,22 @@ export function idlePart(load: {
         for (const [n, { token }] of viewers.entries()) {
           pollers.push(new RawPoller({ url, token, since: since[n] ?? '', query: '', onAnswer: () => {} }));
         }
-        const polling = Promise.all(pollers.map((poller) => poller.run()));
-        await untilQuiet(pollers);
+        const polling: Promise<void>[] = [];
+        // One after the other within one time-out, as clients come back: not all in one moment.
+        await evenly(pollers.length, timeoutMs, (n) => {
+          const run = pollers[n]?.run();
+          if (run) polling.push(run);
+        });
+        const online = server.usage();
+        // Once round, in which the garbage of their coming is collected too.
+        await wait(timeoutMs);
         const start = server.usage();
-        await wait(measuredMs);
+        await wait(timeoutMs);
         const end = server.usage();
         for (const poller of pollers) poller.stop();
-        await polling;
+        await Promise.all(polling);
         return [
-          { name: `${name}: coming online`, unit: 'ms of CPU', value: usageBetween(before, start).cpuMs },
+          { name: `${name}: coming online`, unit: 'ms of CPU', value: usageBetween(before, online).cpuMs },
           {
             name: `${name}: CPU`,
             unit: '% of a core',
@@ -74,12 +82,12 @@ export function idlePart(load: {
   };
 }
 
-/** Until a second brings an answer to no more of them than come back anyway. */
-async function untilQuiet(pollers: readonly RawPoller[]): Promise<void> {
-  const total = (): number => pollers.reduce((sum, { answers }) => sum + answers, 0);
-  for (let looks = 0; looks < 60; looks += 1) {
-    const before = total();
-    await wait(1_000);
-    if (looks > 2 && total() - before < pollers.length / 10) return;
+/** `act` for 0 to `count` - 1, spread over that time. */
+async function evenly(count: number, overMs: number, act: (n: number) => void): Promise<void> {
+  const startedAt = performance.now();
+  for (let n = 0; n < count; n += 1) {
+    const dueInMs = startedAt + (n * overMs) / count - performance.now();
+    if (dueInMs > 1) await wait(dueInMs);
+    act(n);
   }
 }

@@ -21,6 +21,6 @@ export const defaultHttpLimits: HttpLimits = {
   serverBodyBytesMax: 8 * 1024 * 1024,
   bodyTimeoutMs: 30_000,
   concurrentPerCallerMax: 100,
-  concurrentMax: 10_000,
+  concurrentMax: 20_000,
   stopTimeoutMs: 4_000,
 };

@@ -45,7 +45,7 @@ export function allowSlowBody(socket: Socket): () => void {
   return () => void slowBodies.delete(socket);
 }
 
-const connectionsMaxDefault = 10_000;
+const connectionsMaxDefault = 20_000;
 /** From the first byte to the last of a request; bounds slow and endless bodies, whatever becomes of the answer. */
 const requestTimeoutMs = 60_000;
 const headersTimeoutMs = 20_000;
