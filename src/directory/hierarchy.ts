@@ -46,7 +46,7 @@ const pageRoomsMax = 100;
 const pageRoomsDefault = 50;
 const depthMax = 20;
 /** Rooms of one walk; there it ends. */
-const walkedMax = 5_000;
+const walkedMax = 2_000;
 /** A page that takes longer ends with what there is. */
 const pageMs = 20_000;
 /** Rooms of others that are asked for ahead of their turn. */
@@ -55,7 +55,9 @@ const aheadMax = 8;
 const readAtOnceMax = 200;
 /** Children that another server is told of in one answer; of the rest it may ask. */
 const servedChildrenMax = 100;
-const walksMax = 200;
+/** Of all walks together, in characters of what others said of the rooms to come. */
+const walksSizeMax = 32 * 1024 * 1024;
+const stepSize = 200;
 const walkKeptMs = 10 * 60_000;
 const tokenLength = 24;
 
@@ -82,7 +84,7 @@ interface Walk {
 
 export function createHierarchy(deps: HierarchyDeps): Hierarchy {
   const { local, clock, random } = deps;
-  const walks = new LRUCache<string, Walk>({ max: walksMax });
+  const walks = new LRUCache<string, Walk>({ maxSize: walksSizeMax });
 
   const begin = (userId: UserId, { roomId, suggestedOnly, maxDepth, from }: HierarchyRequest): Walk => {
     const depth = Math.min(maxDepth ?? depthMax, depthMax);
@@ -110,7 +112,8 @@ export function createHierarchy(deps: HierarchyDeps): Hierarchy {
       if (!page.hasMore()) return { rooms };
       const token = random.token(tokenLength);
       const { steps, seen } = page;
-      walks.set(token, { ...walk, steps: [...steps], seen: new Set(seen), untilMs: clock.monotonic() + walkKeptMs });
+      const rest = { ...walk, steps: [...steps], seen: new Set(seen), untilMs: clock.monotonic() + walkKeptMs };
+      walks.set(token, rest, { size: sizeOf(rest) });
       return { rooms, next_batch: token };
     },
 
@@ -166,12 +169,19 @@ class Page {
         this.seen.add(step.roomId);
         if (!found) continue;
         rooms.push(found.room);
-        if (step.depth < this.#walk.maxDepth) this.steps.push(...found.below.toReversed());
+        if (step.depth < this.#walk.maxDepth) this.#push(found.below);
       } else {
         this.steps.pop();
       }
     }
     return rooms;
+  }
+
+  /** Their turn comes next, the first one first. What would go beyond the bound of a walk is left out. */
+  #push(below: readonly Step[]): void {
+    const unseen = below.filter(({ roomId }) => !this.seen.has(roomId));
+    const space = Math.max(0, walkedMax - this.seen.size - this.steps.length);
+    this.steps.push(...unseen.slice(0, space).reverse());
   }
 
   /** What comes next is read together, and asked of others side by side. */
@@ -228,6 +238,11 @@ class Page {
       }),
     };
   }
+}
+
+function sizeOf({ steps, seen }: Walk): number {
+  const told = steps.reduce((sum, { told }) => sum + (told ? JSON.stringify(told).length : 0), 0);
+  return told + (steps.length + seen.size + 1) * stepSize;
 }
 
 function stepTo(child: SpaceChild, depth: number, told: Step['told']): Step {

@@ -38,12 +38,16 @@ export interface RemoteRooms {
 
 /** "Responses to this endpoint should be cached for a period of time." What was refused may be given a moment later. */
 const keptMs = 60_000;
-const keptMax = 500;
+/** Of all together, in characters. */
+const keptSizeMax = 32 * 1024 * 1024;
 /** Servers that are asked for one room. */
 const serversMax = 3;
 
 export function createRemoteRooms(deps: RemoteRoomsDeps): RemoteRooms {
-  const known = new LRUCache<string, { readonly room: RemoteRoom; readonly untilMs: number }>({ max: keptMax });
+  const known = new LRUCache<string, { readonly room: RemoteRoom; readonly untilMs: number }>({
+    maxSize: keptSizeMax,
+    sizeCalculation: ({ room }) => JSON.stringify([room.summary, room.children, [...room.childRooms]]).length,
+  });
   const underWay = new Map<string, Promise<RemoteRoom | undefined>>();
 
   const ask = async (roomId: RoomId, via: readonly ServerName[], suggestedOnly: boolean) => {
