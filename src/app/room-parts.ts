@@ -7,7 +7,7 @@ import { createRoomSummaries, type RoomSummaries } from '../directory/summary.ts
 import { checkSignatures, learnKeys } from '../federation-out/signature-checks.ts';
 import { MatrixError } from '../matrix/errors.ts';
 import type { Presence } from '../presence/types.ts';
-import { createRooms, type Rooms } from '../rooms/rooms.ts';
+import { createRooms, type Rooms, type RoomsDeps } from '../rooms/rooms.ts';
 import type { Roster } from '../roster/roster.ts';
 import { signJson } from '../signing/sign-json.ts';
 import type { Storage } from '../storage/contract/storage.ts';
@@ -28,12 +28,13 @@ interface RoomNeighbours {
   readonly roster: Roster;
   readonly outgoing: Outgoing;
   readonly presence: Pick<Presence, 'rowsForAudienceChange'>;
+  readonly notify: RoomsDeps['ports']['rowsForNotifications'];
 }
 
 /** Rooms and the directory, which ask each other: which rooms an alias leads to, and who may name a room. */
 export function createRoomParts(surroundings: Surroundings, neighbours: RoomNeighbours): RoomParts {
   const { config, clock, log, random, signer } = surroundings;
-  const { storage, roster, outgoing, presence } = neighbours;
+  const { storage, roster, outgoing, presence, notify } = neighbours;
   const serverName = config.server_name;
   const rooms = createRooms({
     storage,
@@ -52,6 +53,7 @@ export function createRoomParts(surroundings: Surroundings, neighbours: RoomNeig
     ports: {
       findProfile: (userId) => storage.accounts.findProfile(userId),
       rowsForAudienceChange: (steps) => presence.rowsForAudienceChange(steps),
+      rowsForNotifications: notify,
       resolveAlias: (alias) => aliases.resolve(alias).catch(undefinedWhenNotFound),
       positionOfSyncToken,
     },

@@ -11,7 +11,6 @@ import { createTyping } from '../ephemeral/typing.ts';
 import { createFeed } from '../feed/change-feed.ts';
 import type { Reaction } from '../feed/feed.ts';
 import { createRecentReads } from '../feed/recent-reads.ts';
-import { RecentUnread } from '../feed/recent-unread.ts';
 import { createWaiters } from '../feed/waiters.ts';
 import type { HttpAppDeps } from '../http/app.ts';
 import { createRateLimits } from '../http/rate-limits.ts';
@@ -20,8 +19,6 @@ import { createDeactivation } from '../operations/deactivate.ts';
 import { createReporting } from '../operations/reporting.ts';
 import { createRoomUpgradeReaction } from '../operations/room-upgrades.ts';
 import type { Presence } from '../presence/types.ts';
-import { createPushers } from '../push/pushers.ts';
-import { createPushRules } from '../push/rules.ts';
 import { MembershipIndex } from '../roster/membership-index.ts';
 import type { Roster } from '../roster/roster.ts';
 import type { Change } from '../storage/contract/changes.ts';
@@ -37,6 +34,7 @@ import { createIncoming } from './incoming.ts';
 import { createMediaOf } from './media-parts.ts';
 import { createOutgoing, type Outgoing } from './outgoing.ts';
 import { createPresenceOf } from './presence-parts.ts';
+import { createPushParts } from './push-parts.ts';
 import { createRoomParts } from './room-parts.ts';
 import type { Surroundings } from './surroundings.ts';
 import type { Parts } from './wiring-parts.ts';
@@ -67,7 +65,6 @@ export async function createLantern(surroundings: Surroundings, storage: Storage
   const recent = createRecentReads(storage);
   // Before all that wakes a reader.
   feed.onChanges((changes) => recent.apply(changes));
-  feed.onChanges((changes) => parts.unread.apply(changes));
   const toDevice = createToDeviceInbox({ storage });
   feed.onChanges((changes) => toDevice.onChanges(changes));
   const keyCounts = createKeyCounts({ storage });
@@ -129,7 +126,8 @@ async function createParts(surroundings: Surroundings, storage: Storage): Promis
   const waiters = createWaiters({ clock });
   const outgoing = createOutgoing(surroundings, storage);
   const presence = createPresenceOf(surroundings, { storage, roster, waiters, outgoing });
-  const roomParts = createRoomParts(surroundings, { storage, roster, outgoing, presence });
+  const push = await createPushParts(surroundings, { storage, roster, feed });
+  const roomParts = createRoomParts(surroundings, { storage, roster, outgoing, presence, notify: push.notify });
   const { rooms } = roomParts;
   const accounts = createAccountsOf(surroundings, { storage, feed, outgoing, presence });
   const { membership } = rooms;
@@ -161,8 +159,7 @@ async function createParts(surroundings: Surroundings, storage: Storage): Promis
     deactivation,
     media: createMediaOf(surroundings, { storage, outgoing }),
     reporting: createReporting({ storage, history: rooms.history, serverName, clock, log }),
-    pushRules: createPushRules({ storage }),
-    pushers: createPushers({ storage, clock }),
+    ...push,
     keys: createKeys({
       serverName,
       storage,
@@ -174,7 +171,6 @@ async function createParts(surroundings: Surroundings, storage: Storage): Promis
       log,
     }),
     keyBackups: createKeyBackups({ storage }),
-    unread: new RecentUnread(storage.unread),
     toDevice: createToDevice({ storage, serverName, clock, random, log }),
     typing,
     receipts,

@@ -63,7 +63,10 @@ export function createReceipts(deps: ReceiptsDeps): Receipts {
     const known = await storage.receipts.find(roomId, userId, receiptType, threadId);
     if (known?.eventId === eventId) return [];
     const receipt: ReceiptRow = { roomId, userId, receiptType, threadId, eventId, ts: clock.now() };
-    return [{ kind: 'receipt', ...receipt }];
+    return [
+      { kind: 'receipt', ...receipt },
+      { kind: 'read_place', roomId, userId, thread: threadId, eventId },
+    ];
   }
 
   function tellOthers(rows: readonly Row[]): void {
@@ -128,7 +131,7 @@ export async function commitRows(storage: Pick<Storage, 'commit'>, rows: readonl
   assert(result.outcome === 'committed', 'a batch that expects nothing is never refused');
 }
 
-function parseThreadId(threadId: unknown): string | null {
+function parseThreadId(threadId: unknown): EventId | 'main' | null {
   if (threadId === undefined) return null;
   if (threadId === 'main' || isEventId(threadId)) return threadId;
   throw invalidParam("thread_id must be 'main' or the event ID of a thread's root");

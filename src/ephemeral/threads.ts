@@ -1,4 +1,4 @@
-import { type EventId, isEventId } from '../matrix/ids.ts';
+import { type EventId, isEventId, type RoomId } from '../matrix/ids.ts';
 import type { JsonObject } from '../matrix/pdu.ts';
 import type { TimelineEvent } from '../storage/contract/events.ts';
 import type { Storage } from '../storage/contract/storage.ts';
@@ -22,28 +22,32 @@ export async function isInThread(
   threadId: string,
 ): Promise<boolean> {
   if (event.eventId === threadId) return true;
-  return ((await findThread(events, event)) ?? 'main') === threadId;
+  return ((await findThread(events, { roomId: event.roomId, content: contentOf(event) })) ?? 'main') === threadId;
 }
 
-async function findThread(
+/** The root of the thread that an event with this content is in; undefined: the main timeline. */
+export async function findThread(
   events: Pick<Storage['events'], 'findTimelineEvent'>,
-  event: TimelineEvent,
+  event: { readonly roomId: RoomId; readonly content: JsonObject | undefined },
 ): Promise<EventId | undefined> {
-  let at = event;
+  let { content } = event;
   for (let hop = 0; hop <= hopsMax; hop += 1) {
-    const relation = findRelation(at);
+    const relation = findRelation(content);
     if (!relation) return undefined;
     if (relation.type === 'm.thread') return relation.eventId;
     const parent = hop < hopsMax ? await events.findTimelineEvent(relation.eventId) : undefined;
     if (parent?.roomId !== event.roomId) return undefined;
-    at = parent;
+    content = contentOf(parent);
   }
   return undefined;
 }
 
-/** `m.relates_to` of a stored event's content; undefined where it is missing or makes no sense. */
-function findRelation(event: TimelineEvent): Relation | undefined {
-  const { content } = JSON.parse(event.clientText) as { content?: JsonObject };
+function contentOf(event: TimelineEvent): JsonObject | undefined {
+  return (JSON.parse(event.clientText) as { content?: JsonObject }).content;
+}
+
+/** `m.relates_to` of an event's content; undefined where it is missing or makes no sense. */
+function findRelation(content: JsonObject | undefined): Relation | undefined {
   const relation = content?.['m.relates_to'];
   if (typeof relation !== 'object' || relation === null) return undefined;
   const { rel_type: type, event_id: eventId } = relation as Record<string, unknown>;

@@ -57,6 +57,16 @@ export function describeAccountData(open: OpenStorage): void {
       expect(await storage.accountData.listOfType('m.ignored_user_list', bob, 1)).toEqual([]);
     });
 
+    it('is read for many users at once', async () => {
+      await put(alice, null, 'a', { of: 'alice' });
+      await put(alice, lobby, 'a', { of: 'alice in the lobby' });
+      await put(alice, null, 'b', {});
+      await put(bob, null, 'a', { of: 'bob' });
+      const found = await storage.accountData.listOfUsers([alice, user('zoe'), alice], 'a');
+      expect(found).toEqual([{ userId: alice, roomId: null, type: 'a', content: { of: 'alice' } }]);
+      expect(await storage.accountData.listOfUsers([alice, bob], 'a')).toHaveLength(2);
+    });
+
     it('tells the content before and after', async () => {
       await put(alice, null, 'a', { n: 1 });
       const told: Change[] = [];

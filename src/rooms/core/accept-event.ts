@@ -2,7 +2,7 @@ import { restoresContent } from '../../engine/event/copies.ts';
 import { isSameEvent } from '../../engine/event/event-id.ts';
 import type { PduVerdict } from '../../engine/verdict.ts';
 import { serverUnavailable } from '../../matrix/errors.ts';
-import type { RoomEvent } from '../../matrix/pdu.ts';
+import type { RoomEvent, StateKey } from '../../matrix/pdu.ts';
 import { getRoomVersion, type RoomVersion } from '../../matrix/room-versions.ts';
 import type { ServerName } from '../../matrix/server-name.ts';
 import type { Expectation, Row } from '../../storage/contract/commit.ts';
@@ -15,6 +15,7 @@ import { membershipRowOf } from './member-row.ts';
 import { listDestinations } from './outgoing.ts';
 import { redactionRows } from './redaction-rows.ts';
 import { findRoomHead, type RoomHead } from './room-head.ts';
+import { readStateEvents } from './state-events.ts';
 import { pointAfter, type StatePoint, storedPoint } from './state-point.ts';
 
 export type AcceptDeps = Pick<RoomsCore, 'storage' | 'clock' | 'roster' | 'serverName' | 'ports'>;
@@ -127,7 +128,12 @@ async function rowsFor(
         },
   ];
   if (verdict !== 'accepted') return rows;
-  if (options.placement === 'timeline') rows.push(...(await extendRoom(deps, event, { head, before, after })));
+  if (options.placement === 'timeline') {
+    rows.push(...(await extendRoom(deps, event, { head, before, after })));
+    const readState = (keys: readonly StateKey[]) => readStateEvents(deps, before, keys);
+    // Before a redaction, which takes them back.
+    rows.push(...(await deps.ports.rowsForNotifications({ event, version: head.version, readState })));
+  }
   rows.push(...(await redactionRows(deps, event, { before, version: head.version })));
   const destinations = options.distribute
     ? listDestinations(deps, event).filter((server) => !options.distribute?.except.includes(server))

@@ -18,6 +18,7 @@ export async function commitDraft(
   } = {},
 ): Promise<CommitResult> {
   const audience = draft.steps.length > 0 ? await deps.ports.rowsForAudienceChange(draft.steps) : [];
+  const notifications = await notificationRows(deps, draft);
   return deps.storage.commit({
     rows: [
       ...draft.openingRows(),
@@ -25,8 +26,21 @@ export async function commitDraft(
       ...draft.closingRows(),
       ...(also.outgoing === 'none' ? [] : outgoingRows(deps, draft.events)),
       ...audience,
+      // Before those of the caller, which may redact.
+      ...notifications,
       ...(also.rows ?? []),
     ],
     expect: [...draft.expectations(), ...(also.expect ?? [])],
   });
+}
+
+async function notificationRows(deps: Pick<RoomsCore, 'ports'>, draft: RoomDraft): Promise<Row[]> {
+  const rows: Row[] = [];
+  for (const event of draft.events) {
+    const { version } = draft;
+    rows.push(
+      ...(await deps.ports.rowsForNotifications({ event, version, readState: (keys) => draft.readState(keys) })),
+    );
+  }
+  return rows;
 }

@@ -6,7 +6,8 @@ import type { WantedKey } from '../../federation-out/notaries.ts';
 import type { FederationRequests } from '../../federation-out/requests-contract.ts';
 import type { SignatureVerdict } from '../../federation-out/signature-checks.ts';
 import type { RoomAlias, RoomId, UserId } from '../../matrix/ids.ts';
-import type { JsonObject } from '../../matrix/pdu.ts';
+import type { JsonObject, RoomEvent, StateKey } from '../../matrix/pdu.ts';
+import type { RoomVersion } from '../../matrix/room-versions.ts';
 import type { ServerName } from '../../matrix/server-name.ts';
 import type { Roster } from '../../roster/roster.ts';
 import type { Position, Row } from '../../storage/contract/commit.ts';
@@ -34,12 +35,25 @@ export interface Profile {
   readonly avatarUrl: string | null;
 }
 
+/** An event that is about to join the timeline of a room, or an invite to a room that we are not in. */
+export interface NewsOfRoom {
+  readonly event: RoomEvent;
+  readonly version: RoomVersion;
+  /** What holds at these places of the room's state, at the event; nothing where that is not known. */
+  readonly readState: (keys: readonly StateKey[]) => Promise<ReadonlyMap<StateKey, RoomEvent>>;
+}
+
 /** What the neighbours of rooms are asked; `app/wiring.ts` fits them. */
 export interface RoomsPorts {
   /** A local user's profile, for member events. */
   readonly findProfile: (userId: UserId) => Promise<Profile | undefined>;
   /** Rows that must be durable together with these changes of membership. */
   readonly rowsForAudienceChange: (steps: readonly MembershipStep[]) => Promise<readonly Row[]>;
+  /**
+   * What an event means to our users by their push rules, and how far its sender has read by sending it. Only of accepted events that are
+   * new: what is fetched from the past, or refused, notifies nobody.
+   */
+  readonly rowsForNotifications: (news: NewsOfRoom) => Promise<readonly Row[]>;
   /** The room an alias leads to, ours or another server's; undefined when it leads nowhere. */
   readonly resolveAlias: (
     alias: RoomAlias,

@@ -1,11 +1,12 @@
 import { type AuthState, authStateOfMap } from '../../engine/auth-state.ts';
 import { redact } from '../../engine/event/redact.ts';
 import { findRedactionTarget, mayApplyRedaction } from '../../engine/event/redaction-target.ts';
-import type { RoomEvent, StateKey } from '../../matrix/pdu.ts';
+import type { RoomEvent } from '../../matrix/pdu.ts';
 import type { RoomVersion } from '../../matrix/room-versions.ts';
 import type { Row } from '../../storage/contract/commit.ts';
 import type { RoomsCore } from './deps.ts';
 import { powerKeys } from './power-keys.ts';
+import { readStateEvents } from './state-events.ts';
 import { type StatePoint, storedPoint } from './state-point.ts';
 
 type RedactionDeps = Pick<RoomsCore, 'storage'>;
@@ -55,14 +56,5 @@ function redactionRow(redaction: RoomEvent, target: RoomEvent, version: RoomVers
 }
 
 async function readPowerState(deps: RedactionDeps, point: StatePoint): Promise<AuthState> {
-  const ids = await point.readKeys(powerKeys);
-  const events = new Map(
-    (await deps.storage.events.listByIds([...ids.values()])).map((stored) => [stored.event.eventId, stored.event]),
-  );
-  const state = new Map<StateKey, RoomEvent>();
-  for (const [key, eventId] of ids) {
-    const event = events.get(eventId);
-    if (event) state.set(key, event);
-  }
-  return authStateOfMap(state);
+  return authStateOfMap(await readStateEvents(deps, point, powerKeys));
 }

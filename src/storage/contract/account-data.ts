@@ -23,4 +23,6 @@ export interface AccountDataReads {
   listSince(userId: UserId, after: Position, upTo: Position): Promise<(AccountDataRow & { position: Position })[]>;
   /** Everything of one type, for the caches that compile it (sharing configs, ignore lists). Pages by user id and never parts those of one user. */
   listOfType(type: string, afterUser: UserId | null, limit: number): Promise<AccountDataRow[]>;
+  /** The global one of this type of each of these users; those without are left out. */
+  listOfUsers(userIds: readonly UserId[], type: string): Promise<AccountDataRow[]>;
 }

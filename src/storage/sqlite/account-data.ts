@@ -22,6 +22,11 @@ function parse(record: Stored): AccountDataRow & { position: Position } {
   return { ...record, roomId: record.roomId === '' ? null : record.roomId, content };
 }
 
+function parseRow(record: Stored): AccountDataRow {
+  const { position: _, ...row } = parse(record);
+  return row;
+}
+
 export function createAccountDataReads(connection: Connection, turn: Turn): AccountDataReads {
   const find = connection.prepare<[UserId, string, string], Stored>(
     `SELECT ${columns} FROM account_data WHERE user_id = ? AND room_id = ? AND type = ?`,
@@ -39,6 +44,9 @@ export function createAccountDataReads(connection: Connection, turn: Turn): Acco
   const ofType = connection.prepare<[string, string, UserId], Stored>(
     `SELECT ${columns} FROM account_data WHERE type = ? AND user_id > ? AND user_id <= ? ORDER BY user_id, room_id`,
   );
+  const ofUsers = connection.prepare<[string, string], Stored>(
+    `SELECT ${columns} FROM json_each(?) CROSS JOIN account_data ON user_id = value AND room_id = '' AND type = ?`,
+  );
 
   return {
     find: (userId, roomId, type) =>
@@ -51,11 +59,10 @@ export function createAccountDataReads(connection: Connection, turn: Turn): Acco
       turn.read(() => {
         const last = lastUserOfPage.get(type, afterUser ?? '', limit) ?? null;
         if (last === null) return [];
-        return ofType.all(type, afterUser ?? '', last).map((record) => {
-          const { position: _, ...row } = parse(record);
-          return row;
-        });
+        return ofType.all(type, afterUser ?? '', last).map(parseRow);
       }),
+    listOfUsers: (userIds, type) =>
+      turn.read(() => ofUsers.all(JSON.stringify([...new Set(userIds)]), type).map(parseRow)),
   };
 }
 

@@ -124,6 +124,7 @@ async function createHome(world: World, name: ServerName): Promise<TestHome> {
       steps.push(...added);
       return state.home?.audienceRows ?? [];
     },
+    rowsForNotifications: async () => [],
     resolveAlias: async (alias) => {
       const roomId = aliases.get(alias);
       return roomId === undefined ? undefined : { roomId, servers: [name] };

@@ -12,6 +12,7 @@ import type { SnapshotId } from '../../../storage/contract/numbers.ts';
 import { membershipRowOf } from '../../core/member-row.ts';
 import { predecessorOf } from '../../core/predecessor.ts';
 import { findRoomHead } from '../../core/room-head.ts';
+import { readStateEvents } from '../../core/state-events.ts';
 import { pointAfter, storedPoint } from '../../core/state-point.ts';
 import type { RemoteCore } from '../remote-core.ts';
 import { importMembers } from './import-members.ts';
@@ -101,7 +102,7 @@ async function importState(deps: Pick<RemoteCore, 'storage'>, running: Import, s
 
 async function commitJoin(
   deps: RemoteCore,
-  { join, running }: RoomToImport,
+  { join, version, running }: RoomToImport,
   facts: { readonly create: RoomEvent; readonly snapshotId: SnapshotId },
 ): Promise<void> {
   const { roomId } = join;
@@ -118,6 +119,8 @@ async function commitJoin(
     predecessor: predecessorOf(facts.create),
   };
   const audience = await deps.ports.rowsForAudienceChange([step]);
+  const readState = (keys: readonly StateKey[]) => readStateEvents(deps, before, keys);
+  const arrival = await deps.ports.rowsForNotifications({ event: join, version, readState });
   const head = await findRoomHead(deps.storage, roomId);
   const expect: Expectation[] = head ? [{ kind: 'extremities', roomId, eventIds: head.extremities }] : [];
   const set = new Map([[stateKeyOf('m.room.member', row.userId), join.eventId]]);
@@ -134,6 +137,7 @@ async function commitJoin(
         receivedAtMs: deps.clock.now(),
       },
       row,
+      ...arrival,
       // What this server knew of the graph from an earlier stay lies behind the gap.
       { kind: 'extremities', roomId, eventIds: [join.eventId] },
       { kind: 'import_state_adopted', importId: running.id, roomId, snapshotId: after.snapshotId, set },

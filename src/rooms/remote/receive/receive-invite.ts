@@ -93,7 +93,9 @@ async function keepInvite(deps: RoomsCore, event: RoomEvent, strippedState: read
   const step = { roomId: row.roomId, userId: row.userId, before: before?.membership ?? null, after: 'invite' };
   const audience = await deps.ports.rowsForAudienceChange([step]);
   const outOfBand = { event: clientForm(event), strippedState };
-  await deps.storage.commit({ rows: [{ ...row, outOfBand }, ...audience] });
+  const version = getRoomVersion(event.roomVersion);
+  const notifications = await deps.ports.rowsForNotifications({ event, version, readState: async () => new Map() });
+  await deps.storage.commit({ rows: [{ ...row, outOfBand }, ...audience, ...notifications] });
 }
 
 /**
