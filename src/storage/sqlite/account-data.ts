@@ -45,7 +45,8 @@ export function createAccountDataReads(connection: Connection, turn: Turn): Acco
     `SELECT ${columns} FROM account_data WHERE type = ? AND user_id > ? AND user_id <= ? ORDER BY user_id, room_id`,
   );
   const ofUsers = connection.prepare<[string, string], Stored>(
-    `SELECT ${columns} FROM json_each(?) CROSS JOIN account_data ON user_id = value AND room_id = '' AND type = ?`,
+    `SELECT ${columns} FROM (SELECT value FROM json_each(?)) CROSS JOIN account_data
+     ON user_id = value AND room_id = '' AND type = ?`,
   );
 
   return {
