@@ -44,6 +44,7 @@ import { wellKnownClientRoutes } from '../http/client/well-known.ts';
 import type { Route } from '../http/route.ts';
 import { supportedRoomVersions } from '../matrix/room-versions.ts';
 import type { KeyChanges } from '../sync/key-changes.ts';
+import { createNotificationList } from '../sync/notifications.ts';
 import type { Sync } from '../sync/sync.ts';
 import type { Surroundings } from './surroundings.ts';
 import type { Parts } from './wiring-parts.ts';
@@ -89,7 +90,10 @@ export function clientRoutes({ config, clock }: Surroundings, parts: Parts, read
     ...accountDataRoutes({ accounts }),
     ...tagRoutes({ accounts }),
     ...pushRuleRoutes({ pushRules }),
-    ...pusherRoutes({ pushers }),
+    ...pusherRoutes({
+      pushers,
+      listNotifications: createNotificationList({ storage: parts.storage, roster: parts.roster, clock }),
+    }),
     ...filterRoutes({ accounts }),
     ...roomCreationRoutes({ rooms: creating, upgrading }),
     ...roomMembershipRoutes({ membership, state, aliases }),

@@ -6,15 +6,19 @@ import { createNotify } from '../push/judging/notify.ts';
 import { OwnRules } from '../push/judging/own-rules.ts';
 import { createPushers, type Pushers } from '../push/pushers.ts';
 import { createPushRules, type PushRules } from '../push/rules.ts';
+import { createGateway } from '../push/sending/gateway.ts';
+import { PushSender } from '../push/sending/push-sender.ts';
 import type { RoomsPorts } from '../rooms/core/deps.ts';
 import type { Roster } from '../roster/roster.ts';
 import type { Storage } from '../storage/contract/storage.ts';
+import type { Outgoing } from './outgoing.ts';
 import type { Surroundings } from './surroundings.ts';
 
 export interface PushParts {
   readonly pushRules: PushRules;
   readonly pushers: Pushers;
   readonly unread: RecentUnread;
+  readonly pushSender: PushSender;
   readonly notify: RoomsPorts['rowsForNotifications'];
 }
 
@@ -22,12 +26,13 @@ interface PushNeighbours {
   readonly storage: Storage;
   readonly roster: Roster;
   readonly feed: FeedOfCommits;
+  readonly outgoing: Pick<Outgoing, 'http'>;
 }
 
 /** Who is notified of what. What it keeps in memory is told of a commit before anybody whom it wakes. */
 export async function createPushParts(
-  { config, clock }: Surroundings,
-  { storage, roster, feed }: PushNeighbours,
+  { config, clock, random, log }: Surroundings,
+  { storage, roster, feed, outgoing }: PushNeighbours,
 ): Promise<PushParts> {
   const ownRules = new OwnRules(storage.accountData);
   const ignorers = new Ignorers(storage.accountData);
@@ -35,7 +40,11 @@ export async function createPushParts(
   for (const part of [ownRules, ignorers, unread]) feed.onChanges((changes) => part.apply(changes));
   await ownRules.load();
   await ignorers.load();
+  const gateway = createGateway({ http: outgoing.http });
+  const pushSender = new PushSender({ storage, unread, roster, gateway, clock, random, log });
+  feed.onChanges((changes) => pushSender.onChanges(changes));
   return {
+    pushSender,
     pushRules: createPushRules({ storage }),
     pushers: createPushers({ storage, clock }),
     unread,

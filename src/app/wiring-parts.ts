@@ -18,6 +18,7 @@ import type { Reporting } from '../operations/reporting.ts';
 import type { Presence } from '../presence/types.ts';
 import type { Pushers } from '../push/pushers.ts';
 import type { PushRules } from '../push/rules.ts';
+import type { PushSender } from '../push/sending/push-sender.ts';
 import type { Rooms } from '../rooms/rooms.ts';
 import type { MembershipIndex } from '../roster/membership-index.ts';
 import type { Storage } from '../storage/contract/storage.ts';
@@ -42,6 +43,7 @@ export interface Parts {
   readonly reporting: Reporting;
   readonly pushRules: PushRules;
   readonly pushers: Pushers;
+  readonly pushSender: PushSender;
   readonly keyBackups: KeyBackups;
   readonly unread: RecentUnread;
   readonly keys: Keys;

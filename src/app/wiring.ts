@@ -126,7 +126,7 @@ async function createParts(surroundings: Surroundings, storage: Storage): Promis
   const waiters = createWaiters({ clock });
   const outgoing = createOutgoing(surroundings, storage);
   const presence = createPresenceOf(surroundings, { storage, roster, waiters, outgoing });
-  const push = await createPushParts(surroundings, { storage, roster, feed });
+  const push = await createPushParts(surroundings, { storage, roster, feed, outgoing });
   const roomParts = createRoomParts(surroundings, { storage, roster, outgoing, presence, notify: push.notify });
   const { rooms } = roomParts;
   const accounts = createAccountsOf(surroundings, { storage, feed, outgoing, presence });
@@ -198,7 +198,7 @@ function pokeDestinations({ sender }: Outgoing, changes: readonly Change[]): voi
 
 async function start(
   { config }: Surroundings,
-  { outgoing, presence, feed, rooms, deactivation, keys, media }: Parts,
+  { outgoing, presence, feed, rooms, deactivation, keys, media, pushSender }: Parts,
 ): Promise<void> {
   await presence.start();
   await feed.start();
@@ -210,10 +210,12 @@ async function start(
   rooms.start();
   await deactivation.start();
   await media.start();
+  await pushSender.start();
 }
 
 /** One part's rest may be another's work, so it takes a round in which nobody had any. */
-async function idle({ feed, presence, rooms, outgoing, deactivation, keys, media, storage }: Parts): Promise<void> {
+async function idle(parts: Parts): Promise<void> {
+  const { feed, presence, rooms, outgoing, deactivation, keys, media, pushSender, storage } = parts;
   for (let position = -1; position !== storage.position(); ) {
     position = storage.position();
     await deactivation.idle();
@@ -223,6 +225,7 @@ async function idle({ feed, presence, rooms, outgoing, deactivation, keys, media
     await keys.idle();
     await presence.idle();
     await outgoing.sender.idle();
+    await pushSender.idle();
   }
 }
 
@@ -236,6 +239,7 @@ async function stop({ clock }: Surroundings, parts: Parts): Promise<void> {
   await withinGrace(clock, rooms.idle());
   await feed.stop();
   await outgoing.sender.stop();
+  await parts.pushSender.stop();
   await presence.stop();
   await accounts.stop();
   await outgoing.health.stop();

@@ -108,7 +108,7 @@ const calls: readonly Call[] = [
       expect(Object.keys((await user.sync()).rooms.join)).toHaveLength(rooms.length);
     },
   },
-  { name: 'sending', most: 32, prepare: settled, make: ({ user, room }) => user.say(room, 'sent') },
+  { name: 'sending', most: 33, prepare: settled, make: ({ user, room }) => user.say(room, 'sent') },
   { name: 'messages', most: 8, make: ({ user, room }) => user.ok('GET', `${inRoom(room, 'messages')}?dir=b&limit=50`) },
   {
     name: 'messages with lazy members',

@@ -186,7 +186,7 @@ export function describeUnread(open: OpenStorage): void {
       await say('a');
       await say('b', { singly: [[alice, shout]], thread: 'a' });
       await commit(storage, [reading('b', alice), reading('a', alice)]);
-      const at = { kind: 'notification', roomId: lobby };
+      const at = { kind: 'notification', roomId: lobby, forEverybody: true };
       const total = { notifications: 1, highlights: 0 };
       expect(told).toEqual([
         { ...at, eventId: '$a', threadId: null, total, singly: [] },

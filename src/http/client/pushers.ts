@@ -2,7 +2,8 @@ import { z } from 'zod';
 import { invalidParam, missingParam } from '../../matrix/errors.ts';
 import type { JsonObject } from '../../matrix/pdu.ts';
 import type { Pushers, PusherWish } from '../../push/pushers.ts';
-import { clientPath, type Route, userRoute } from '../route.ts';
+import type { ListNotifications } from '../../sync/notifications.ts';
+import { clientPath, Reply, type Route, userRoute } from '../route.ts';
 import { jsonObject, optional, queryInteger, shortText } from '../shapes.ts';
 
 const appId = z.string().max(64, 'is longer than 64 characters');
@@ -19,8 +20,17 @@ const setBody = z.object({
   append: optional(z.boolean()),
 });
 
+export interface PusherRoutesDeps {
+  readonly pushers: Pushers;
+  readonly listNotifications: ListNotifications;
+}
+
+const notificationsDefault = 20;
+/** Whoever asks for more gets so many. */
+const notificationsMax = 100;
+
 /** Client-server API, "Push Notifications": pushers, and what the user was notified of. */
-export function pusherRoutes({ pushers }: { pushers: Pushers }): Route[] {
+export function pusherRoutes({ pushers, listNotifications }: PusherRoutesDeps): Route[] {
   return [
     userRoute({
       method: 'GET',
@@ -43,11 +53,15 @@ export function pusherRoutes({ pushers }: { pushers: Pushers }): Route[] {
       path: clientPath('/notifications'),
       query: z.object({
         from: z.string().optional(),
-        limit: queryInteger(0, Number.MAX_SAFE_INTEGER).optional(),
+        limit: queryInteger(0, Number.MAX_SAFE_INTEGER)
+          .default(notificationsDefault)
+          .transform((limit) => Math.max(1, Math.min(limit, notificationsMax))),
         only: z.string().optional(),
       }),
-      // Which events a user was notified of is not written down.
-      handle: async () => ({ notifications: [] }),
+      handle: async ({ requester, query: { from, limit, only } }) => {
+        const request = { from, limit, onlyHighlights: only === 'highlight' };
+        return new Reply(200, await listNotifications(requester, request));
+      },
     }),
   ];
 }

@@ -49,12 +49,16 @@ export type Change =
     }
   | { kind: 'receipt'; position: Position; roomId: RoomId; userId: UserId; receiptType: string; eventId: EventId }
   | { kind: 'room_forgotten'; roomId: RoomId; userId: UserId }
-  /** An event notifies: what those of its thread add up to now by the default rules, and to whom this one means something else. */
+  /**
+   * An event notifies: everybody in the room, or only some. What those of its thread add up to now by the default rules, and to whom this one
+   * means something else.
+   */
   | {
       kind: 'notification';
       roomId: RoomId;
       eventId: EventId;
       threadId: ThreadId;
+      forEverybody: boolean;
       total: Counts;
       singly: readonly UserId[];
     }

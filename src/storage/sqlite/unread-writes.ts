@@ -57,7 +57,8 @@ export function createUnreadWrites({ connection, rooms, events }: Deps): UnreadW
           sql.tellSingly.run({ ...place, eventNo, own: JSON.stringify(own) });
         }
         const users = singly.map(({ userId }) => userId);
-        step.change({ kind: 'notification', roomId, eventId, threadId, total, singly: users });
+        const forEverybody = everybody.notifies;
+        step.change({ kind: 'notification', roomId, eventId, threadId, forEverybody, total, singly: users });
       },
       read_place({ roomId, userId, thread, eventId }, step) {
         const eventNo = events.find(eventId);
