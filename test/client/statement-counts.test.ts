@@ -154,7 +154,7 @@ describe('a server that has been running', () => {
 
 describe('a server that has just started', () => {
   /** Layers of state and texts that stand for numbers are read when first asked for, all that are needed together. */
-  const coldMax = 35;
+  const coldMax = 37;
 
   it.each(calls.filter(({ prepare }) => prepare === undefined || prepare.length === 1))(
     'asks for what it does not know yet together: $name',
