@@ -16,6 +16,7 @@ if (!/^[a-z-]+$/.test(name) || !existsSync(source)) {
 const folder = join('dist', 'bench', name);
 /** What a bench may need in a process of its own: a bare program to compare with, another server. */
 const companions = {
+  'bare-verify': 'bench/federation/bare-verify.ts',
   'bare-poll-server': 'bench/support/bare-poll-server.ts',
   'room-server': 'bench/join/room-server.ts',
 };
