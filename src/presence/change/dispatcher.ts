@@ -15,6 +15,9 @@ import { AudienceChanges, type AudienceChangesDeps, type AudienceJob } from './a
 /** Changes of audience that wait; who would add to them is made to wait by `room()`. */
 const jobsMax = 1_000;
 
+/** Viewers who are asked about and addressed without a pause; half a millisecond. */
+const walkedAtOnceMax = 1_000;
+
 export interface DispatcherDeps extends Omit<AudienceChangesDeps, 'listConnected' | 'changedLately'> {
   background: Background;
   rules: Pick<RulesOfUsers, 'namedBy'>;
@@ -162,14 +165,17 @@ export class Dispatcher {
     const { inboxes, waiters, roster, servers, metrics } = this.#deps;
     const viewers = this.#findConnected(subject) ?? (await this.#listConnected(subject));
     let recipients = 0;
+    let asked = 0;
     for (const viewer of viewers) {
+      asked += 1;
+      if (asked % walkedAtOnceMax === 0) await breathe();
       if (!reaches(subject, viewer, this.#now)) continue;
       recipients += 1;
       if (inboxes.find(viewer)?.putUpdate(subject)) waiters.wake(viewer);
     }
     metrics.updates.add();
     metrics.recipients.observe(recipients);
-    metrics.suppressed.add(viewers.size - recipients);
+    metrics.suppressed.add(asked - recipients);
     for (const server of listServers(subject, roster, this.#now))
       servers.mark(server, subject, { ...how, resend: false });
   }
@@ -179,7 +185,10 @@ export class Dispatcher {
     const { roster, rules } = this.#deps;
     const rooms = roster.roomsOf(subject);
     if (rooms.size !== 1 || rules.namedBy(subject).size > 0) return undefined;
-    for (const roomId of rooms) return roster.connectedUsersIn(roomId);
+    for (const roomId of rooms) {
+      const connected = roster.connectedUsersIn(roomId);
+      return connected.size < walkedAtOnceMax ? connected : undefined;
+    }
     return undefined;
   }
 
