@@ -13,7 +13,7 @@ import { BadRoomError, importRoom } from './import/import-room.ts';
 import { Intake } from './import/intake.ts';
 import { makeJoinTemplate } from './join-template.ts';
 import { takePulled } from './missing-events.ts';
-import { asRefusal, worstOf } from './refusal.ts';
+import { asRefusal, mostTellingOf } from './refusal.ts';
 import type { RemoteCore } from './remote-core.ts';
 import { tellFirst } from './tell-first.ts';
 import { isTemplateFor } from './templates.ts';
@@ -98,7 +98,7 @@ async function joinThroughAny(deps: RemoteCore, join: RemoteJoin, joining: Joini
       failures.push(failure);
     }
   }
-  throw worstOf(failures);
+  throw mostTellingOf(failures);
 }
 
 async function joinThrough(

@@ -8,7 +8,7 @@ import { clientForm } from '../core/client-form.ts';
 import type { RoomsCore } from '../core/deps.ts';
 import { membershipRowOf } from '../core/member-row.ts';
 import { BadRoomError } from './import/import-room.ts';
-import { asRefusal, worstOf } from './refusal.ts';
+import { asRefusal, mostTellingOf } from './refusal.ts';
 import { isStateLike, strippedStateMax } from './stripped-events.ts';
 import { tellFirst } from './tell-first.ts';
 import { isTemplateFor } from './templates.ts';
@@ -40,7 +40,7 @@ export async function knockRemote(deps: RoomsCore, knock: RemoteKnock): Promise<
       failures.push(failure);
     }
   }
-  throw worstOf(failures);
+  throw mostTellingOf(failures);
 }
 
 async function knockThrough(

@@ -18,7 +18,7 @@ export function asRefusal(error: unknown, server: ServerName): MatrixError {
 }
 
 /** Of what several servers said the most telling: that the room refuses, before that it is not there, before that nobody answered. */
-export function worstOf(failures: readonly MatrixError[]): MatrixError {
+export function mostTellingOf(failures: readonly MatrixError[]): MatrixError {
   const said = (status: number) => failures.find((failure) => failure.status === status);
   return said(403) ?? said(400) ?? said(404) ?? failures[0] ?? notFound('No server is known that is in this room');
 }
