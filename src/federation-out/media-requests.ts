@@ -74,8 +74,8 @@ export function createMediaRequests(deps: CallDeps): MediaRequests {
 
 /** "servers MUST try the endpoints described below before falling back … when they receive a `404 M_UNRECOGNIZED` error." */
 function isUnrecognized(error: unknown): boolean {
-  if (!(error instanceof FederationError) || (error.status !== 404 && error.status !== 405)) return false;
-  // Old servers say it without a word.
+  if (!(error instanceof FederationError) || ![400, 404, 405].includes(error.status ?? 0)) return false;
+  // Old servers, and what stands before them, say it without a word.
   return error.body?.errcode === undefined || error.body.errcode === 'M_UNRECOGNIZED';
 }
 

@@ -16,7 +16,9 @@ const headerBytesMax = 16 * 1024;
 
 /** RFC 2046, section 5.1.1: 1 to 70 of these, the last one no space. Undefined: `contentType` is no multipart body with a boundary. */
 export function findBoundary(contentType: string | undefined): string | undefined {
-  const match = /^multipart\/mixed\s*;(?:.*;)?\s*boundary=(?:"([^"]{1,70})"|([^\s;"]{1,70}))/i.exec(contentType ?? '');
+  const match = /^multipart\/mixed\s*;(?:.*;)?\s*boundary=(?:"([^"]{1,70})"|([^\s;"]{1,70}))\s*(?:;|$)/i.exec(
+    contentType ?? '',
+  );
   const boundary = match?.[1] ?? match?.[2];
   return boundary !== undefined && /^[\w'()+,./:=? -]{0,69}[\w'()+,./:=?-]$/.test(boundary) ? boundary : undefined;
 }
@@ -35,7 +37,7 @@ export async function* readParts(chunks: AsyncIterable<Uint8Array>, boundary: st
       if (input.isInBody) throw new MultipartError('a part was not read to its end');
     }
   } finally {
-    await input.end();
+    input.end();
   }
 }
 
@@ -51,8 +53,9 @@ class Input {
     this.#delimiter = delimiter;
   }
 
-  async end(): Promise<void> {
-    await this.#chunks.return?.();
+  /** Not waited for: a source that is stuck would answer no sooner than with its next chunk. */
+  end(): void {
+    this.#chunks.return?.().catch(() => {});
   }
 
   async #more(): Promise<void> {

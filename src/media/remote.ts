@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import type { Background } from '../base/background.ts';
-import { inTime } from '../base/chunks.ts';
+import { inTime, StalledError } from '../base/chunks.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import { OutgoingHttpError } from '../base/outgoing-http.ts';
@@ -163,7 +163,7 @@ function refusalFor(error: unknown): MatrixError {
     if (errcode === 'M_TOO_LARGE') return remoteTooLarge('The content is too large to serve');
     return notFound('The other server did not give the media');
   }
-  if (error instanceof WebError || error instanceof OutgoingHttpError)
+  if ([WebError, OutgoingHttpError, StalledError].some((kind) => error instanceof kind))
     return notFound('The media could not be fetched');
   throw error;
 }

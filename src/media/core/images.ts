@@ -78,16 +78,12 @@ export function createImages({ pixelsMax }: { pixelsMax: number }): Images {
     }
   };
   const options: SharpOptions = { limitInputPixels: pixelsMax, failOn: 'error', sequentialRead: true };
+  // Nothing is decoded with these: whoever asks decides by what it is told.
+  const header: SharpOptions = { pages: -1, failOn: 'error', limitInputPixels: false };
   return {
     describe: (path) =>
       run(async (sharp) => {
-        const {
-          width,
-          height,
-          pages = 1,
-          pageHeight,
-          autoOrient,
-        } = await sharp(path, { pages: -1, failOn: 'error' }).metadata();
+        const { width, height, pages = 1, pageHeight, autoOrient } = await sharp(path, header).metadata();
         const frameHeight = pageHeight ?? height;
         const turned = pages === 1 ? autoOrient : { width, height: frameHeight };
         return { width: turned.width, height: turned.height, frames: pages, pixels: width * frameHeight * pages };
