@@ -225,6 +225,13 @@ describe('a filter of /messages', () => {
     expect(await bodies({ rooms: [room] })).toEqual(['picture', 'plain']);
   });
 
+  it('leads on to an empty page where it left something out, and ends there', async () => {
+    const all = await filtered({ types: ['m.room.message'] }, { limit: '100' });
+    expect([all.chunk.length > 0, typeof all.end]).toEqual([true, 'string']);
+    const none = await filtered({ types: ['m.room.message'] }, { limit: '100', from: all.end });
+    expect([none.chunk, none.end]).toEqual([[], undefined]);
+  });
+
   it('loads the senders’ member events lazily, as they were then, and none otherwise', async () => {
     const lazy = await filtered({ lazy_load_members: true, types: ['m.room.message'] }, { limit: '1' });
     expect(lazy.state.map((event: Json) => [event.type, event.state_key, event.content.membership])).toEqual([

@@ -151,18 +151,23 @@ async function readPage(deps: RoomHistoryDeps, page: PageRequest): Promise<Page>
   const events: TimelineEvent[] = [];
   let boundary = page.start;
   let scanned = 0;
+  let isFiltered = false;
   while (events.length < limit && scanned < scannedMax) {
     const wanted = Math.min(limit - events.length, scannedMax - scanned);
     const raw = await readRaw(deps, page, { boundary, wanted });
     const within = page.until ? raw.filter((event) => isWithin(event, page.until, direction)) : raw;
     scanned += raw.length;
     const visible = await filterVisible(deps, page.viewer, within);
-    events.push(...(await listAccepted(deps, filter, visible)));
+    const accepted = await listAccepted(deps, filter, visible);
+    isFiltered ||= accepted.length < visible.length;
+    events.push(...accepted);
     const last = within.at(-1);
     if (last) boundary = { ...placeOf(direction === 'backward' ? last : boundaryAfter(last)), upTo: page.start.upTo };
     if (raw.length < wanted || within.length < raw.length) {
-      // At the live end a client may ask again later; at the beginning there is nothing further for ever.
-      return { events, end: direction === 'forward' && events.length > 0 ? boundary : undefined };
+      // At the live end a client may ask again later; at the beginning there is nothing further for ever. Where the filter left
+      // something out, clients expect to be led on to an empty page.
+      const leadsOn = direction === 'forward' || isFiltered;
+      return { events, end: leadsOn && events.length > 0 ? boundary : undefined };
     }
   }
   return { events, end: boundary };
