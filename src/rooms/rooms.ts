@@ -28,6 +28,7 @@ import { type InviteRequest, receiveInvite } from './remote/receive/receive-invi
 import { tryWaiting } from './remote/receive/try-waiting.ts';
 import { WaitingEvents } from './remote/receive/waiting-events.ts';
 import type { RemoteCore } from './remote/remote-core.ts';
+import { tellFirst } from './remote/tell-first.ts';
 import { createMembershipServer, type MembershipServer } from './serve/room-server.ts';
 
 export type RoomsDeps = Omit<RoomsCore, 'lock'> & {
@@ -83,6 +84,7 @@ export function createRooms(deps: RoomsDeps): Rooms {
   const membership = createMembershipChanges({
     ...core,
     joinRemote: joins.join,
+    tellFirst: (server) => tellFirst(core, server),
     leaveRemote: (invite, content) => leaveRemote(core, invite, content),
     inviteRemote: inviteOther,
     knockRemote: (knock) => knockRemote(core, knock),

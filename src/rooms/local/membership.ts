@@ -22,6 +22,8 @@ export type MembershipDeps = Pick<
     /** Also where this server is in the room: its own users cannot vouch for the join. */
     readonly forced: boolean;
   }) => Promise<'joined' | 'local'>;
+  /** Resolves when the server has what was on its way to it, or is slow. */
+  readonly tellFirst: (server: ServerName) => Promise<void>;
   /** Gives an invite back through the server it came from; always ends with the user having left here. */
   readonly leaveRemote: (invite: StoredMembership, content: JsonObject) => Promise<void>;
   readonly inviteRemote: InviteRemote;
@@ -93,6 +95,12 @@ export function createMembershipChanges(deps: MembershipDeps): MembershipChanges
       if (isLocal && (await joinLocally(deps, request))) return;
       const servers = listJoinServers(deps, request, row);
       if (servers.length === 0) throw notFound('No server is known that is in this room');
+      const [first] = servers;
+      if (isLocal && first !== undefined) {
+        // What is on its way here may say that one of ours can let the user in after all.
+        await deps.tellFirst(first);
+        if (await joinLocally(deps, request)) return;
+      }
       const content = await joinContent(deps, request);
       const outcome = await deps.joinRemote({ userId, roomId, servers, content, forced: isLocal });
       if (outcome === 'local') await joinLocally(deps, request);

@@ -220,6 +220,31 @@ describe('a restricted room that this server is in but cannot vouch for', () => 
   });
 });
 
+describe('a restricted room in which one of ours just got the power to invite', () => {
+  it('is entered by their word, though the news of it was still on its way here', async () => {
+    const space = await hs1.rooms.creating.createRoom(alice, { preset: 'public_chat' });
+    const allow = [{ type: 'm.room_membership', room_id: space }];
+    const roomId = await hs1.rooms.creating.createRoom(alice, {
+      preset: 'public_chat',
+      initial_state: [{ type: 'm.room.join_rules', content: { join_rule: 'restricted', allow } }],
+      power_level_content_override: { invite: 50 },
+    });
+    const carol = await hs2.user('carol');
+    await joinFrom(hs2, space, bob, 'hs1');
+    await joinFrom(hs2, space, carol, 'hs1');
+    await joinFrom(hs2, roomId, bob, 'hs1');
+    await world.deliver();
+    const levels = await hs1.storage.state.findCurrent(roomId, 'm.room.power_levels', '');
+    const content = { ...levels?.event.pdu.content, users: { [alice]: 100, [bob]: 50 } };
+    await hs1.rooms.sending.sendEvent({ roomId, sender: alice, type: 'm.room.power_levels', stateKey: '', content });
+    hs2.meanwhile = () => world.deliver();
+    await joinFrom(hs2, roomId, carol, 'hs1');
+    const join = await hs2.storage.state.findCurrent(roomId, 'm.room.member', carol);
+    expect(join?.event.pdu.content).toMatchObject({ join_authorised_via_users_server: bob });
+    expect(hs2.asked.filter((call) => call.startsWith('makeJoin'))).toHaveLength(2);
+  });
+});
+
 describe('invites across servers', () => {
   it('are signed by the invited server, kept there with what tells the room, and taken', async () => {
     const roomId = await hs1.rooms.creating.createRoom(alice, {

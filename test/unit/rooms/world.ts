@@ -36,6 +36,8 @@ export interface TestHome {
   readonly steps: MembershipStep[];
   /** Rows that the audience port adds to the next commits. */
   audienceRows: Row[];
+  /** What happens while another server is told what is on its way to it. */
+  meanwhile: () => Promise<unknown>;
   /** Servers that cannot be reached from here. */
   readonly unreachable: Set<string>;
   /** Servers whose keys are not at hand here, and cannot be had while they cannot be reached. */
@@ -141,7 +143,7 @@ async function createHome(world: World, name: ServerName): Promise<TestHome> {
     sign: (object) => signJson(object, { server: name, key }),
     roster,
     requests,
-    flushOutgoing: async () => undefined,
+    flushOutgoing: async () => void (await state.home?.meanwhile()),
     learnKeys: async () => undefined,
     checkSignatures: async (checks, { ask }) =>
       checks.map(({ object, servers }) => {
@@ -167,6 +169,7 @@ async function createHome(world: World, name: ServerName): Promise<TestHome> {
     aliases,
     steps,
     audienceRows: [],
+    meanwhile: async () => undefined,
     unreachable,
     withheldKeys,
     key,
