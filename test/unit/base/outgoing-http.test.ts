@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createAuthority, createCertificate } from '../../../src/app/certificates.ts';
 import { systemClock } from '../../../src/base/clock.ts';
@@ -93,6 +93,27 @@ describe('an outgoing request', () => {
     }
     const exact = await serve((_request, response) => response.end('x'.repeat(1_000)));
     expect((await http.request(get(exact))).body.length).toBe(1_000);
+  });
+
+  it('is given up where the headers of the answer never end', async () => {
+    const server = createTcpServer((socket) => {
+      socket.on('error', () => {});
+      socket.write('HTTP/1.1 200 OK\r\n');
+      const line = `X-More: ${'x'.repeat(1_000)}\r\n`;
+      const pour = (): void => {
+        while (!socket.destroyed && socket.write(line));
+      };
+      socket.on('drain', pour);
+      pour();
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    stops.push(async () => server.close());
+    const port = (server.address() as AddressInfo).port;
+    // Time stands still: it is their size that ends it.
+    await expect(outgoing({ clock: new ManualClock() }).request(get(port))).rejects.toMatchObject({
+      reason: 'connection',
+    });
   });
 
   it('ends after its time, whether the answer never begins or never ends', async () => {
