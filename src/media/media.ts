@@ -63,7 +63,7 @@ export function createMedia(deps: MediaDeps): Media {
   const folder = new MediaFolder(deps);
   const files = new MediaFiles({ folder, storage, clock });
   const arrivals = new Arrivals({ clock, waitingMax: awaitingMax });
-  const images = createImages({ pixelsMax: settings.thumbnailPixelsMax });
+  const images = createImages({ pixelsMax: settings.thumbnailPixelsMax, log });
   const sweeper = new Sweeper({ storage, files, settings, background, clock });
   const onStored = (): void => {
     if (settings.copiesBytesMax !== null) sweeper.sweep();

@@ -1,4 +1,5 @@
 import type { SharpOptions } from 'sharp';
+import type { Log } from '../../base/log.ts';
 import { Slots, SlotsFullError } from '../../base/slots.ts';
 
 /** What of a file is known without decoding it. */
@@ -55,22 +56,27 @@ const timeoutSeconds = 20;
 type Sharp = typeof import('sharp').default;
 
 /** The one place that knows sharp, which decodes in threads of its own. Loaded with the first picture. */
-export function createImages({ pixelsMax }: { pixelsMax: number }): Images {
+export function createImages({ pixelsMax, log }: { pixelsMax: number; log: Log }): Images {
   const slots = new Slots(atOnce);
-  let loading: Promise<Sharp> | undefined;
-  const load = (): Promise<Sharp> => {
-    loading ??= import('sharp').then(({ default: sharp }) => {
+  let loading: Promise<Sharp | undefined> | undefined;
+  const prepare = async (): Promise<Sharp | undefined> => {
+    try {
+      const { default: sharp } = await import('sharp');
       sharp.concurrency(1);
       // What it would keep are decoded pictures, which nobody asks for twice.
       sharp.cache(false);
       sharp.block({ operation: ['VipsForeignLoad'] });
       sharp.unblock({ operation: loaders });
       return sharp;
-    });
-    return loading;
+    } catch (err) {
+      log.error({ err }, 'sharp cannot be loaded: there are no thumbnails');
+      return undefined;
+    }
   };
   const run = async <T>(task: (sharp: Sharp) => Promise<T>): Promise<T | undefined> => {
-    const sharp = await load();
+    loading ??= prepare();
+    const sharp = await loading;
+    if (sharp === undefined) return undefined;
     try {
       return await slots.run(() => task(sharp).catch(() => undefined));
     } catch (error) {
