@@ -18,6 +18,7 @@ export function encodeReport({ complement, results }: Ledger, tests: readonly Ti
 What [Complement](https://github.com/matrix-org/complement), commit ${complement}, says of Lantern: the unmodified suite, without build tags.
 \`complement.json\` has every test and leaf subtest; \`tiers.json\` says which tests belong to which tier, and which leaves they have. This
 page and \`complement.json\` are written by \`npm run conformance:record\`, from the output of a whole run and from nothing else; \`tools/conformance\` says how.
+What it says when Lantern and Synapse federate with each other stands in \`interop.md\`.
 
 A cell is *passed / failed / skipped*. Checks are leaf subtests, and tests that have none. A leaf that was not reached counts as failed.
 
