@@ -61,10 +61,10 @@ export function createParts(deps: PresenceDeps) {
     ...common,
     isOpen: common.settings.enabled && common.settings.inbound,
     isNear: (subject) => common.roster.roomsOf(subject).size > 0 || common.rules.namedBy(subject).size > 0,
-    onExpired: (subject, before) =>
-      void background.run('tell of expired presence', () =>
-        dispatcher.tellReceived(new Map([[subject, before]]), common.now()),
-      ),
+    onExpired(subject, before) {
+      const { moment } = dispatcher;
+      background.run('tell of expired presence', () => dispatcher.tellReceived(new Map([[subject, before]]), moment));
+    },
   });
   const inboxes = new Inboxes(common);
   const awareness = new Awareness({
@@ -93,7 +93,10 @@ export function createParts(deps: PresenceDeps) {
   const reader = new Reader({ ...subjects, sights, tokens, lagMs: () => dispatcher.lagMs });
   const receiver: ReceiverDeps = {
     ...subjects,
-    onReceived: (before: ReadonlyMap<UserId, readonly Copy[]>, since) => dispatcher.tellReceived(before, since),
+    beginReceiving() {
+      const { moment } = dispatcher;
+      return (before: ReadonlyMap<UserId, readonly Copy[]>) => dispatcher.tellReceived(before, moment);
+    },
     onAware: (origin) => awareness.saw(origin),
     onDropped: (origin, entries) => deps.log.info({ origin, entries }, 'entries of a presence update were refused'),
   };

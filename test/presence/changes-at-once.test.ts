@@ -1,5 +1,8 @@
 import { beforeEach, describe, expect, it } from 'vitest';
+import type { DeviceId, EventId } from '../../src/matrix/ids.ts';
+import type { ServerName } from '../../src/matrix/server-name.ts';
 import type { Row } from '../../src/storage/contract/commit.ts';
+import type { Position } from '../../src/storage/contract/numbers.ts';
 import { type Client, here, room, user, World } from '../support/presence-world.ts';
 
 const [alice, bob, carol] = [user('alice'), user('bob'), user('carol')];
@@ -25,6 +28,30 @@ async function leave(userId: typeof alice, name: string): Promise<void> {
   const step = { roomId: room(name), userId, before: 'join', after: 'leave' } as const;
   await world.host(here).setMembership(step);
 }
+
+describe('a leave, and what their server says of it', () => {
+  it('may be taken in before the leave is handed out: who saw them through the room sees them offline', async () => {
+    const dave = user('dave:there.test');
+    const { presence, roster } = world.host(here);
+    const receive = (fields: object) =>
+      presence.receive('there.test' as ServerName, [{ push: [{ user_id: dave, last_active_ago: 0, ...fields }] }]);
+    await world.join(room('a'), dave);
+    await receive({ presence: 'online' });
+    expect(await bobs.readStates()).toEqual({ [dave]: 'online' });
+    // Others are told about first.
+    const puts = [alice, bob, carol].map((userId) =>
+      presence.putPresence({ userId, deviceId: 'PUT' as DeviceId }, 'unavailable', null),
+    );
+    const left = { roomId: room('a'), userId: dave, before: 'join', after: 'leave' } as const;
+    const change = { kind: 'membership', position: 1 as Position, eventId: '$left' as EventId, ...left } as const;
+    roster.apply([change]);
+    presence.onChanges([change]);
+    await receive({ presence: 'offline', allowed_recipients: [`@*:${here}`] });
+    await Promise.all(puts);
+    await world.settle();
+    expect(await bobs.read()).toContainEqual(offline(dave));
+  });
+});
 
 describe('two changes of which neither alone hides the subject', () => {
   it('a leave takes the room out of her config with it: who saw her through it sees her offline', async () => {

@@ -3,7 +3,7 @@ import { breathe } from '../../base/breathe.ts';
 import type { UserId } from '../../matrix/ids.ts';
 import { listServers } from '../core/audience.ts';
 import { type Copy, findVisible } from '../core/copies.ts';
-import { createFacts } from '../core/facts.ts';
+import { createFacts, type Difference, type Ground, withDifference } from '../core/facts.ts';
 import type { Marking } from '../core/marking.ts';
 import type { PresenceMetrics } from '../core/metrics.ts';
 import type { PastChange } from '../core/past.ts';
@@ -29,6 +29,21 @@ type Telling = Required<Omit<Marking, 'resend'>>;
 
 type Job = { readonly at: number } & ({ kind: 'told'; subject: UserId } | ({ kind: 'audience' } & AudienceJob));
 
+/** When copies of remote subjects changed: monotonic, and the oldest change of audience that was not handed out, or the next one. */
+export interface ReceivedAt {
+  readonly at: number;
+  readonly from: number;
+}
+
+/** How it was before the change of that number, as of the number that comes next. */
+interface Earlier {
+  readonly from: number;
+  readonly seen: number;
+  readonly difference: Difference;
+  readonly ground: Ground;
+  readonly facts: PolicyFacts;
+}
+
 /**
  * The fan-out worker: takes what changed, one change after the other, asks the policy for connected viewers and for servers,
  * and addresses inboxes and marks. In slices; what is handed out meanwhile asks the policy itself.
@@ -44,6 +59,7 @@ export class Dispatcher {
   #unfinished: number[] = [];
   /** Who changed since there was last nothing to hand out. */
   readonly #changed = new Set<UserId>();
+  #earlier: Earlier | undefined;
   #running: Promise<void> | undefined;
   #lagMs = 0;
 
@@ -76,17 +92,27 @@ export class Dispatcher {
     this.#add({ kind: 'audience', change, number, from, at: this.#deps.now() });
   }
 
-  /** What other servers told of these subjects changed at `since`; nobody is woken before all of it is addressed. */
-  async tellReceived(before: ReadonlyMap<UserId, readonly Copy[]>, since: number): Promise<void> {
+  /** To be asked for when what other servers told begins to change. */
+  get moment(): ReceivedAt {
+    return { at: this.#deps.now(), from: this.#unfinished[0] ?? this.#deps.past.next };
+  }
+
+  /**
+   * What other servers told of these subjects changed; nobody is woken before all of it is addressed. Also those who had it until a change of
+   * audience that was not handed out then, or came since: neither finds by itself what is not held any more.
+   */
+  async tellReceived(before: ReadonlyMap<UserId, readonly Copy[]>, { at, from }: ReceivedAt): Promise<void> {
     const woken = new Set<UserId>();
     for (const [subject, copies] of before) {
       const present = this.#deps.remote.copiesOf(subject);
       if (present === copies) continue;
-      for (const viewer of await this.#listConnected(subject)) {
-        if (this.#addressReceived(subject, viewer, { before: copies, after: present })) woken.add(viewer);
+      const then = this.#before(from);
+      for (const viewer of await this.#listReceivers(subject, then)) {
+        if (this.#addressReceived({ subject, viewer }, { before: copies, after: present }, then?.facts))
+          woken.add(viewer);
       }
     }
-    this.#noteLag(since);
+    this.#noteLag(at);
     for (const viewer of woken) this.#deps.waiters.wake(viewer);
   }
 
@@ -206,19 +232,44 @@ export class Dispatcher {
     return viewers;
   }
 
+  /** Undefined: nothing has changed since. */
+  #before(from: number): Earlier | undefined {
+    const { past, ground } = this.#deps;
+    if (from >= past.next) return undefined;
+    if (this.#earlier?.from === from && this.#earlier.seen === past.next) return this.#earlier;
+    const difference = past.differenceBefore(from);
+    const then = withDifference(ground, difference);
+    this.#earlier = { from, seen: past.next, difference, ground: then, facts: createFacts(then) };
+    return this.#earlier;
+  }
+
+  /** Everybody connected to whom what is held of a remote subject may have been shown. */
+  async #listReceivers(subject: UserId, then: Earlier | undefined): Promise<ReadonlySet<UserId>> {
+    const viewers = await this.#listConnected(subject);
+    if (!then) return viewers;
+    const { roster } = this.#deps;
+    const all = new Set(viewers);
+    const rooms = then.ground.roomsOf(subject);
+    for (const roomId of rooms) for (const viewer of roster.connectedUsersIn(roomId)) all.add(viewer);
+    // Who left a room since, or stopped to name the subject.
+    for (const viewer of [...then.difference.joined.keys(), ...then.difference.rules.keys()]) all.add(viewer);
+    return all;
+  }
+
   #addressReceived(
-    subject: UserId,
-    viewer: UserId,
+    pair: { readonly subject: UserId; readonly viewer: UserId },
     copies: { readonly before: readonly Copy[]; readonly after: readonly Copy[] },
+    then: PolicyFacts | undefined,
   ): boolean {
+    const { subject, viewer } = pair;
     const inbox = this.#deps.inboxes.find(viewer);
     if (!inbox) return false;
-    const now = this.#deps.now();
     // What has just expired was seen until now.
-    const pair = { subject, viewer };
-    const was = findVisible(copies.before, pair, { facts: this.#now, now: Number.NEGATIVE_INFINITY })?.shown;
-    const is = findVisible(copies.after, pair, { facts: this.#now, now })?.shown ?? shownOffline;
-    if (isSameShown(was ?? shownOffline, is)) return false;
-    return isBlank(is) ? inbox.putLoss(subject) : inbox.putUpdate(subject);
+    const wasShown = (facts: PolicyFacts) =>
+      findVisible(copies.before, pair, { facts, now: Number.NEGATIVE_INFINITY })?.shown ?? shownOffline;
+    const is = findVisible(copies.after, pair, { facts: this.#now, now: this.#deps.now() })?.shown ?? shownOffline;
+    if (!isBlank(is)) return !isSameShown(wasShown(this.#now), is) && inbox.putUpdate(subject);
+    const isLost = !isBlank(wasShown(this.#now)) || (then !== undefined && !isBlank(wasShown(then)));
+    return isLost && inbox.putLoss(subject);
   }
 }

@@ -238,8 +238,7 @@ export class Reader {
       if (sight === 'denied') this.#giveLoss(answer, subject);
       else this.#give(answer, subject, sight);
     });
-    await this.#giveLosses(answer, givenAtMs, () => true);
-    // Of somebody who came back since, and of whom nothing is known any more, only the loss remembers that they were shown.
+    // Of whom nothing is known any more, or no room is shared with, only the loss remembers that they were shown.
     for (const { subject } of await this.#listLosses(viewer, givenAtMs)) {
       if (this.#deps.sights.find(subject, viewer) === 'denied') this.#giveLoss(answer, subject);
     }

@@ -5,7 +5,7 @@ import { isPresenceState, type PresenceState } from '../../matrix/presence.ts';
 import type { ServerName } from '../../matrix/server-name.ts';
 import { type Copy, everybody, type Recipients, readRecipients, wholeServer } from '../core/copies.ts';
 import type { PresenceMetrics } from '../core/metrics.ts';
-import { isBlank, type Shown } from '../core/shown.ts';
+import type { Shown } from '../core/shown.ts';
 import type { PresenceSettings } from '../settings.ts';
 import { coversServer, mayMatchServer } from '../sharing-config.ts';
 import type { CopyStore } from './copy-store.ts';
@@ -36,8 +36,8 @@ export interface ReceiverDeps {
   remote: Pick<CopyStore, 'apply' | 'copiesOf' | 'isUnwritten' | 'write'>;
   clock: Clock;
   settings: Pick<PresenceSettings, 'enabled' | 'inbound' | 'copyExpiresMs'>;
-  /** What these subjects' copies were before the transaction; called once it is applied as a whole and stored. `since`: when it began. */
-  onReceived(before: ReadonlyMap<UserId, readonly Copy[]>, since: number): Promise<void>;
+  /** Copies begin to change. To be called with what they were before, once the transaction is applied as a whole and stored. */
+  beginReceiving(): (before: ReadonlyMap<UserId, readonly Copy[]>) => Promise<void>;
   /** The server knows `allowed_recipients`. */
   onAware(origin: ServerName): void;
   metrics: Pick<PresenceMetrics, 'received'>;
@@ -56,7 +56,8 @@ export async function receivePresence(
   contents: readonly unknown[],
 ): Promise<void> {
   if (!deps.settings.enabled || origin === deps.serverName) return;
-  const since = deps.clock.monotonic();
+  const now = deps.clock.monotonic();
+  const tell = deps.beginReceiving();
   const { bySubject, accepted, dropped, isAware } = await readEntries(contents, {
     origin,
     serverName: deps.serverName,
@@ -74,11 +75,11 @@ export async function receivePresence(
     if (deps.remote.isUnwritten(subject)) changed.add(subject);
     for (let start = 0; start < entries.length; start += entriesAtOnce) {
       await breathe();
-      if (applyEntries(deps, entries.slice(start, start + entriesAtOnce), since)) changed.add(subject);
+      if (applyEntries(deps, entries.slice(start, start + entriesAtOnce), now)) changed.add(subject);
     }
   }
   if (changed.size > 0) await deps.remote.write([...changed]);
-  await deps.onReceived(before, since);
+  await tell(before);
 }
 
 interface ReadEntries {
@@ -159,7 +160,7 @@ export function parsePush(
     currentlyActive: active === true && state === 'online',
   };
   const list = entry.allowed_recipients;
-  const recipients = parseRecipients(list, shown, servers.serverName);
+  const recipients = parseRecipients(list, servers.serverName);
   if (!recipients) return undefined;
   const isAddressed = Array.isArray(list) && list.length > 0;
   return { subject, shown, lastActiveAgoMs: clampAgo(entry.last_active_ago), recipients, isAddressed };
@@ -174,14 +175,14 @@ function clampAgo(value: unknown): number {
  * "If `allowed_recipients` is not present, empty, or null, the update is to be treated as before" (MSC4325). A value that is
  * no list, or a list in which no entry is valid or concerns us, reaches nobody: undefined.
  */
-function parseRecipients(value: unknown, shown: Shown, serverName: ServerName): Recipients | undefined {
+function parseRecipients(value: unknown, serverName: ServerName): Recipients | undefined {
   if (value === undefined || value === null) return everybody;
   if (!Array.isArray(value)) return undefined;
   if (value.length === 0) return everybody;
   const entries = value.slice(0, recipientsMax).filter((entry) => isRecipientHere(entry, serverName));
   if (entries.length === 0) return undefined;
-  // The sender's announcement "means the same" as no list: the audience is who shares a room. Only what takes back is for all.
-  if (entries.every((entry) => entry === `@*:${serverName}`) && !isBlank(shown)) return everybody;
+  // The sender's announcement "means the same" as no list: the audience is who shares a room. Only what takes back is for all, list or not.
+  if (entries.every((entry) => entry === `@*:${serverName}`)) return everybody;
   if (entries.some((entry) => coversServer(entry, serverName))) return wholeServer;
   const recipients = readRecipients(entries);
   return { ...recipients, globs: recipients.globs.slice(0, globsMax) };

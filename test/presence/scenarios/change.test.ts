@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { sharingConfigType, sharingConfigTypeUnstable } from '../../../src/matrix/presence.ts';
+import type { Row } from '../../../src/storage/contract/commit.ts';
 import { type Client, here, room, there, user, World } from '../../support/presence-world.ts';
 
 const alice = user('alice');
@@ -159,6 +160,42 @@ describe('the last shared room', () => {
   });
 });
 
+describe('a narrowing', () => {
+  const narrowings = (rows: readonly Row[]) => rows.flatMap((row) => (row.kind === 'narrowing' ? [row.subject] : []));
+
+  it('stands in the commit that causes it', async () => {
+    const { presence } = world.host(here);
+    await world.put(alice, 'online');
+    expect(narrowings(await presence.checkAccountData(alice, null, 'm.presence_sharing_config', {}))).toEqual([]);
+    for (const [type, content] of [
+      ['m.presence_sharing_config', { denied_users: [dave] }],
+      ['m.ignored_user_list', { ignored_users: { [dave]: {} } }],
+    ] as const)
+      expect(narrowings(await presence.checkAccountData(alice, null, type, content))).toEqual([alice]);
+    for (const userId of [alice, dave]) {
+      const step = { roomId: room('a'), userId, before: 'join', after: 'leave' } as const;
+      expect(narrowings(await presence.rowsForAudienceChange([step]))).toContain(alice);
+    }
+  });
+
+  it('is made good where facts moved between the decision and its commit', async () => {
+    const zed = user('zed:there.test');
+    const host = world.host(here);
+    await world.join(room('new'), bob);
+    await world.put(bob, 'online', 'secret');
+    for (const userId of [dave, erin]) await world.leave(room('a'), userId);
+    const rows = await host.presence.checkAccountData(bob, null, 'm.presence_sharing_config', { denied_users: [zed] });
+    expect(narrowings(rows)).toEqual([]);
+    await world.join(room('new'), zed);
+    await world.advance(2_000);
+    expect(await world.get(zed, bob)).toMatchObject({ presence: 'online' });
+    await host.commit(rows);
+    await world.settle();
+    await world.advance(2_000);
+    expect(await world.get(zed, bob)).toEqual({ presence: 'offline' });
+  });
+});
+
 describe('a narrowing that could not be delivered', () => {
   it('arrives after an outage of the other server', async () => {
     world.host(there).isDown = true;
@@ -190,6 +227,7 @@ describe('a narrowing that could not be delivered', () => {
       // Narrowed again while the first one is on its way; then nothing more arrives.
       const arrived = await deliver(parcel);
       await world.host(here).putAccountData(alice, sharingConfigType, { denied_users: [dave, erin] });
+      await world.presence.idle();
       world.host(there).isDown = true;
       return arrived;
     };

@@ -180,6 +180,11 @@ describe('entries', () => {
     expect(await states()).toEqual(['online', 'unavailable']);
   });
 
+  it('that claim activity of somebody who is not online are not believed in that', async () => {
+    await receive(entry({ presence: 'unavailable', currently_active: true }));
+    expect(await world.get(bob, dave)).toMatchObject({ presence: 'unavailable', currently_active: false });
+  });
+
   it('with fields that nobody knows are taken', async () => {
     await receive(entry({ avatar_url: 'mxc://x/y', displayname: 7 }));
     expect(await states()).toEqual(['online', 'online']);
@@ -261,6 +266,15 @@ describe('offline', () => {
     expect(await bobs.read()).toEqual([{ sender: dave, presence: 'offline' }]);
     await world.host(here).restart({ crash: true });
     expect(await world.get(bob, dave)).toEqual({ presence: 'offline' });
+  });
+
+  it('is stored also where it takes back what is gone here already', async () => {
+    await receive(entry({ allowed_recipients: [bob, carol] }));
+    await world.leave(room('a'), bob);
+    await receive(entry({ presence: 'offline', currently_active: false, allowed_recipients: [bob] }));
+    await world.host(here).restart({ crash: true });
+    await world.join(room('a'), bob);
+    expect(await states()).toEqual(['offline', 'online']);
   });
 
   it('for one viewer leaves the others what they have', async () => {

@@ -139,7 +139,7 @@ describe('a large audience', () => {
 
   it('with long names stays below 65,536 bytes an EDU', async () => {
     acceptAll(world);
-    const users = many(300, 230);
+    const users = many(300, 240);
     await joinMany(world, room('a'), users);
     await world.share(alice, { denied_users: ['@nobody:big.test'] });
     const edus: unknown[] = [];
@@ -155,6 +155,25 @@ describe('a large audience', () => {
     const toBig = edus.filter((edu) => JSON.stringify(edu).includes(':big.test'));
     expect(toBig.length).toBeGreaterThan(1);
     for (const edu of toBig) expect(Buffer.byteLength(canonicalJson(edu))).toBeLessThanOrEqual(65_536);
+  });
+});
+
+describe('many subjects', () => {
+  it('go out fifty an EDU', async () => {
+    const crowd = Array.from({ length: 120 }, (_, index) => user(`s${index}`));
+    await world.join(room('a'), ...crowd);
+    await world.advance(60_000);
+    const deliver = world.deliver.bind(world);
+    const sizes: number[][] = [];
+    world.deliver = (parcel) => {
+      sizes.push(parcel.contents.map((content) => (content as { push: unknown[] }).push.length));
+      return deliver(parcel);
+    };
+    for (const userId of crowd)
+      await world.presence.putPresence({ userId, deviceId: 'PUT' as never }, 'unavailable', null);
+    await world.presence.idle();
+    await world.advance(2_000);
+    expect(sizes).toEqual([[50, 50, 20]]);
   });
 });
 
@@ -179,6 +198,12 @@ describe('the pace', () => {
     await world.advance(19_999);
     expect(world.takeTransactions(there)).toEqual([]);
     await world.advance(1);
+    expect(world.takeTransactions(there)).toHaveLength(1);
+    await world.put(alice, 'offline');
+    await world.advance(20_000);
+    expect(world.takeTransactions(there)).toHaveLength(1);
+    await world.put(alice, 'online');
+    await world.advance(1_000);
     expect(world.takeTransactions(there)).toHaveLength(1);
     await world.share(alice, { denied_users: [dave] });
     await world.advance(1_000);

@@ -82,6 +82,20 @@ export const scenarios: readonly Scenario[] = [
   },
   { name: 'no shared room, with consent alone', wanted: [frank, gina], sees: members },
   {
+    name: "no shared room, with consent, and an administrator's override that does not speak of them",
+    config: { allowed_users: [frank, gina] },
+    settings: { overrideConfig: { denied_users: ['@x:example.org'] } },
+    wanted: [frank, gina],
+    sees: [...members, ...strangers],
+  },
+  {
+    name: "no shared room: the administrator's default is nobody's consent",
+    config: { allowed_users: [frank, gina] },
+    settings: { defaultConfig: { allowed_users: [alice] } },
+    sees: members,
+    permitted: [frank, gina],
+  },
+  {
     name: 'no shared room, a glob and consent',
     config: { allowed_users: ['@*'] },
     wanted: [frank, gina],
