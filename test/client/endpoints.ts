@@ -265,6 +265,35 @@ const keyBackups: readonly Endpoint[] = [
   { call: `DELETE ${keys}/{roomId}/{sessionId}`, by: 'user', query: version },
 ];
 
+const userKeys: readonly Endpoint[] = [
+  {
+    call: 'POST /keys/upload',
+    by: 'user',
+    body: { device_keys: 'object', one_time_keys: 'object', fallback_keys: 'object' },
+    good: { one_time_keys: { 'signed_curve25519:A': { key: 'k', signatures: {} } } },
+  },
+  {
+    call: 'POST /keys/query',
+    by: 'user',
+    body: { device_keys: 'object!', timeout: 'integer' },
+    good: { device_keys: {} },
+  },
+  {
+    call: 'POST /keys/claim',
+    by: 'user',
+    body: { one_time_keys: 'object!', timeout: 'integer' },
+    good: { one_time_keys: {} },
+  },
+  { call: 'GET /keys/changes', by: 'user', query: { from: 'string!', to: 'string!' } },
+  {
+    call: 'POST /keys/device_signing/upload',
+    by: 'user',
+    body: { master_key: 'object', self_signing_key: 'object', user_signing_key: 'object', auth: 'object' },
+    good: { auth: nothing },
+  },
+  { call: 'POST /keys/signatures/upload', by: 'user', body: 'opaque' },
+];
+
 const toDevice: readonly Endpoint[] = [
   {
     call: 'PUT /sendToDevice/{eventType}/{txnId}',
@@ -497,6 +526,18 @@ const servers: readonly Endpoint[] = [
   { call: `GET ${federation}/media/download/{mediaId}`, by: 'server', query: wait },
   { call: `GET ${federation}/media/thumbnail/{mediaId}`, by: 'server', query: thumbnail },
   { call: `GET ${federation}/user/devices/{userId}`, by: 'server' },
+  {
+    call: `POST ${federation}/user/keys/query`,
+    by: 'server',
+    body: { device_keys: 'object!' },
+    good: { device_keys: {} },
+  },
+  {
+    call: `POST ${federation}/user/keys/claim`,
+    by: 'server',
+    body: { one_time_keys: 'object!' },
+    good: { one_time_keys: {} },
+  },
   { call: `GET ${federation}/make_join/{roomId}/{userId}`, by: 'server', query: { ver: 'strings' } },
   { call: `PUT ${federation}/send_join/{roomId}/{eventId}`, by: 'server', body: 'opaque' },
   { call: `PUT ${federation2}/send_join/{roomId}/{eventId}`, by: 'server', body: 'opaque' },
@@ -531,6 +572,7 @@ export const endpoints: readonly Endpoint[] = [
   ...userData,
   ...push,
   ...keyBackups,
+  ...userKeys,
   ...toDevice,
   ...rooms,
   ...directory,
