@@ -1,6 +1,7 @@
 import { Agent, type IncomingHttpHeaders } from 'node:http';
 import { afterAll, describe, expect, it } from 'vitest';
 import type { Route } from '../../src/http/route.ts';
+import { signingKey, TestKey } from '../support/key-fixture.ts';
 import { faultOf, type RawBody, sendRaw } from '../support/raw-request.ts';
 import { TestServer } from '../support/server.ts';
 import type { TestUser } from '../support/user.ts';
@@ -160,7 +161,9 @@ const goodBodies: Record<string, (place: Place) => unknown> = {
   'POST /keys/upload': () => ({ one_time_keys: { 'signed_curve25519:A': { key: 'k', signatures: {} } } }),
   'POST /keys/query': () => ({ device_keys: {} }),
   'POST /keys/claim': () => ({ one_time_keys: {} }),
-  'POST /keys/device_signing/upload': () => ({}),
+  'POST /keys/device_signing/upload': () => ({
+    master_key: signingKey(alice.userId, 'master', new TestKey('master')),
+  }),
   'POST /keys/signatures/upload': () => ({}),
   'PUT /pushrules/global/:kind/:ruleId': () => ({ actions: ['notify'] }),
   'PUT /pushrules/global/:kind/:ruleId/enabled': () => ({ enabled: true }),

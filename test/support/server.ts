@@ -69,6 +69,7 @@ export class TestServer {
     writeFileSync(files.certificate, certificate.certificate);
     writeFileSync(files.key, certificate.key);
     const name = options.resume?.name ?? `127.0.0.1:${await findFreePort()}`;
+    const { federation, ...config } = options.config ?? {};
     const running = await startServer(
       configShape.parse({
         server_name: name,
@@ -77,7 +78,7 @@ export class TestServer {
         database: { file: join(folder, 'lantern.db') },
         log: { level: 'silent' },
         rate_limits: { enabled: false },
-        federation: { ca_file: files.ca, allow_private_addresses: true },
+        federation: { ca_file: files.ca, allow_private_addresses: true, ...Object(federation) },
         // Time stands still here, so that windows between two answers would never end by themselves.
         sync: { window_ms: 0 },
         listeners: [
@@ -88,7 +89,7 @@ export class TestServer {
             tls: { certificate: files.certificate, key: files.key },
           },
         ],
-        ...options.config,
+        ...config,
       }),
       { clock, passwordCost },
     );

@@ -58,8 +58,18 @@ export function createRemoteDeviceLists(deps: RemoteDeviceListDeps): RemoteDevic
     const verdict = judgeUpdate(state, update, deps.clock.now());
     if (verdict === 'old') return;
     const rows = verdict === 'applies' ? [rowOf(update)] : rowsOfGap(state, update, deps.clock.now());
-    await storage.commit({ rows: [...rows, changeOf(userId, [update.deviceId], false)] });
+    const told = (await isNews(update, verdict)) ? [changeOf(userId, [update.deviceId], false)] : [];
+    await storage.commit({ rows: [...rows, ...told] });
     if (verdict === 'gap') deps.resync();
+  }
+
+  /** Clients hear of keys alone: a device that had none and has none is nothing to them. */
+  async function isNews({ userId, deviceId, deleted, keys }: DeviceListUpdate, verdict: Verdict): Promise<boolean> {
+    if (verdict === 'gap' || keys !== null || deleted) return true;
+    if (verdict === 'seen') return false;
+    const [list] = await storage.deviceLists.listFreshLists([userId]);
+    const before = list?.devices.find((device) => device.deviceId === deviceId);
+    return before !== undefined && before.keys !== null;
   }
 
   async function takeSigningKeys(userId: UserId, keys: SigningKeys): Promise<void> {
@@ -90,6 +100,8 @@ export function createRemoteDeviceLists(deps: RemoteDeviceListDeps): RemoteDevic
     },
   };
 }
+
+export type Verdict = 'applies' | 'gap' | 'old' | 'seen';
 
 interface SigningKeys {
   readonly masterKey: JsonObject | null;
@@ -125,7 +137,7 @@ export function judgeUpdate(
   state: RemoteDeviceListState | undefined,
   { streamId, prevIds }: Pick<DeviceListUpdate, 'streamId' | 'prevIds'>,
   nowMs: number,
-): 'applies' | 'gap' | 'old' | 'seen' {
+): Verdict {
   if (!state || state.state === 'seen') return 'seen';
   const { streamId: upTo, fetchedAtMs } = state;
   if (state.state === 'stale' || upTo === null) return 'gap';

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { Accounts } from '../../accounts/accounts.ts';
 import { type CrossSigningKey, isCrossSigningKey } from '../../e2ee/keys/key-shapes.ts';
 import type { Keys } from '../../e2ee/keys.ts';
-import type { UserId } from '../../matrix/ids.ts';
+import { isUserId, type UserId } from '../../matrix/ids.ts';
 import type { JsonObject } from '../../matrix/pdu.ts';
 import { clientPath, type Route, userRoute } from '../route.ts';
 import { jsonObject, optional, userId } from '../shapes.ts';
@@ -16,9 +16,15 @@ const key = z.custom<CrossSigningKey>(isCrossSigningKey, 'is not a CrossSigningK
 /** Objects that are signed in one request; more are refused. */
 const signedMax = 2_000;
 
+/** The body is the map itself, and a field that nobody knows is no reason to refuse it. */
+function ofUsers(body: unknown): unknown {
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) return body;
+  return Object.fromEntries(Object.entries(body).filter(([name]) => isUserId(name)));
+}
+
 /** User → device id or public key → the signed object. */
 const signedObjects = z
-  .record(userId, z.record(z.string().max(255), jsonObject))
+  .preprocess(ofUsers, z.record(userId, z.record(z.string().max(255), jsonObject)))
   .transform(
     (users): ReadonlyMap<UserId, ReadonlyMap<string, JsonObject>> =>
       new Map(

@@ -16,15 +16,16 @@ const claimedKeptMs = 7 * 24 * 3_600_000;
 type Place = { place: number };
 
 export function createOneTimeKeyReads(connection: Connection, turn: Turn): OneTimeKeyReads {
-  const counts = connection.prepare<[UserId, DeviceId], { algorithm: string; count: number }>(
+  // Null instead of a number: an unused fallback key.
+  const counts = connection.prepare<
+    { userId: UserId; deviceId: DeviceId },
+    { algorithm: string; count: number | null }
+  >(
     `SELECT algorithm, count(*) AS count FROM one_time_keys
-     WHERE user_id = ? AND device_id = ? AND claimed_at_ms IS NULL GROUP BY algorithm`,
+     WHERE user_id = @userId AND device_id = @deviceId AND claimed_at_ms IS NULL GROUP BY algorithm
+     UNION ALL
+     SELECT algorithm, NULL FROM fallback_keys WHERE user_id = @userId AND device_id = @deviceId AND used = 0`,
   );
-  const unused = connection
-    .prepare<[UserId, DeviceId], string>(
-      'SELECT algorithm FROM fallback_keys WHERE user_id = ? AND device_id = ? AND used = 0 ORDER BY algorithm',
-    )
-    .pluck();
   const byIds = connection.prepare<[string, UserId, DeviceId], UploadedKey>(
     `SELECT k.algorithm, k.key_id AS keyId, k.key
      FROM json_each(?) CROSS JOIN one_time_keys k ON k.user_id = ? AND k.device_id = ?
@@ -49,12 +50,14 @@ export function createOneTimeKeyReads(connection: Connection, turn: Turn): OneTi
 
   return {
     countKeys: (userId, deviceId) =>
-      turn.read(() => ({
-        oneTimeKeys: Object.fromEntries(
-          counts.all(userId, deviceId).map(({ algorithm, count }): [string, number] => [algorithm, count]),
-        ),
-        unusedFallbackTypes: unused.all(userId, deviceId),
-      })),
+      turn.read(() => {
+        const oneTimeKeys: [string, number][] = [];
+        const unusedFallbackTypes: string[] = [];
+        for (const { algorithm, count } of counts.all({ userId, deviceId }))
+          if (count === null) unusedFallbackTypes.push(algorithm);
+          else oneTimeKeys.push([algorithm, count]);
+        return { oneTimeKeys: Object.fromEntries(oneTimeKeys), unusedFallbackTypes: unusedFallbackTypes.sort() };
+      }),
     listUnclaimed: (userId, deviceId, ids) =>
       turn.read(() => byIds.all(JSON.stringify(ids.map(splitId)), userId, deviceId)),
     listNext: (wishes, limit) =>
