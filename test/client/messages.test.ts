@@ -77,6 +77,13 @@ describe('/messages', () => {
     expect((await messages(alice, roomId, { limit: '5' })).end).toEqual(expect.any(String));
   });
 
+  it('has an end beside what a filter left of the last page, and behind it an empty page without one', async () => {
+    const filter = JSON.stringify({ types: ['m.room.message'], limit: 100 });
+    const last = await messages(alice, roomId, { filter });
+    expect(bodiesOf(last.chunk)).toEqual(range(20, 1));
+    expect(await messages(alice, roomId, { filter, from: last.end })).toEqual({ chunk: [], start: last.end });
+  });
+
   it('starts where it is told and says so', async () => {
     const first = await messages(alice, roomId, { limit: '5' });
     const second = await messages(alice, roomId, { limit: '5', from: first.end });

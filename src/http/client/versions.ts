@@ -1,17 +1,18 @@
 import { openRoute, type Route } from '../route.ts';
 
-/**
- * The versions whose endpoints clients may rely on here. A later one is listed once what clients conclude from it holds: from
- * v1.3 on relations, from v1.4 on threads, from v1.11 on media that needs a token.
- */
-const versions = ['r0.6.1', 'v1.1', 'v1.2'] as const;
+/** The versions whose endpoints clients may rely on here. A later one is listed once what clients conclude from it holds. */
+const versions = ['r0.6.1', ...Array.from({ length: 16 }, (_, index) => `v1.${index + 1}`)];
 
-/** What holds of later versions, by the flags that clients ask for where the version itself is not listed. */
+/** For clients that ask for a flag and not for the version that made it stable, and what no version has. */
 const unstableFeatures = {
   // Private read receipts (v1.4).
   'org.matrix.msc2285.stable': true,
   // Kinds of rooms in the public list (v1.4).
   'org.matrix.msc3827.stable': true,
+  // Threads (v1.4).
+  'org.matrix.msc3440.stable': true,
+  // Messages filtered by type of relation.
+  'org.matrix.msc3874': true,
   // Messages that say whom they mention, and push rules that heed it (v1.7).
   'org.matrix.msc3952_intentional_mentions': true,
   // Profile fields beyond name and picture (v1.16).
