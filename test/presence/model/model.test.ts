@@ -9,7 +9,7 @@ import { everybody, owners, pauses, places, type Step } from './story.ts';
  * written from the specification say, and on the way nobody is shown what was said after they were denied.
  */
 
-/** `npm run test:long` tries more, and as many as MODEL_CASES says. */
+/** A case takes 30 ms: 200 six seconds, 20,000 ten minutes of one core. `npm run test:long` tries more, and as many as MODEL_CASES says. */
 const cases = Number(process.env.MODEL_CASES ?? (process.env.LANTERN_TEST_LONG === '1' ? 1_000 : 200));
 
 const entry = fc.constantFrom<string>(...everybody, ...places, '@*', '@*:there.test', '@*:wire.test', '@a*', '@?e*:*');
