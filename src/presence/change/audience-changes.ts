@@ -66,6 +66,7 @@ interface Start {
 
 /** Whose turn it is is compared with two moments: two changes may do what neither does alone, or undo each other. */
 interface Turn {
+  readonly from: number;
   /** Without this change alone, and before the oldest that waited with it. */
   readonly befores: readonly Moment[];
   readonly gone: Start['gone'];
@@ -90,7 +91,7 @@ export class AudienceChanges {
       undoIn(without, change);
       befores.push(momentOf(withDifference(this.#deps.ground, without), this.#deps.stanceTowards));
     }
-    const turn: Turn = { befores, gone: start.gone };
+    const turn: Turn = { from, befores, gone: start.gone };
     if (change.kind === 'rules') await this.#tellOfRules(change.userId, turn);
     else if (change.kind === 'membership') await this.#tellOfMembership(change, turn);
     else await this.#tellOfRoom(change.roomId, turn);
@@ -217,10 +218,10 @@ export class AudienceChanges {
   #endRemote(subject: UserId, turn: Turn): void {
     const { roster, remote, inboxes, waiters } = this.#deps;
     const viewers = new Set<UserId>();
-    for (const { roomsOf } of turn.befores)
-      for (const roomId of roomsOf(subject))
-        for (const viewer of [...roster.connectedUsersIn(roomId), ...(turn.gone.get(roomId) ?? [])])
-          viewers.add(viewer);
+    // Looked at anew: their leave may have come since this turn began, and its own turn will find nothing that was held.
+    const { moment, gone } = this.#startAt(turn.from);
+    for (const roomId of moment.roomsOf(subject))
+      for (const viewer of [...roster.connectedUsersIn(roomId), ...(gone.get(roomId) ?? [])]) viewers.add(viewer);
     const copies = remote.copiesOf(subject);
     for (const viewer of viewers) {
       const inbox = inboxes.find(viewer);
