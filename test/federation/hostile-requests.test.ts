@@ -183,9 +183,10 @@ describe('version and queries', () => {
     expect((await ask('query/directory', `?room_alias=${encodeURIComponent(`#none:${a.name}`)}`)).status).toBe(404);
   });
 
-  it('list no devices of a user who has no encryption keys, and none of nobody', async () => {
+  it('list the devices of a user without their names, and none of nobody', async () => {
     const devices = await stub.call(a, 'GET', `v1/user/devices/${encodeURIComponent(alice.userId)}`);
-    expect(devices).toEqual({ status: 200, body: { user_id: alice.userId, stream_id: 0, devices: [] } });
+    const expected = { user_id: alice.userId, stream_id: 1, devices: [{ device_id: alice.deviceId }] };
+    expect(devices).toEqual({ status: 200, body: expected });
     const nobody = await stub.call(a, 'GET', `v1/user/devices/${encodeURIComponent(`@nobody:${a.name}`)}`);
     expect(nobody).toMatchObject({ status: 404, body: { errcode: 'M_NOT_FOUND' } });
   });

@@ -51,10 +51,11 @@ export function createCrossSigning({ storage }: Deps): CrossSigning {
     const master = upload.master
       ? findPublicKey(upload.master)
       : known.find(({ usage }) => usage === 'master')?.publicKey;
-    if (master === undefined) throw missingParam('There is no master key');
     for (const usage of ['self_signing', 'user_signing'] as const) {
       const key = upload[usage];
-      if (key && !verifySignedJson(key, userId, `ed25519:${master}`, master))
+      if (!key) continue;
+      if (master === undefined) throw missingParam('There is no master key');
+      if (!verifySignedJson(key, userId, `ed25519:${master}`, master))
         throw invalidSignature('The key is not signed by the master key');
     }
     if (fresh.length === 0) return;

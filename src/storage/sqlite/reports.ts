@@ -20,7 +20,8 @@ export function createReportReads(connection: Connection, turn: Turn): ReportRea
        received_at_ms AS receivedAtMs
      FROM reports WHERE report_no < ? ORDER BY report_no DESC LIMIT ?`,
   );
-  const count = connection.prepare<[], number>('SELECT count(*) FROM reports').pluck();
+  // None is ever removed.
+  const count = connection.prepare<[], number>('SELECT coalesce(max(report_no), 0) FROM reports').pluck();
   return {
     listReports: (before, limit) =>
       turn.read(() =>
