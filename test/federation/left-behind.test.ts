@@ -76,6 +76,8 @@ describe('a server that was let into a room by one that had not heard why it mus
     await bob.join(room, a.name);
     await alice.ok('GET', `/profile/${carol.userId}`);
     await settle(a, b);
+    // Of two changes of the same moment chance decides which comes last.
+    await clock.advance(1_000);
     await meanwhile(() => alice.setState(room, 'm.room.join_rules', { join_rule: 'invite' }));
     await carol.join(room, b.name);
     await settle(b, c);
@@ -83,9 +85,7 @@ describe('a server that was let into a room by one that had not heard why it mus
     await hearEachOther();
     await alice.say(room, 'among us');
     await hearEachOther();
-    const [inA, inB, inC] = [a, b, c].map((server) => isIn(server, room, c.name));
-    // Whichever way the room settles: all say the same.
-    expect([inB, inC]).toEqual([inA, inA]);
+    for (const server of [a, b, c]) expect(isIn(server, room, c.name)).toBe(false);
     expect(newTexts(await bob.sync(), room)).toContain('among us');
   });
 });
