@@ -1,0 +1,4 @@
+import { millionMessagesPart } from './search/million-messages.ts';
+import { runBench } from './support/run.ts';
+
+await runBench('search', [millionMessagesPart]);
