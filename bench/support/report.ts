@@ -36,10 +36,11 @@ export function boundOf({ bound, limit }: Measure): { value: number; side: 'atMo
 export function judge(measure: Measure): Judgement {
   const bound = boundOf(measure);
   if (!bound) return 'unbounded';
-  const missedBy = bound.side === 'atMost' ? measure.value / bound.value : bound.value / measure.value;
+  const isMost = bound.side === 'atMost';
+  if (isMost ? measure.value <= bound.value : measure.value >= bound.value) return 'kept';
+  const missedBy = isMost ? measure.value / bound.value : bound.value / measure.value;
   // A figure that is no number keeps nothing.
-  if (!(missedBy > 1)) return Number.isNaN(missedBy) ? 'failed' : 'kept';
-  return missedBy > tolerance ? 'failed' : 'over';
+  return missedBy <= tolerance ? 'over' : 'failed';
 }
 
 const judgementTexts: Readonly<Record<Judgement, string>> = {

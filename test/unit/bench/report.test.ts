@@ -14,6 +14,8 @@ describe('a figure', () => {
     ['keeps a lower bound', figure(600, { bound: { atLeast: 600 } }), 'kept'],
     ['is over a lower bound', figure(400, { bound: { atLeast: 600 } }), 'over'],
     ['fails a lower bound', figure(399, { bound: { atLeast: 600 } }), 'failed'],
+    ['keeps a bound of none', figure(0, { bound: { atMost: 0 } }), 'kept'],
+    ['fails a bound of none', figure(1, { bound: { atMost: 0 } }), 'failed'],
     ['keeps its share of the limit', figure(600, { limit, bound: { shareOfLimit: 0.6 } }), 'kept'],
     ['fails its share of the limit', figure(390, { limit, bound: { shareOfLimit: 0.6 } }), 'failed'],
     ['keeps a multiple of the limit', figure(2_000, { limit, bound: { timesLimit: 2 } }), 'kept'],
