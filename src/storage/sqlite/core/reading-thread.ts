@@ -32,6 +32,7 @@ export class ReadingThread implements SlowReads {
     return new Promise((resolve, reject) => {
       // The caller's SQL says what the rows are.
       this.#pending.set(id, { resolve: (rows) => resolve(rows as Row[]), reject });
+      worker.ref();
       worker.postMessage({ id, sql, parameters });
     });
   }
@@ -40,6 +41,7 @@ export class ReadingThread implements SlowReads {
     const worker = this.#worker;
     if (!worker) return;
     const ended = new Promise((resolve) => worker.once('exit', resolve));
+    worker.ref();
     worker.postMessage('stop');
     await ended;
   }
@@ -51,6 +53,8 @@ export class ReadingThread implements SlowReads {
     worker.on('message', ({ id, rows, error }: { id: number; rows?: unknown[]; error?: string }) => {
       const waiting = this.#pending.get(id);
       this.#pending.delete(id);
+      // It keeps the process only while somebody waits for it.
+      if (this.#pending.size === 0) worker.unref();
       if (rows) waiting?.resolve(rows);
       else waiting?.reject(new Error(error));
     });
