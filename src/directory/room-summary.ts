@@ -1,3 +1,4 @@
+import { isObject } from '../engine/members.ts';
 import { isRoomAlias, isRoomId, isUserId, type RoomAlias, type RoomId, type UserId } from '../matrix/ids.ts';
 import type { JsonObject } from '../matrix/pdu.ts';
 import { isServerName, type ServerName } from '../matrix/server-name.ts';
@@ -116,8 +117,4 @@ export function inOrder(children: readonly SpaceChild[]): SpaceChild[] {
 /** "ASCII characters … \x20 (space) to \x7E (~)", at most 50 of them; anything else is as if it were not there. */
 function orderOf({ content: { order } }: SpaceChild): string | undefined {
   return typeof order === 'string' && /^[\x20-\x7e]{1,50}$/.test(order) ? order : undefined;
-}
-
-export function isObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

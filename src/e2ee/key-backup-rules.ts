@@ -1,6 +1,6 @@
+import { isObject } from '../engine/members.ts';
 import { badJson } from '../matrix/errors.ts';
 import { isRoomId, type RoomId } from '../matrix/ids.ts';
-import type { JsonObject } from '../matrix/pdu.ts';
 import type { RoomKey } from '../storage/contract/key-backups.ts';
 
 /** Of one request. Clients send a few hundred. */
@@ -68,8 +68,4 @@ function entriesOf(value: unknown, name: string): [string, unknown][] {
 function entryOf(value: unknown, name: string): unknown {
   if (!isObject(value)) throw badJson('A room is an object with its sessions');
   return value[name];
-}
-
-function isObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -1,4 +1,5 @@
 import { CanonicalJsonError, canonicalJson } from '../base/canonical-json.ts';
+import { isObject } from '../engine/members.ts';
 import { badJson, tooLarge } from '../matrix/errors.ts';
 import { type DeviceId, isUserId, serverOfUser, type UserId } from '../matrix/ids.ts';
 import type { JsonObject } from '../matrix/pdu.ts';
@@ -103,8 +104,4 @@ function nest(entries: readonly Addressed[]): JsonObject {
     users.set(userId, devices);
   }
   return Object.fromEntries([...users].map(([userId, devices]) => [userId, Object.fromEntries(devices)]));
-}
-
-export function isObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

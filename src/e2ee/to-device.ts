@@ -1,6 +1,7 @@
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
+import { isObject } from '../engine/members.ts';
 import { badJson, serverUnavailable } from '../matrix/errors.ts';
 import { type DeviceId, isUserId, serverOfUser, type UserId } from '../matrix/ids.ts';
 import type { JsonObject } from '../matrix/pdu.ts';
@@ -10,7 +11,6 @@ import type { Storage } from '../storage/contract/storage.ts';
 import {
   type Addressed,
   checkSize,
-  isObject,
   messageBytesMax,
   parseMessages,
   remoteMessages,

@@ -1,5 +1,6 @@
 import { canonicalJson } from '../../base/canonical-json.ts';
 import { Serial } from '../../base/serial.ts';
+import { isObject } from '../../engine/members.ts';
 import { forbidden, invalidParam, MatrixError, unknown, unknownToken } from '../../matrix/errors.ts';
 import type { DeviceId, UserId } from '../../matrix/ids.ts';
 import type { JsonObject } from '../../matrix/pdu.ts';
@@ -7,7 +8,6 @@ import type { Row } from '../../storage/contract/commit.ts';
 import type { UploadedKey } from '../../storage/contract/one-time-keys.ts';
 import type { Storage } from '../../storage/contract/storage.ts';
 import type { DeviceKeys, OneTimeKey } from './key-shapes.ts';
-import { isObject } from './key-shapes.ts';
 
 export interface KeyOwner {
   readonly userId: UserId;

@@ -1,4 +1,5 @@
 import { CanonicalJsonError, canonicalJson, canonicalSize } from '../../base/canonical-json.ts';
+import { isObject } from '../../engine/members.ts';
 import type { DeviceId, UserId } from '../../matrix/ids.ts';
 import type { JsonObject } from '../../matrix/pdu.ts';
 import type { CrossSigningUsage } from '../../storage/contract/cross-signing.ts';
@@ -90,10 +91,6 @@ export function isSameSigned(a: JsonObject, b: JsonObject): boolean {
 
 function signedPart(object: JsonObject): JsonObject {
   return Object.fromEntries(Object.entries(object).filter(([name]) => name !== 'signatures' && name !== 'unsigned'));
-}
-
-export function isObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function isTextMap(value: unknown): value is Record<string, string> {

@@ -1,9 +1,10 @@
+import { isObject } from '../../engine/members.ts';
 import type { DeviceId, UserId } from '../../matrix/ids.ts';
 import type { JsonObject } from '../../matrix/pdu.ts';
 import type { CrossSigningUsage } from '../../storage/contract/cross-signing.ts';
 import type { RemoteDevice, RemoteDeviceList } from '../../storage/contract/device-lists.ts';
 import type { KeyWish } from '../../storage/contract/one-time-keys.ts';
-import { isCrossSigningKey, isDeviceKeys, isKeyOf, isObject, isOneTimeKey, type OneTimeKey } from './key-shapes.ts';
+import { isCrossSigningKey, isDeviceKeys, isKeyOf, isOneTimeKey, type OneTimeKey } from './key-shapes.ts';
 
 /** What other servers answer, read without trust: whatever is not of the user who was asked for, or malformed, is left out. */
 

@@ -1,3 +1,4 @@
+import { isObject } from '../../engine/members.ts';
 import { MatrixError } from '../../matrix/errors.ts';
 import type { DeviceId, UserId } from '../../matrix/ids.ts';
 import type { JsonObject } from '../../matrix/pdu.ts';
@@ -5,7 +6,7 @@ import { verifySignedJson } from '../../signing/sign-json.ts';
 import type { Row } from '../../storage/contract/commit.ts';
 import type { CrossSigningUsage, KeySignatureRow } from '../../storage/contract/cross-signing.ts';
 import type { Storage } from '../../storage/contract/storage.ts';
-import { isObject, isSameSigned } from './key-shapes.ts';
+import { isSameSigned } from './key-shapes.ts';
 import { listOwnKeys, type UserKeys } from './user-keys.ts';
 
 /** User → device id or public key → the signed object (client-server API, `POST /keys/signatures/upload`). */

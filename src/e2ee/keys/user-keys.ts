@@ -1,9 +1,9 @@
 import { groupBy } from '../../base/group-by.ts';
+import { isObject } from '../../engine/members.ts';
 import type { DeviceId, UserId } from '../../matrix/ids.ts';
 import type { JsonObject } from '../../matrix/pdu.ts';
 import type { CrossSigningKeyRow, CrossSigningUsage, KeySignatureRow } from '../../storage/contract/cross-signing.ts';
 import type { Storage } from '../../storage/contract/storage.ts';
-import { isObject } from './key-shapes.ts';
 
 export interface UserDevice {
   readonly deviceId: DeviceId;
