@@ -1,15 +1,11 @@
 import { type EventId, isEventId, type RoomId } from '../matrix/ids.ts';
 import type { JsonObject } from '../matrix/pdu.ts';
+import { relationOf } from '../matrix/relation.ts';
 import type { TimelineEvent } from '../storage/contract/events.ts';
 import type { Storage } from '../storage/contract/storage.ts';
 
 /** Client-server API, "Threaded read receipts": "a maximum of 3 hops is recommended to cover indirect relationships". */
 const hopsMax = 3;
-
-interface Relation {
-  type: string;
-  eventId: EventId;
-}
 
 /**
  * Whether a receipt of this event may name this thread. An event is in the thread that it, or within three hops an event it
@@ -32,8 +28,8 @@ export async function findThread(
 ): Promise<EventId | undefined> {
   let { content } = event;
   for (let hop = 0; hop <= hopsMax; hop += 1) {
-    const relation = findRelation(content);
-    if (!relation) return undefined;
+    const relation = relationOf(content);
+    if (!relation || !isEventId(relation.eventId)) return undefined;
     if (relation.type === 'm.thread') return relation.eventId;
     const parent = hop < hopsMax ? await events.findTimelineEvent(relation.eventId) : undefined;
     if (parent?.roomId !== event.roomId) return undefined;
@@ -44,12 +40,4 @@ export async function findThread(
 
 function contentOf(event: TimelineEvent): JsonObject | undefined {
   return (JSON.parse(event.clientText) as { content?: JsonObject }).content;
-}
-
-/** `m.relates_to` of an event's content; undefined where it is missing or makes no sense. */
-function findRelation(content: JsonObject | undefined): Relation | undefined {
-  const relation = content?.['m.relates_to'];
-  if (typeof relation !== 'object' || relation === null) return undefined;
-  const { rel_type: type, event_id: eventId } = relation as Record<string, unknown>;
-  return typeof type === 'string' && isEventId(eventId) ? { type, eventId } : undefined;
 }

@@ -1,5 +1,6 @@
 import { duplicateAnnotation, unknown } from '../../matrix/errors.ts';
 import { isEventId } from '../../matrix/ids.ts';
+import { relationOf } from '../../matrix/relation.ts';
 import type { Storage } from '../../storage/contract/storage.ts';
 import type { NewEvent } from '../core/room-draft.ts';
 
@@ -11,10 +12,9 @@ export async function checkRelation(
   { storage }: { readonly storage: Pick<Storage, 'relations'> },
   { type, sender, content }: Pick<NewEvent, 'type' | 'sender' | 'content'>,
 ): Promise<void> {
-  const relation = content['m.relates_to'];
-  if (typeof relation !== 'object' || relation === null) return;
-  const { rel_type: relType, event_id: eventId, key } = relation as Record<string, unknown>;
-  if (!isEventId(eventId)) return;
+  const relation = relationOf(content);
+  if (!relation || !isEventId(relation.eventId)) return;
+  const { type: relType, eventId, key } = relation;
   if (relType === 'm.annotation' && typeof key === 'string') {
     if (await storage.relations.hasAnnotation(eventId, { sender, type, key })) {
       throw duplicateAnnotation('You annotated this event with this key already');

@@ -1,6 +1,7 @@
 import { canonicalJson } from '../../base/canonical-json.ts';
 import type { EventId } from '../../matrix/ids.ts';
 import type { JsonObject, Pdu } from '../../matrix/pdu.ts';
+import { relationOf } from '../../matrix/relation.ts';
 
 /** What an event row says beside its two texts. */
 export interface EventTexts {
@@ -17,7 +18,7 @@ export function textsOf(eventId: EventId, pdu: Readonly<Pdu>): EventTexts {
     pduText: canonicalJson(pdu),
     clientText: JSON.stringify(clientForm(eventId, pdu)),
     hasUrl: typeof pdu.content.url === 'string' ? 1 : 0,
-    ...relationOf(pdu.content),
+    ...relationColumnsOf(pdu.content),
   };
 }
 
@@ -44,12 +45,8 @@ function redactsOf(pdu: Readonly<Pdu>): unknown {
   return pdu.redacts ?? pdu.content.redacts;
 }
 
-/** `m.relates_to` (client-server API, "Forming relationships between events"). */
-function relationOf(content: JsonObject): { relType: string | null; relatesTo: string | null } {
-  const none = { relType: null, relatesTo: null };
-  const relation = content['m.relates_to'];
-  if (typeof relation !== 'object' || relation === null) return none;
-  const relType: unknown = Reflect.get(relation, 'rel_type');
-  const relatesTo: unknown = Reflect.get(relation, 'event_id');
-  return typeof relType === 'string' && typeof relatesTo === 'string' ? { relType, relatesTo } : none;
+/** For the columns. */
+function relationColumnsOf(content: JsonObject): { relType: string | null; relatesTo: string | null } {
+  const relation = relationOf(content);
+  return { relType: relation?.type ?? null, relatesTo: relation?.eventId ?? null };
 }
