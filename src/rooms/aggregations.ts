@@ -1,3 +1,4 @@
+import type { Clock } from '../base/clock.ts';
 import type { EventId, UserId } from '../matrix/ids.ts';
 import { ignoredUsersType, parseIgnoredUsers } from '../matrix/ignored-users.ts';
 import type { TimelineEvent } from '../storage/contract/events.ts';
@@ -50,6 +51,17 @@ export async function readAggregations(
     inner,
   );
   return textsOf(found, { visible, replacements, newest: threads });
+}
+
+/** Events in their places, with all that is told beside them, as everything but `/sync` gives them; in the order given. JSON texts. */
+export async function encodeWithAggregations(
+  deps: AggregationDeps & { readonly clock: Clock },
+  events: readonly TimelineEvent[],
+  viewer: EventViewer,
+): Promise<string[]> {
+  const options = { withRoomId: true, withMembership: true, nowMs: deps.clock.now() };
+  const aggregations = await readAggregations(deps, events, viewer, options);
+  return encodeClientEvents(deps, events, viewer, { ...options, aggregations });
 }
 
 /** Whom the user ignores. */

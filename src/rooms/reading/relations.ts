@@ -2,8 +2,8 @@ import type { Clock } from '../../base/clock.ts';
 import { invalidParam } from '../../matrix/errors.ts';
 import type { EventId, RoomId, UserId } from '../../matrix/ids.ts';
 import type { HistoryPlace, TimelineEvent } from '../../storage/contract/events.ts';
-import { type AggregationDeps, readAggregations, readIgnored } from '../aggregations.ts';
-import { type EventViewer, encodeClientEvents } from '../client-event.ts';
+import { type AggregationDeps, encodeWithAggregations, readIgnored } from '../aggregations.ts';
+import type { EventViewer } from '../client-event.ts';
 import { readRedacted } from '../erased-events.ts';
 import {
   boundaryOfToken,
@@ -67,11 +67,8 @@ interface Page<Item> {
 export function createRelations(deps: RelationsDeps): Relations {
   const { storage } = deps;
 
-  async function encode(events: readonly TimelineEvent[], viewer: EventViewer): Promise<string[]> {
-    const options = { withRoomId: true, withMembership: true, nowMs: deps.clock.now() };
-    const aggregations = await readAggregations(deps, events, viewer, options);
-    return encodeClientEvents(deps, events, viewer, { ...options, aggregations });
-  }
+  const encode = (events: readonly TimelineEvent[], viewer: EventViewer) =>
+    encodeWithAggregations(deps, events, viewer);
 
   /** Those that the viewer may see and that nobody sent whom they ignore. */
   async function shown(viewer: UserId, events: readonly TimelineEvent[]): Promise<TimelineEvent[]> {

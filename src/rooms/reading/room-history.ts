@@ -2,8 +2,8 @@ import type { Clock } from '../../base/clock.ts';
 import type { RoomEventFilter } from '../../matrix/filter.ts';
 import type { EventId, RoomId, UserId } from '../../matrix/ids.ts';
 import type { TimelineEvent } from '../../storage/contract/events.ts';
-import { type AggregationDeps, readAggregations } from '../aggregations.ts';
-import { type EventViewer, encodeClientEvents } from '../client-event.ts';
+import { type AggregationDeps, encodeWithAggregations } from '../aggregations.ts';
+import type { EventViewer } from '../client-event.ts';
 import {
   boundaryOfToken,
   boundaryWithoutToken,
@@ -60,11 +60,8 @@ const gapRoundsMax = 3;
 export function createRoomHistory(deps: RoomHistoryDeps): RoomHistory {
   const { storage } = deps;
 
-  async function encode(events: readonly TimelineEvent[], viewer: EventViewer): Promise<string[]> {
-    const options = { withRoomId: true, withMembership: true, nowMs: deps.clock.now() };
-    const aggregations = await readAggregations(deps, events, viewer, options);
-    return encodeClientEvents(deps, events, viewer, { ...options, aggregations });
-  }
+  const encode = (events: readonly TimelineEvent[], viewer: EventViewer) =>
+    encodeWithAggregations(deps, events, viewer);
 
   async function startOf(access: RoomAccess, roomId: RoomId, request: MessagesRequest): Promise<HistoryBoundary> {
     if (request.from !== undefined) {

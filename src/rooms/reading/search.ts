@@ -5,7 +5,7 @@ import type { EventId, RoomId, UserId } from '../../matrix/ids.ts';
 import type { TimelineEvent } from '../../storage/contract/events.ts';
 import type { SearchedKey } from '../../storage/contract/search.ts';
 import type { Storage } from '../../storage/contract/storage.ts';
-import { type AggregationDeps, readAggregations, readIgnored } from '../aggregations.ts';
+import { type AggregationDeps, encodeWithAggregations, readIgnored } from '../aggregations.ts';
 import { type EventViewer, encodeClientEvents } from '../client-event.ts';
 import { type HistoryDeps, listFromBoundary } from '../history.ts';
 import { boundaryAfter, encodeHistoryToken } from '../history-token.ts';
@@ -103,11 +103,8 @@ export function createSearch(deps: SearchDeps): Search {
     }
   }
 
-  async function encode(events: readonly TimelineEvent[], viewer: EventViewer): Promise<string[]> {
-    const options = { withRoomId: true, withMembership: true, nowMs: deps.clock.now() };
-    const aggregations = await readAggregations(deps, events, viewer, options);
-    return encodeClientEvents(deps, events, viewer, { ...options, aggregations });
-  }
+  const encode = (events: readonly TimelineEvent[], viewer: EventViewer) =>
+    encodeWithAggregations(deps, events, viewer);
 
   async function contextOf(
     viewer: EventViewer,
