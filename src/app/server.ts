@@ -11,6 +11,7 @@ import type { Storage } from '../storage/contract/storage.ts';
 import { StorageOpenError } from '../storage/sqlite/core/open-error.ts';
 import { openSqliteStorage } from '../storage/sqlite/open.ts';
 import { certificateHosts, ensureCertificate } from './certificates.ts';
+import { loadAppServices } from './config/app-services.ts';
 import type { PlaceOf } from './config/load.ts';
 import { type Config, isLoopback, isRegistrationOpen, type ListenerConfig } from './config/shape.ts';
 import { openMetricsListener } from './metrics-listener.ts';
@@ -51,6 +52,7 @@ export async function startServer(config: Config, options: StartOptions = {}): P
   const log = options.log ?? createLog({ level: config.log.level, format: config.log.format });
   const undo: (() => Promise<void>)[] = [];
   try {
+    const services = loadAppServices(config);
     makeFolder(config.data_dir);
     const key = await loadOrCreateKeyFile({ path: config.signing_key, random, log });
     const storage = await openStorage(config, { clock, log });
@@ -65,6 +67,7 @@ export async function startServer(config: Config, options: StartOptions = {}): P
       random,
       log,
       signer,
+      services,
       metrics: metrics ?? noMetrics,
       ...(passwordCost ? { passwordCost } : {}),
     };

@@ -1,4 +1,5 @@
 import type { PasswordCost } from '../accounts/passwords.ts';
+import type { AppServices } from '../appservices/app-services.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { Metrics } from '../base/metrics.ts';
@@ -13,6 +14,8 @@ export interface Surroundings {
   readonly random: Random;
   readonly log: Log;
   readonly signer: Signer;
+  /** Those of the registration files; they are settings too. */
+  readonly services: AppServices;
   /** Counts nothing where nobody may look. */
   readonly metrics: Metrics;
   readonly passwordCost?: PasswordCost;

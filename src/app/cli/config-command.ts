@@ -1,3 +1,4 @@
+import { loadAppServices } from '../config/app-services.ts';
 import { loadConfig } from '../config/load.ts';
 import type { CommandLine } from './run-types.ts';
 
@@ -9,6 +10,7 @@ export async function configCheckCommand({ options }: CommandLine): Promise<void
     overrides: options.overrides,
     workingDirectory: process.cwd(),
   });
+  loadAppServices(config);
   process.stdout.write(
     `The configuration is good: ${file ?? 'built-in defaults (no lantern.yaml here)'}, server name ${config.server_name}.\n`,
   );

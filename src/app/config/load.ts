@@ -169,6 +169,7 @@ function withAbsolutePaths(config: Config, base: string): Config {
     ...config,
     data_dir: at(config.data_dir),
     signing_key: at(config.signing_key),
+    app_service_config_files: config.app_service_config_files.map(at),
     database: { ...config.database, file: resolve(at(config.data_dir), config.database.file) },
     federation: { ...config.federation, ca_file: caFile === null ? null : at(caFile) },
     listeners: config.listeners.map((listener) =>

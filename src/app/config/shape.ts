@@ -172,6 +172,7 @@ export const configShape = z.strictObject({
   signing_key: path.default('keys/signing.key'),
   registration: z.enum(['loopback_only', 'open', 'closed']).default('loopback_only'),
   registration_shared_secret: z.string().min(8, 'must have at least 8 characters').nullable().default(null),
+  app_service_config_files: z.array(path).max(1_000).default([]),
   listeners: z
     .array(listener)
     .min(1)
