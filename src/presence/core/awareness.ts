@@ -1,9 +1,9 @@
 import type { Background } from '../../base/background.ts';
 import type { Clock } from '../../base/clock.ts';
+import { Sweeper } from '../../base/sweeper.ts';
 import type { ServerName } from '../../matrix/server-name.ts';
 import type { Storage } from '../../storage/contract/storage.ts';
 import type { UnawareServers } from '../settings.ts';
-import { Sweeper } from './sweeper.ts';
 
 /** "A server is aware for 7 days after it last sent the field." */
 const awareForMs = 7 * 86_400_000;

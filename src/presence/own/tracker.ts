@@ -2,6 +2,7 @@ import { assert } from '../../base/assert.ts';
 import type { Background } from '../../base/background.ts';
 import { breathe } from '../../base/breathe.ts';
 import type { Clock, Timer } from '../../base/clock.ts';
+import { Sweeper } from '../../base/sweeper.ts';
 import type { DeviceId, UserId } from '../../matrix/ids.ts';
 import type { PresenceState } from '../../matrix/presence.ts';
 import type { Row } from '../../storage/contract/commit.ts';
@@ -9,7 +10,6 @@ import type { PresenceRow } from '../../storage/contract/presence.ts';
 import type { Storage } from '../../storage/contract/storage.ts';
 import { isSameShown, type Shown } from '../core/shown.ts';
 import type { LocalPresence, LocalSubjects } from '../core/subjects.ts';
-import { Sweeper } from '../core/sweeper.ts';
 import type { PresenceSettings } from '../settings.ts';
 import type { SyncBegin } from '../types.ts';
 import {

@@ -1,8 +1,8 @@
 import type { Clock } from '../../base/clock.ts';
+import { Sweeper } from '../../base/sweeper.ts';
 import type { DeviceId, UserId } from '../../matrix/ids.ts';
 import type { Roster } from '../../roster/roster.ts';
 import type { Shown } from '../core/shown.ts';
-import { Sweeper } from '../core/sweeper.ts';
 import { numbersPerMs } from './token.ts';
 
 /** How long a viewer who does not sync is still written to. */

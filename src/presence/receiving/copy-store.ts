@@ -2,6 +2,7 @@ import { assert } from '../../base/assert.ts';
 import type { Background } from '../../base/background.ts';
 import { breathe } from '../../base/breathe.ts';
 import type { Clock, Timer } from '../../base/clock.ts';
+import { Sweeper } from '../../base/sweeper.ts';
 import type { UserId } from '../../matrix/ids.ts';
 import type { PresenceCopyRow } from '../../storage/contract/presence.ts';
 import type { Storage } from '../../storage/contract/storage.ts';
@@ -9,7 +10,6 @@ import { applyUpdate, type Copy, findVisible, isExpired, type Viewpoint, without
 import type { Span } from '../core/past.ts';
 import { isBlank } from '../core/shown.ts';
 import type { RemoteSubjects } from '../core/subjects.ts';
-import { Sweeper } from '../core/sweeper.ts';
 import type { PolicyFacts } from '../policy.ts';
 import { copyOfRow, rowsOfCopies } from './copy-rows.ts';
 import { governedIn, newRecord, replaceCopies, type SubjectRecord } from './record.ts';

@@ -1,6 +1,6 @@
 import type { Clock, Timer } from '../../base/clock.ts';
+import { Sweeper } from '../../base/sweeper.ts';
 import type { ServerName } from '../../matrix/server-name.ts';
-import { Sweeper } from '../core/sweeper.ts';
 
 /** Wake-ups are spread: so many at once, then a pause. */
 const wakeSlice = 10;
