@@ -1,13 +1,22 @@
-import type { Clock, Timer } from '../base/clock.ts';
+import { breathe } from '../base/breathe.ts';
+import type { Clock } from '../base/clock.ts';
 import type { EndSignal } from '../base/ending.ts';
+import { Sweeper } from '../base/sweeper.ts';
 import type { UserId } from '../matrix/ids.ts';
 import type { Waiters, WaitTicket } from './feed.ts';
 
 /** Waits of one user at once; with a further one the oldest ends, as if its time were over. */
 const waitsPerUserMax = 32;
-/** Waits of at least this length may end up to `slotMs` early, so that many share one timer. */
-const slottedFromMs = 1_000;
-const slotMs = 50;
+/**
+ * Long waits may end a little early, at the marks of a ruler: the longest have the coarsest. A process that sleeps between two answers pays more for
+ * waking up, with caches that others used meanwhile, than for the answer; many at once cost a third each. Shorter waits end when they should.
+ */
+const rulers: readonly { readonly fromMs: number; readonly slotMs: number }[] = [
+  { fromMs: 10_000, slotMs: 500 },
+  { fromMs: 1_000, slotMs: 50 },
+];
+/** Waits that end without a look at how long the turn lasts. */
+const endedAtOnce = 50;
 /**
  * Wakes are counted in this many counters, users sharing them by a hash of their id. A wake of somebody else who shares the
  * counter, between ticket and wait, ends that wait early: its sync reads once in vain. In return nothing is kept for a
@@ -53,12 +62,12 @@ class WaitersInMemory implements Waiters {
   readonly #byUser = new Map<UserId, Set<Wait>>();
   /** Waits by the moment at which they end, in milliseconds of the monotonic clock. */
   readonly #bySlot = new Map<number, Set<Wait>>();
-  #timer: Timer | undefined;
-  #timerSlot = Number.POSITIVE_INFINITY;
+  readonly #slots: Sweeper<number>;
   #stopped = false;
 
   constructor(deps: { clock: Clock }) {
     this.#clock = deps.clock;
+    this.#slots = new Sweeper({ clock: deps.clock, onDue: (slot) => void this.#endSlot(slot) });
   }
 
   ticket(userId: UserId): WaitTicket {
@@ -84,7 +93,7 @@ class WaitersInMemory implements Waiters {
   stop(): void {
     this.#stopped = true;
     for (const waits of [...this.#byUser.values()]) for (const wait of [...waits]) this.end(wait, false);
-    this.#timer?.clear();
+    this.#slots.stop();
   }
 
   end(wait: Wait, woken: boolean): void {
@@ -96,7 +105,7 @@ class WaitersInMemory implements Waiters {
   #begin(wait: Wait): void {
     const waits = addTo(this.#byUser, wait.userId, wait);
     addTo(this.#bySlot, wait.slot, wait);
-    if (wait.slot < this.#timerSlot) this.#setTimer(wait.slot);
+    if (this.#slots.timeOf(wait.slot) === undefined) this.#slots.set(wait.slot, wait.slot);
     if (waits.size <= waitsPerUserMax) return;
     const [oldest] = waits;
     if (oldest) this.end(oldest, false);
@@ -104,26 +113,18 @@ class WaitersInMemory implements Waiters {
 
   #slotAfter(timeoutMs: number): number {
     const endsAt = this.#clock.monotonic() + timeoutMs;
-    return timeoutMs < slottedFromMs ? endsAt : Math.floor(endsAt / slotMs) * slotMs;
+    const ruler = rulers.find(({ fromMs }) => timeoutMs >= fromMs);
+    return ruler === undefined ? endsAt : Math.floor(endsAt / ruler.slotMs) * ruler.slotMs;
   }
 
-  /** One timer for everybody. It may find its slot empty, when all who waited for it were woken before. */
-  #setTimer(slot: number): void {
-    this.#timer?.clear();
-    this.#timerSlot = slot;
-    this.#timer = this.#clock.setTimer(Math.max(0, slot - this.#clock.monotonic()), () => this.#endDue());
-  }
-
-  #endDue(): void {
-    this.#timerSlot = Number.POSITIVE_INFINITY;
-    // The machine's timers may fire a fraction of a millisecond before their time.
-    const now = this.#clock.monotonic() + 1;
-    let next = Number.POSITIVE_INFINITY;
-    for (const [slot, waits] of [...this.#bySlot]) {
-      if (slot > now) next = Math.min(next, slot);
-      else for (const wait of [...waits]) this.end(wait, false);
+  /** Of those who all began in one moment, such as after a restart, many end in one. A slot is found empty when all in it were woken before. */
+  async #endSlot(slot: number): Promise<void> {
+    let ended = 0;
+    for (const wait of [...(this.#bySlot.get(slot) ?? [])]) {
+      this.end(wait, false);
+      ended += 1;
+      if (ended % endedAtOnce === 0) await breathe();
     }
-    if (next !== Number.POSITIVE_INFINITY) this.#setTimer(next);
   }
 }
 

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { createWaiters } from '../../../src/feed/waiters.ts';
 import type { UserId } from '../../../src/matrix/ids.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
@@ -54,6 +54,36 @@ describe('waiters', () => {
     expect(results).toEqual(['short false']);
     await clock.advance(700);
     expect(results).toEqual(['short false', 'long false']);
+  });
+
+  it('end together when they are long and end within half a second, each at most so much early', async () => {
+    const { clock, results, wait } = setUp();
+    await clock.advance(60);
+    wait('first', alice, 30_000);
+    await clock.advance(400);
+    wait('second', bob, 30_000);
+    await clock.advance(29_539);
+    expect(results).toEqual([]);
+    await clock.advance(1);
+    expect(results).toEqual(['first false', 'second false']);
+  });
+
+  it('end when they should when they are short', async () => {
+    const { clock, results, wait } = setUp();
+    await clock.advance(60);
+    wait('short', alice, 999);
+    wait('long', bob, 1_000);
+    await clock.advance(998);
+    expect(results).toEqual(['long false']);
+    await clock.advance(1);
+    expect(results).toEqual(['long false', 'short false']);
+  });
+
+  it('all end however many end at one moment', async () => {
+    const { clock, results, wait } = setUp();
+    for (let index = 0; index < 2_000; index += 1) wait(`${index}`, `@u${index}:here.test` as UserId, 30_000);
+    await clock.advance(30_000);
+    await vi.waitFor(() => expect(results).toHaveLength(2_000));
   });
 
   it('end in the order of their times, whatever the order in which they began', async () => {
