@@ -57,6 +57,8 @@ export interface Registration {
   checkAvailable(username: string): Promise<void>;
   /** Makes an account and signs it in, without asking whether registration is open. Throws as `register` does but for that. */
   registerTrusted(request: TrustedRegistration): Promise<{ userId: UserId; signedIn: SignedIn }>;
+  /** Makes an account that nobody can sign in to by a password, under a name that users may not take. Throws M_USER_IN_USE. */
+  createReserved(userId: UserId): Promise<void>;
   /** Makes an account without asking whether registration is open; for the command line. */
   createAccount(username: string, password: string | null): Promise<UserId>;
 }
@@ -119,6 +121,8 @@ export function createRegistration(deps: RegistrationDeps): Registration {
         return { userId, signedIn };
       });
     },
+
+    createReserved: (userId) => create(userId, null, []),
 
     async createAccount(username, password) {
       const userId = await checkUserId(username);

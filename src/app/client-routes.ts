@@ -81,7 +81,7 @@ export function clientRoutes({ config, clock }: Surroundings, parts: Parts, read
     ...loginRoutes({ accounts, baseUrl }),
     ...refreshRoutes({ accounts }),
     ...accountRoutes({ accounts, deactivation }),
-    ...administrationRoutes({ accounts, reporting }),
+    ...administrationRoutes({ accounts, reporting, serverNotices: parts.serverNotices }),
     ...reportRoutes({ reporting }),
     ...thirdPartyIdRoutes(),
     ...openIdRoutes({ accounts, serverName: config.server_name }),

@@ -6,6 +6,7 @@ import { createRemoteRooms } from '../directory/remote-rooms.ts';
 import { createRoomSummaries, type RoomSummaries } from '../directory/summary.ts';
 import { checkSignatures, learnKeys } from '../federation-out/signature-checks.ts';
 import { MatrixError } from '../matrix/errors.ts';
+import { type UserId, userIdOf } from '../matrix/ids.ts';
 import type { Presence } from '../presence/types.ts';
 import { createRooms, type Rooms, type RoomsDeps } from '../rooms/rooms.ts';
 import type { Roster } from '../roster/roster.ts';
@@ -50,6 +51,7 @@ export function createRoomParts(surroundings: Surroundings, neighbours: RoomNeig
     learnKeys: (wanted) => learnKeys(outgoing.keyRing, wanted),
     defaultRoomVersion: config.rooms.default_version,
     publishing: config.rooms.publishing,
+    noticesSender: noticesSender(config),
     ports: {
       findProfile: (userId) => storage.accounts.findProfile(userId),
       rowsForAudienceChange: (steps) => presence.rowsForAudienceChange(steps),
@@ -77,6 +79,11 @@ export function createRoomParts(surroundings: Surroundings, neighbours: RoomNeig
   const remote = createRemoteRooms({ requests: outgoing.requests, roster, serverName, clock });
   const hierarchy = createHierarchy({ local, remote, clock, random });
   return { rooms, aliases, publicRooms, hierarchy, summaries: createRoomSummaries({ local, remote }) };
+}
+
+/** Who speaks for the server. */
+export function noticesSender({ server_name, server_notices }: Surroundings['config']): UserId {
+  return userIdOf(server_notices.localpart, server_name);
 }
 
 function undefinedWhenNotFound(error: unknown): undefined {

@@ -15,6 +15,7 @@ import type { RecentUnread } from '../feed/recent-unread.ts';
 import type { Media } from '../media/media.ts';
 import type { Deactivation } from '../operations/deactivate.ts';
 import type { Reporting } from '../operations/reporting.ts';
+import type { ServerNotices } from '../operations/server-notices.ts';
 import type { Presence } from '../presence/types.ts';
 import type { Pushers } from '../push/pushers.ts';
 import type { PushRules } from '../push/rules.ts';
@@ -41,6 +42,7 @@ export interface Parts {
   readonly deactivation: Deactivation;
   readonly media: Media;
   readonly reporting: Reporting;
+  readonly serverNotices: ServerNotices;
   readonly pushRules: PushRules;
   readonly pushers: Pushers;
   readonly pushSender: PushSender;

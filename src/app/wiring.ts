@@ -18,6 +18,7 @@ import type { ServerName } from '../matrix/server-name.ts';
 import { createDeactivation } from '../operations/deactivate.ts';
 import { createReporting } from '../operations/reporting.ts';
 import { createRoomUpgradeReaction } from '../operations/room-upgrades.ts';
+import { createServerNotices, type ServerNotices } from '../operations/server-notices.ts';
 import type { Presence } from '../presence/types.ts';
 import { MembershipIndex } from '../roster/membership-index.ts';
 import type { Roster } from '../roster/roster.ts';
@@ -35,7 +36,7 @@ import { createMediaOf } from './media-parts.ts';
 import { createOutgoing, type Outgoing } from './outgoing.ts';
 import { createPresenceOf } from './presence-parts.ts';
 import { createPushParts } from './push-parts.ts';
-import { createRoomParts } from './room-parts.ts';
+import { createRoomParts, noticesSender } from './room-parts.ts';
 import type { Surroundings } from './surroundings.ts';
 import type { Parts } from './wiring-parts.ts';
 
@@ -158,6 +159,7 @@ async function createParts(surroundings: Surroundings, storage: Storage): Promis
     accounts,
     deactivation,
     media: createMediaOf(surroundings, { storage, outgoing }),
+    serverNotices: createServerNoticesOf(surroundings, { storage, roster, accounts, rooms }),
     reporting: createReporting({ storage, history: rooms.history, serverName, clock, log }),
     ...push,
     keys: createKeys({
@@ -261,6 +263,27 @@ function withinGrace(clock: Clock, work: Promise<void>): Promise<void> {
 
 function windowLengths({ sync }: Surroundings['config']): WindowLengths {
   return { quietMs: sync.window_ms, busyMs: Math.max(sync.window_ms, sync.window_ms === 0 ? 0 : sync.window_busy_ms) };
+}
+
+function createServerNoticesOf(
+  { config }: Surroundings,
+  { rooms, ...parts }: Pick<Parts, 'storage' | 'roster' | 'accounts' | 'rooms'>,
+): ServerNotices {
+  const { creating, sending, membership } = rooms;
+  const { display_name: displayName, avatar_url: avatarUrl, room_name: roomName } = config.server_notices;
+  const sender = noticesSender(config);
+  const { server_name: serverName } = config;
+  return createServerNotices({
+    ...parts,
+    creating,
+    sending,
+    membership,
+    serverName,
+    sender,
+    displayName,
+    avatarUrl,
+    roomName,
+  });
 }
 
 function createUpgradeReactionOf({ config, log }: Surroundings, parts: Parts): Reaction {

@@ -87,6 +87,8 @@ export interface OpenRoute<P = unknown, Q = unknown, B = unknown> extends RouteB
 export interface UserRoute<P = unknown, Q = unknown, B = unknown> extends RouteBase<P, Q, B> {
   readonly access: 'user';
   readonly activity?: boolean;
+  /** Asked before anything of the request but its token is looked at. Throws for who may not call it, whatever they ask. */
+  readonly checkCaller?: (caller: UserId) => Promise<void>;
   readonly waits?: boolean;
   handle(request: RequestParts<P, Q, B> & { readonly requester: Requester }): Promise<unknown>;
 }

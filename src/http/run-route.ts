@@ -87,6 +87,7 @@ async function runUser(
   const requester = known instanceof Promise ? await known : known;
   deps.onSeen(requester, context.ip);
   if (route.counts !== undefined) await deps.rateLimits.count(route.counts, requester.userId);
+  if (route.checkCaller) await route.checkCaller(requester.userId);
   const handle = (): Promise<unknown> => handleOf(deps, route, context, { requester, pathParams });
   if (route.waits !== true) return handle();
   // Nothing was waited for since the token was looked at.

@@ -49,6 +49,7 @@ export const duplicateAnnotation = factory(400, 'M_DUPLICATE_ANNOTATION');
 export const unableToAuthoriseJoin = factory(400, 'M_UNABLE_TO_AUTHORISE_JOIN');
 export const unableToGrantJoin = factory(400, 'M_UNABLE_TO_GRANT_JOIN');
 export const forbidden = factory(403, 'M_FORBIDDEN');
+export const cannotLeaveServerNoticeRoom = factory(403, 'M_CANNOT_LEAVE_SERVER_NOTICE_ROOM');
 export const guestAccessForbidden = factory(403, 'M_GUEST_ACCESS_FORBIDDEN');
 export const threepidMediumNotSupported = factory(400, 'M_THREEPID_MEDIUM_NOT_SUPPORTED');
 export const threepidDenied = factory(403, 'M_THREEPID_DENIED');

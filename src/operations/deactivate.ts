@@ -10,7 +10,7 @@ import type { Storage } from '../storage/contract/storage.ts';
 export interface DeactivationDeps {
   readonly storage: { readonly accounts: Storage['accounts']; readonly rooms: Storage['rooms'] };
   readonly credentials: Pick<Credentials, 'deactivate'>;
-  readonly membership: Pick<MembershipChanges, 'leave'>;
+  readonly membership: Pick<MembershipChanges, 'leaveForGood'>;
   readonly log: Log;
 }
 
@@ -46,7 +46,7 @@ export function createDeactivation(deps: DeactivationDeps): Deactivation {
       for (const { roomId } of rooms) {
         if (signal.aborted) return;
         try {
-          await deps.membership.leave(roomId, userId, undefined);
+          await deps.membership.leaveForGood(roomId, userId);
         } catch (error) {
           // One room that does not let go keeps the user from leaving no other.
           if (!(error instanceof MatrixError)) throw error;

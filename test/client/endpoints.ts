@@ -54,6 +54,18 @@ const administration: readonly Endpoint[] = [
     },
     good: { nonce: 'x', username: 'x', password: 'x', mac: 'x' },
   },
+  {
+    call: 'POST /_synapse/admin/v1/send_server_notice',
+    by: 'user',
+    body: { user_id: 'string!', content: 'object!', type: 'string', state_key: 'string' },
+    good: { user_id: '@x:x', content: {} },
+  },
+  {
+    call: 'PUT /_synapse/admin/v1/send_server_notice/{txnId}',
+    by: 'user',
+    body: { user_id: 'string!', content: 'object!', type: 'string', state_key: 'string' },
+    good: { user_id: '@x:x', content: {} },
+  },
   { call: 'GET /_synapse/admin/v1/event_reports', by: 'user', query: { from: 'integer', limit: 'integer' } },
 ];
 

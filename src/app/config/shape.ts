@@ -102,6 +102,26 @@ const rateLimits = z.strictObject({
   previews_per_minute: perMinute.default(60),
 });
 
+/** Not a name that somebody could register, who would then speak for the server. */
+const reservedLocalpart = z
+  .string()
+  .regex(
+    /^_[a-z0-9._=\-/+]{1,200}$/,
+    'must begin with an underscore, which users cannot register, and hold a-z 0-9 . _ = - / + only',
+  );
+
+const serverNotices = z.strictObject({
+  localpart: reservedLocalpart.default('_server'),
+  display_name: z.string().min(1).max(256).default('Server notices'),
+  avatar_url: z
+    .string()
+    .regex(/^mxc:\/\//, 'must be an mxc:// URI')
+    .max(1_000)
+    .nullable()
+    .default(null),
+  room_name: z.string().min(1).max(256).default('Server notices'),
+});
+
 const bytes = z.int().min(0);
 
 const media = z.strictObject({
@@ -190,6 +210,7 @@ export const configShape = z.strictObject({
   tokens: tokens.prefault({}),
   rate_limits: rateLimits.prefault({}),
   sync: sync.prefault({}),
+  server_notices: serverNotices.prefault({}),
   presence: presence.prefault({}),
 });
 

@@ -3,27 +3,59 @@ import type { Accounts } from '../../accounts/accounts.ts';
 import { forbidden, notFound } from '../../matrix/errors.ts';
 import { serverOfUser, type UserId } from '../../matrix/ids.ts';
 import type { Reporting } from '../../operations/reporting.ts';
+import type { NoticeRequest, ServerNotices } from '../../operations/server-notices.ts';
 import { clientPath, openRoute, type Route, userRoute } from '../route.ts';
-import { optional, queryInteger, userId } from '../shapes.ts';
+import { jsonObject, optional, queryInteger, shortText, userId } from '../shapes.ts';
 import { presentGrant } from './refresh.ts';
 
 export interface AdministrationDeps {
   readonly accounts: Pick<Accounts, 'sharedSecretRegistration' | 'isAdmin' | 'devices'>;
   readonly reporting: Reporting;
+  readonly serverNotices: ServerNotices;
 }
 
 const reportsDefault = 100;
 const reportsMax = 1_000;
 
+const notice = z.object({
+  user_id: userId,
+  content: jsonObject,
+  type: optional(shortText),
+  state_key: optional(z.string()),
+});
+
 /**
  * What administrators call. The specification has one such endpoint ("Server Administration"); the others are at the paths and in the
  * shapes of Synapse's admin API, which tools speak already.
  */
-export function administrationRoutes({ accounts, reporting }: AdministrationDeps): Route[] {
+export function administrationRoutes({ accounts, reporting, serverNotices }: AdministrationDeps): Route[] {
   const checkAdmin = async (caller: UserId): Promise<void> => {
     if (!(await accounts.isAdmin(caller))) throw forbidden('You are not an administrator of this server');
   };
+  const sendNotice = async (body: z.infer<typeof notice>, transaction?: NoticeRequest['transaction']) => {
+    const { user_id: to, content, type = 'm.room.message', state_key: stateKey } = body;
+    return { event_id: await serverNotices.send({ to, type, stateKey, content, transaction }) };
+  };
   return [
+    userRoute({
+      method: 'POST',
+      path: '/_synapse/admin/v1/send_server_notice',
+      body: notice,
+      checkCaller: checkAdmin,
+      handle: ({ body }) => sendNotice(body),
+    }),
+    userRoute({
+      method: 'PUT',
+      path: '/_synapse/admin/v1/send_server_notice/:transactionId',
+      params: z.object({ transactionId: shortText }),
+      body: notice,
+      checkCaller: checkAdmin,
+      handle: ({ requester, params, body }) => {
+        const { userId: caller, deviceId } = requester;
+        const scope = `send_server_notice ${caller}`;
+        return sendNotice(body, { deviceId, scope, transactionId: params.transactionId });
+      },
+    }),
     openRoute({
       method: 'GET',
       path: '/_synapse/admin/v1/register',
@@ -71,14 +103,14 @@ export function administrationRoutes({ accounts, reporting }: AdministrationDeps
     userRoute({
       method: 'GET',
       path: '/_synapse/admin/v1/event_reports',
+      checkCaller: checkAdmin,
       query: z.object({
         from: optional(queryInteger(0, Number.MAX_SAFE_INTEGER)),
         limit: queryInteger(1, Number.MAX_SAFE_INTEGER)
           .default(reportsDefault)
           .transform((value) => Math.min(value, reportsMax)),
       }),
-      handle: async ({ requester, query }) => {
-        await checkAdmin(requester.userId);
+      handle: async ({ query }) => {
         const { reports, total } = await reporting.listReports(query.from ?? null, query.limit);
         const last = reports.at(-1);
         return {

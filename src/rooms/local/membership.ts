@@ -1,4 +1,12 @@
-import { badState, forbidden, MatrixError, notFound, unableToAuthoriseJoin, unknown } from '../../matrix/errors.ts';
+import {
+  badState,
+  cannotLeaveServerNoticeRoom,
+  forbidden,
+  MatrixError,
+  notFound,
+  unableToAuthoriseJoin,
+  unknown,
+} from '../../matrix/errors.ts';
 import { findServerOfRoom, type RoomId, serverOfUser, type UserId } from '../../matrix/ids.ts';
 import type { JsonObject } from '../../matrix/pdu.ts';
 import type { ServerName } from '../../matrix/server-name.ts';
@@ -13,6 +21,8 @@ export type MembershipDeps = Pick<
   RoomsCore,
   'storage' | 'clock' | 'sign' | 'lock' | 'roster' | 'serverName' | 'ports'
 > & {
+  /** Who invites to the server's notices. */
+  readonly noticesSender: UserId;
   /** Joins through other servers; throws a MatrixError when none lets the user in. local: this server is in the room now. */
   readonly joinRemote: (join: {
     readonly userId: UserId;
@@ -69,8 +79,13 @@ export interface MembershipChanges {
   join(request: JoinRequest): Promise<void>;
   /** Asks to be let in. M_NOT_FOUND when nobody can be asked about the room. */
   knock(request: KnockRequest): Promise<void>;
-  /** Also gives an invite or a knock back. Leaving a room one has left does nothing. */
+  /**
+   * Also gives an invite or a knock back. Leaving a room one has left does nothing. M_CANNOT_LEAVE_SERVER_NOTICE_ROOM for an invite of this server itself:
+   * "Attempting to reject the invite must result in" it.
+   */
   leave(roomId: RoomId, userId: UserId, reason: string | undefined): Promise<void>;
+  /** What `leave` does, for who is gone: no invite holds them. */
+  leaveForGood(roomId: RoomId, userId: UserId): Promise<void>;
   invite(invite: Moderation, more?: JsonObject): Promise<void>;
   kick(kick: Moderation): Promise<void>;
   ban(ban: Moderation): Promise<void>;
@@ -85,6 +100,15 @@ const joinServersMax = 20;
 export function createMembershipChanges(deps: MembershipDeps): MembershipChanges {
   const { storage } = deps;
   const change = (member: MemberChange) => sendMember(deps, member);
+
+  async function leave(roomId: RoomId, userId: UserId, row: StoredMembership, reason?: string): Promise<void> {
+    const content = { ...reasonOf(reason), membership: 'leave' };
+    const invitedHere = row.membership === 'invite' && serverOfUser(row.sender) === deps.serverName;
+    if (row.outOfBand !== null || !(invitedHere || (await isLocalRoom(deps, roomId)))) {
+      return deps.leaveRemote(row, content);
+    }
+    await change({ roomId, sender: userId, target: userId, content });
+  }
 
   return {
     async join(request) {
@@ -122,12 +146,15 @@ export function createMembershipChanges(deps: MembershipDeps): MembershipChanges
       const row = await storage.rooms.findMembership(roomId, userId);
       if (row?.membership === 'leave') return;
       if (!row || row.membership === 'ban') throw forbidden('You are not in this room');
-      const content = { ...reasonOf(reason), membership: 'leave' };
-      const invitedHere = row.membership === 'invite' && serverOfUser(row.sender) === deps.serverName;
-      if (row.outOfBand !== null || !(invitedHere || (await isLocalRoom(deps, roomId)))) {
-        return deps.leaveRemote(row, content);
+      if (row.membership === 'invite' && row.sender === deps.noticesSender) {
+        throw cannotLeaveServerNoticeRoom('This is where the server tells you what you must know');
       }
-      await change({ roomId, sender: userId, target: userId, content });
+      await leave(roomId, userId, row, reason);
+    },
+
+    async leaveForGood(roomId, userId) {
+      const row = await storage.rooms.findMembership(roomId, userId);
+      if (row && row.membership !== 'leave' && row.membership !== 'ban') await leave(roomId, userId, row);
     },
 
     async invite({ roomId, sender, target, reason }, more = {}) {

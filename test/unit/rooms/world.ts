@@ -7,7 +7,7 @@ import {
   type FederationRequests,
 } from '../../../src/federation-out/requests-contract.ts';
 import { MatrixError } from '../../../src/matrix/errors.ts';
-import type { EventId, RoomId, UserId } from '../../../src/matrix/ids.ts';
+import { type EventId, type RoomId, type UserId, userIdOf } from '../../../src/matrix/ids.ts';
 import type { JsonObject } from '../../../src/matrix/pdu.ts';
 import type { ServerName } from '../../../src/matrix/server-name.ts';
 import type { Profile, RoomsPorts } from '../../../src/rooms/core/deps.ts';
@@ -156,6 +156,7 @@ async function createHome(world: World, name: ServerName): Promise<TestHome> {
       }),
     ports,
     defaultRoomVersion: '11',
+    noticesSender: userIdOf('_server', name),
     publishing: true,
   });
   const home: TestHome = {
