@@ -86,7 +86,7 @@ export interface AccountReads {
   /** The fields beyond name and picture. */
   listProfileFields(userId: UserId): Promise<JsonObject>;
   findFilter(userId: UserId, filterId: string): Promise<FilterRow | undefined>;
-  /** For presence and the command line: accounts that were not deactivated, in order of user id. */
+  /** Accounts that were not deactivated, in order of user id. */
   listAccounts(after: UserId | null, limit: number): Promise<AccountRow[]>;
   /** Users whose account was deactivated and who are still in a room, invited or knocking, in order of user id. */
   listDeparting(after: UserId | null, limit: number): Promise<UserId[]>;

@@ -12,7 +12,7 @@ import { createAccountReads, createAccountWrites } from './accounts.ts';
 import { createChangeReads, createChangeWrites } from './changes.ts';
 import { Committer } from './core/committer.ts';
 import { createCurrentStates } from './core/current-states.ts';
-import { type Connection, openDatabase, type Synchronous } from './core/database.ts';
+import { type Connection, openDatabase, openError, type Synchronous } from './core/database.ts';
 import { ErasedUsers } from './core/erased-users.ts';
 import { EventRecords } from './core/event-records.ts';
 import { defaultMigrationsDir, migrate } from './core/migrations.ts';
@@ -77,7 +77,7 @@ export async function openSqliteStorage(options: SqliteStorageOptions): Promise<
     return assemble({ ...database, slow, clock, log, synchronous });
   } catch (error) {
     database.close();
-    throw error;
+    throw openError(file, error);
   }
 }
 

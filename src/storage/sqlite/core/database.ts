@@ -45,8 +45,16 @@ export function openDatabase(file: string, synchronous: Synchronous): OpenDataba
     };
   } catch (error) {
     lock.close();
-    throw new StorageOpenError(`cannot open the database ${file}: ${reasonOf(error)}`);
+    throw openError(file, error);
   }
+}
+
+/** What SQLite has against a file, with what can be done. Whatever else went wrong is a bug and is given back as it is. */
+export function openError(file: string, error: unknown): unknown {
+  if (!(error instanceof Database.SqliteError)) return error;
+  const isDamaged = error.code.startsWith('SQLITE_CORRUPT') || error.code.startsWith('SQLITE_NOTADB');
+  const advice = isDamaged ? '; put a backup in its place, or move it away to begin anew' : '';
+  return new StorageOpenError(`cannot open the database ${file}: ${reasonOf(error)}${advice}`);
 }
 
 /** Opens a file that exists, to read it; also while another process writes it. Throws StorageOpenError. */
@@ -107,7 +115,10 @@ function lockFile(file: string): Connection {
     return lock;
   } catch (error) {
     lock?.close();
-    if (isBusy(error)) throw new StorageOpenError(`the database ${file} is in use by another process`);
+    if (isBusy(error))
+      throw new StorageOpenError(
+        `the database ${file} is in use by another process: stop that one, or choose another data_dir`,
+      );
     throw new StorageOpenError(`cannot write to the database folder ${dirname(resolve(file))}: ${reasonOf(error)}`);
   }
 }

@@ -24,10 +24,18 @@ interface Migration {
  * one transaction. Throws StorageOpenError for a database that has seen more, or a different text under a known name.
  */
 export function migrate(connection: Connection, folder: string, nowMs: number): void {
+  refuseForeign(connection);
   connection.exec(
     'CREATE TABLE IF NOT EXISTS migrations (name TEXT PRIMARY KEY, checksum TEXT NOT NULL, applied_at_ms INTEGER NOT NULL) STRICT',
   );
   for (const migration of listMissing(connection, folder)) apply(connection, migration, nowMs);
+}
+
+/** Tables without our list of migrations are another program's, and nothing is added to them. */
+function refuseForeign(connection: Connection): void {
+  const tables = connection.prepare<[], string>("SELECT name FROM sqlite_master WHERE type = 'table'").pluck().all();
+  if (tables.length === 0 || tables.includes('migrations')) return;
+  throw new StorageOpenError(`the database ${connection.name} is another program's (it has the table ${tables[0]})`);
 }
 
 /** For who only reads: throws StorageOpenError for a database that is not of the version of this program. */

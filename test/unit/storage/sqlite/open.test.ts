@@ -63,9 +63,29 @@ describe('opening a database', () => {
   it('is refused for a file that is no database, and lets go of it', async () => {
     await mkdir(join(folder, 'data'));
     await writeFile(file, 'x'.repeat(4_096));
-    expect(await refusal()).toMatch(/cannot open the database .*not a database/);
+    expect(await refusal()).toMatch(/cannot open the database .*not a database; put a backup in its place/);
     await rm(file);
     await (await open()).stop();
+  });
+
+  it("is refused for another program's database, and adds nothing to it", async () => {
+    await mkdir(join(folder, 'data'));
+    const made = new Database(file);
+    made.exec('CREATE TABLE recipes (x INTEGER) STRICT');
+    made.close();
+    expect(await refusal()).toMatch(/another program's \(it has the table recipes\)/);
+    const connection = new Database(file);
+    expect(connection.prepare("SELECT name FROM sqlite_master WHERE type = 'table'").pluck().all()).toEqual([
+      'recipes',
+    ]);
+    connection.close();
+  });
+
+  it('says in one line that pages behind the first ones are damaged', async () => {
+    await (await open()).stop();
+    const text = await readFile(file);
+    await writeFile(file, Buffer.concat([text.subarray(0, 8_192), Buffer.alloc(text.length - 8_192, 0x5a)]));
+    expect(await refusal()).toMatch(/cannot open the database .*malformed; put a backup in its place/);
   });
 
   it('is refused for a database of a newer version', async () => {
