@@ -6,6 +6,7 @@ import { createMetrics, noMetrics } from '../base/metrics.ts';
 import { systemRandom } from '../base/random.ts';
 import { createHttpApp, type HttpApp } from '../http/app.ts';
 import { ListenError, type Listening, listen } from '../http/listen.ts';
+import { serverOfUser } from '../matrix/ids.ts';
 import { KeyFileError, loadOrCreateKeyFile } from '../signing/key-file.ts';
 import type { Storage } from '../storage/contract/storage.ts';
 import { StorageOpenError } from '../storage/sqlite/core/open-error.ts';
@@ -57,6 +58,7 @@ export async function startServer(config: Config, options: StartOptions = {}): P
     const key = await loadOrCreateKeyFile({ path: config.signing_key, random, log });
     const storage = await openStorage(config, { clock, log });
     undo.unshift(() => storage.stop());
+    await checkServerName(config, storage);
     const metrics = config.metrics.enabled ? createMetrics() : undefined;
     if (metrics) undo.unshift(async () => metrics.stop());
     const { passwordCost } = options;
@@ -106,6 +108,19 @@ function makeFolder(folder: string): void {
 
 function openStorage(config: Config, { clock, log }: { clock: Clock; log: Log }): Promise<Storage> {
   return openSqliteStorage({ file: config.database.file, synchronous: config.database.synchronous, clock, log });
+}
+
+/**
+ * A server's name is part of every user id it gave and is signed into its events: a database is of one name for ever. Its first
+ * account tells which.
+ */
+async function checkServerName(config: Config, storage: Storage): Promise<void> {
+  const [account] = await storage.accounts.listAccounts(null, 1);
+  if (!account || serverOfUser(account.userId) === config.server_name) return;
+  throw new StartError(
+    `the database ${config.database.file} is of the server ${serverOfUser(account.userId)}, not of ${config.server_name}: a name cannot be changed. Say server_name: ${serverOfUser(account.userId)}, or choose another data_dir.`,
+    ['server_name'],
+  );
 }
 
 /** One application for each listener; all stop accepting before any is waited for. */

@@ -17,6 +17,9 @@ const commands: Readonly<Record<string, Command>> = {
   'presence-audience': presenceAudienceCommand,
 };
 
+/** The commands that go on with names; the others take none. */
+const takeNames: readonly string[] = ['certificates', 'presence-audience'];
+
 const help = `lantern: a federating Matrix homeserver
 
   lantern [start]                   runs the server until Ctrl-C
@@ -75,22 +78,21 @@ function parse(args: readonly string[]) {
     ].flatMap(([key, value]) => (value === undefined ? [] : [`${key}=${JSON.stringify(value)}`]));
     return { help: values.help, positionals, options: { ...values, overrides: [...values.set, ...short] } };
   } catch (error) {
-    throw new StartError(
-      `${error instanceof Error ? error.message.split('\n')[0] : 'bad options'} See lantern --help.`,
-    );
+    const [problem] = error instanceof Error ? error.message.split(/\n|\. /) : [];
+    throw new StartError(`${problem ?? 'bad options'}. See lantern --help.`);
   }
 }
 
 function chooseCommand(parsed: ReturnType<typeof parse>): { command: Command; line: CommandLine } {
   const { positionals, options } = parsed;
-  const name = [positionals.slice(0, 2).join(' '), positionals[0] ?? 'start'].find(
-    (candidate) => candidate in commands,
+  const name = [positionals.slice(0, 2).join(' '), positionals[0] ?? 'start'].find((candidate) =>
+    Object.hasOwn(commands, candidate),
   );
   const command = name === undefined ? undefined : commands[name];
   if (name === undefined || !command)
     throw new StartError(`no such command: ${positionals.join(' ')}. See lantern --help.`);
-  return {
-    command,
-    line: { positionals: positionals.slice(positionals.length === 0 ? 0 : name.split(' ').length), options },
-  };
+  const rest = positionals.slice(positionals.length === 0 ? 0 : name.split(' ').length);
+  if (rest.length > 0 && !takeNames.includes(name))
+    throw new StartError(`${name} takes nothing more: ${rest.join(' ')}. See lantern --help.`);
+  return { command, line: { positionals: rest, options } };
 }

@@ -1,0 +1,84 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { runCommandLine } from '../../../src/app/cli/run.ts';
+import { configShape } from '../../../src/app/config/shape.ts';
+import { startServer } from '../../../src/app/server.ts';
+import { StartError } from '../../../src/app/start-error.ts';
+import { silentLog } from '../../../src/base/log.ts';
+
+let folder: string;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'lantern-command-line-'));
+});
+
+afterEach(() => {
+  vi.restoreAllMocks();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** What is said on stderr by a command that must refuse: one line. */
+async function refusal(...args: string[]): Promise<string> {
+  const said = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
+  expect(await runCommandLine(args)).toBe(1);
+  const text = said.mock.calls.map(([chunk]) => String(chunk)).join('');
+  expect(text).toMatch(/^lantern: [^\n]+\n$/);
+  return text;
+}
+
+describe('The command line', () => {
+  it.each([
+    [['nonsense'], 'no such command: nonsense. See lantern --help.'],
+    [['toString'], 'no such command: toString. See lantern --help.'],
+    [['config'], 'no such command: config. See lantern --help.'],
+    [['start', 'hs1'], 'start takes nothing more: hs1. See lantern --help.'],
+    [['config', 'check', 'lantern.yaml'], 'config check takes nothing more: lantern.yaml. See lantern --help.'],
+    [['--port=80'], "Unknown option '--port'. See lantern --help."],
+    [['--set', 'log.level'], '--set log.level: write it as --set key=value.'],
+    [['certificates'], 'certificates: say where and for whom, such as certificates --out certs hs1 hs2.'],
+  ])('refuses %j', async (args, message) => {
+    expect(await refusal(...args)).toBe(`lantern: ${message}\n`);
+  });
+
+  it('says what there is', async () => {
+    const said = vi.spyOn(process.stdout, 'write').mockReturnValue(true);
+    expect(await runCommandLine(['--help'])).toBe(0);
+    expect(String(said.mock.calls[0]?.[0])).toContain('lantern config check');
+  });
+});
+
+describe('The database of a server', () => {
+  const start = (serverName: string) =>
+    startServer(
+      configShape.parse({
+        server_name: serverName,
+        data_dir: folder,
+        signing_key: join(folder, 'signing.key'),
+        database: { file: join(folder, 'lantern.db') },
+        listeners: [{ port: 0, serves: ['client'] }],
+      }),
+      { log: silentLog, placeOf: () => 'here' },
+    );
+  const register = async (url: string | undefined): Promise<void> => {
+    const body = JSON.stringify({ username: 'alice', password: 'correct horse', auth: { type: 'm.login.dummy' } });
+    const answer = await fetch(`${url}/_matrix/client/v3/register`, { method: 'POST', body });
+    expect(answer.status).toBe(200);
+  };
+
+  it('may get another name while nobody has an account, and not afterwards', async () => {
+    await (await start('one.example')).stop();
+    const second = await start('two.example');
+    await register(second.listeners[0]?.url);
+    await second.stop();
+    const error = await start('one.example').then(
+      (server) => server.stop(),
+      (reason: unknown) => reason,
+    );
+    expect(error).toBeInstanceOf(StartError);
+    expect(String(error)).toContain('is of the server two.example, not of one.example');
+    expect(String(error)).toContain('(server_name: here)');
+    await (await start('two.example')).stop();
+  });
+});
