@@ -1,7 +1,6 @@
-import { assert } from '../../base/assert.ts';
 import type { Background } from '../../base/background.ts';
 import { breathe } from '../../base/breathe.ts';
-import type { Clock, Timer } from '../../base/clock.ts';
+import type { Clock } from '../../base/clock.ts';
 import { Sweeper } from '../../base/sweeper.ts';
 import type { DeviceId, UserId } from '../../matrix/ids.ts';
 import type { PresenceState } from '../../matrix/presence.ts';
@@ -23,17 +22,13 @@ import {
   newDevice,
   putDevice,
 } from './machine.ts';
-import { deviceRows, newSubject, restoreSubject, rowOfSubject, type Subject, toWall } from './subject.ts';
+import { deviceRows, newSubject, restoreSubject, type Subject, toWall } from './subject.ts';
+import { WrittenSubjects } from './written-subjects.ts';
 
 /** Devices of one user that are remembered; beyond it the one longest unseen is forgotten. */
 const devicesMax = 100;
-/** A user's timers and activity are written at most this often. */
-const writeEveryMs = 60_000;
-/** The first change of a while is written sooner: who was told of it must be told of its end, also after a crash. */
-const writeSoonMs = 1_000;
 /** In it a user's syncs may change their presence as often as PUTs may in a minute. */
 const syncWindowMs = 60_000;
-const rowsPerCommit = 500;
 const pageSize = 1_000;
 
 /**
@@ -63,16 +58,15 @@ export class Tracker implements LocalSubjects {
   readonly #deps: TrackerDeps;
   readonly #subjects = new Map<UserId, Subject>();
   readonly #deadlines: Sweeper<UserId>;
-  readonly #unwritten = new Set<UserId>();
+  readonly #written: WrittenSubjects;
   /** Whose PUT is not known to be stored. */
   readonly #unconfirmed = new Set<UserId>();
-  #writeTimer: Timer | undefined;
-  #writeAt = Number.POSITIVE_INFINITY;
   #stopped = false;
 
   constructor(deps: TrackerDeps) {
     this.#deps = deps;
     this.#deadlines = new Sweeper({ clock: deps.clock, onDue: (userId) => this.#recompute(userId, 'time') });
+    this.#written = new WrittenSubjects({ ...deps, find: (userId) => this.#subjects.get(userId) });
   }
 
   /** Users who were online get a grace to come back; nobody stays online for ever. */
@@ -160,7 +154,7 @@ export class Tracker implements LocalSubjects {
     if (!isChange && !this.#unconfirmed.has(userId)) return;
     this.#unconfirmed.add(userId);
     const isLasting = before.statusMsg !== null || statusMsg !== null;
-    await this.#write([userId], isLasting ? this.#deps.rowsOfPut(userId) : []);
+    await this.#written.write([userId], isLasting ? this.#deps.rowsOfPut(userId) : []);
     this.#unconfirmed.delete(userId);
   }
 
@@ -173,7 +167,7 @@ export class Tracker implements LocalSubjects {
     subject.devices.delete(deviceId);
     this.#recompute(userId, 'end');
     // Else it would come back to life after a crash.
-    if (isStored) this.#deps.background.run('write presence', () => this.#write([userId]));
+    if (isStored) this.#deps.background.run('write presence', () => this.#written.write([userId]));
   }
 
   /** Ends all devices and forgets status and activity. The row is for the caller to remove. */
@@ -184,15 +178,14 @@ export class Tracker implements LocalSubjects {
     subject.grace = null;
     subject.activeAt = null;
     this.#recompute(userId, { statusMsg: null });
-    this.#unwritten.delete(userId);
+    this.#written.unmark(userId);
   }
 
   /** Writes what is due, waits for it, and lets no timer fire any more. */
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#deadlines.stop();
-    this.#writeTimer?.clear();
-    await this.#write([...this.#unwritten]);
+    await this.#written.stop();
   }
 
   lastActiveAtMs(presence: LocalPresence): number {
@@ -221,7 +214,7 @@ export class Tracker implements LocalSubjects {
     const after = change(before ?? newDevice(this.#deps.clock.monotonic()));
     this.#keep({ userId, deviceId }, subject, after);
     const hasWords = after.put !== null || after.hidden || before?.hidden === true;
-    if (hasWords && (before === undefined || !haveSameWords(before, after))) this.#markUnwritten(userId);
+    if (hasWords && (before === undefined || !haveSameWords(before, after))) this.#written.mark(userId);
     this.#recompute(userId, cause);
   }
 
@@ -242,7 +235,7 @@ export class Tracker implements LocalSubjects {
     const next = aggregate({ devices: subject.devices.values(), activeAt, grace }, now, settings);
     if (next.activeAt !== subject.activeAt) {
       subject.activeAt = next.activeAt;
-      this.#markUnwritten(userId);
+      this.#written.mark(userId);
     }
     this.#deadlines.set(userId, next.nextAt ?? undefined);
     const before = subject.shown;
@@ -256,7 +249,7 @@ export class Tracker implements LocalSubjects {
     subject.shown = shown;
     subject.changedAt = now;
     subject.changedAtMs = clock.now();
-    this.#markUnwritten(userId);
+    this.#written.mark(userId);
     this.#deps.onChange(userId, before);
   }
 
@@ -282,7 +275,7 @@ export class Tracker implements LocalSubjects {
       ) {
         subject.devices.delete(deviceId);
         // Stored, it would come back to life with the next process.
-        if (device.put !== null) this.#markUnwritten(userId);
+        if (device.put !== null) this.#written.mark(userId);
       }
     }
   }
@@ -292,59 +285,6 @@ export class Tracker implements LocalSubjects {
     const subject = restoreSubject(row, { clock, settings });
     this.#subjects.set(row.userId, subject);
     if (subject.grace) this.#deadlines.set(row.userId, clock.monotonic());
-  }
-
-  #markUnwritten(userId: UserId): void {
-    this.#unwritten.add(userId);
-    this.#armWrite(this.#writeDueAt(userId));
-  }
-
-  #writeDueAt(userId: UserId): number {
-    const writtenAt = this.#subjects.get(userId)?.writtenAt ?? Number.NEGATIVE_INFINITY;
-    return Math.max(this.#deps.clock.monotonic() + writeSoonMs, writtenAt + writeEveryMs);
-  }
-
-  #armWrite(at: number): void {
-    if (this.#stopped || at >= this.#writeAt) return;
-    this.#writeTimer?.clear();
-    this.#writeAt = at;
-    this.#writeTimer = this.#deps.clock.setTimer(at - this.#deps.clock.monotonic(), () => this.#writeDue());
-  }
-
-  #writeDue(): void {
-    this.#writeAt = Number.POSITIVE_INFINITY;
-    const now = this.#deps.clock.monotonic();
-    const due: UserId[] = [];
-    for (const userId of this.#unwritten) {
-      const writtenAt = this.#subjects.get(userId)?.writtenAt ?? Number.NEGATIVE_INFINITY;
-      if (writtenAt + writeEveryMs <= now) due.push(userId);
-      else this.#armWrite(writtenAt + writeEveryMs);
-    }
-    this.#deps.background.run('write presence', () => this.#write(due));
-  }
-
-  async #write(userIds: readonly UserId[], besides: readonly Row[] = []): Promise<void> {
-    for (let start = 0; start < userIds.length; start += rowsPerCommit) {
-      const some = userIds.slice(start, start + rowsPerCommit);
-      for (const userId of some) this.#unwritten.delete(userId);
-      const rows = [...some.flatMap((userId) => this.#rowOf(userId) ?? []), ...besides];
-      if (rows.length === 0) continue;
-      try {
-        const result = await this.#deps.storage.commit({ rows });
-        assert(result.outcome === 'committed', 'presence expects nothing');
-      } catch (error) {
-        for (const userId of some) this.#markUnwritten(userId);
-        throw error;
-      }
-    }
-  }
-
-  #rowOf(userId: UserId): ({ kind: 'presence' } & PresenceRow) | undefined {
-    const subject = this.#subjects.get(userId);
-    if (!subject) return undefined;
-    const { clock } = this.#deps;
-    subject.writtenAt = clock.monotonic();
-    return { kind: 'presence', ...rowOfSubject(userId, subject, clock) };
   }
 }
 
