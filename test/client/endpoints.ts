@@ -58,13 +58,13 @@ const administration: readonly Endpoint[] = [
     call: 'POST /_synapse/admin/v1/send_server_notice',
     by: 'user',
     body: { user_id: 'string!', content: 'object!', type: 'string', state_key: 'string' },
-    good: { user_id: '@x:x', content: {} },
+    good: { user_id: '$user', content: {} },
   },
   {
     call: 'PUT /_synapse/admin/v1/send_server_notice/{txnId}',
     by: 'user',
     body: { user_id: 'string!', content: 'object!', type: 'string', state_key: 'string' },
-    good: { user_id: '@x:x', content: {} },
+    good: { user_id: '$user', content: {} },
   },
   { call: 'GET /_synapse/admin/v1/event_reports', by: 'user', query: { from: 'integer', limit: 'integer' } },
 ];

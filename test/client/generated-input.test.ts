@@ -1,6 +1,7 @@
 import { Agent } from 'node:http';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
+import type { UserId } from '../../src/matrix/ids.ts';
 import { type BadRequest, badRequest, type Expected, pathOf, type Token } from '../support/bad-requests.ts';
 import { propertyRuns } from '../support/property-runs.ts';
 import { faultOf, type RawAnswer, sendRaw } from '../support/raw-request.ts';
@@ -14,6 +15,8 @@ const server = await TestServer.start({
   config: { listeners: [{ port: 0, serves: ['client', 'federation'] }], public_base_url: 'https://a.test' },
 });
 const [alice, bob] = await newUsers(server, 'alice', 'bob');
+// Whoever may not call something is told so before anything of the request is looked at.
+await server.running.lantern.storage.commit({ rows: [{ kind: 'account_admin', userId: alice.userId as UserId }] });
 const agent = new Agent({ keepAlive: true, maxSockets: 32 });
 afterAll(async () => {
   agent.destroy();
