@@ -17,6 +17,7 @@ import { Dispatcher } from './change/dispatcher.ts';
 import { Awareness } from './core/awareness.ts';
 import type { Copy } from './core/copies.ts';
 import { createFacts, type Ground } from './core/facts.ts';
+import { Hour } from './core/hour.ts';
 import { createPresenceMetrics, registerPresenceGauges } from './core/metrics.ts';
 import { Past } from './core/past.ts';
 import { RoomSizes } from './core/room-sizes.ts';
@@ -128,6 +129,7 @@ function createCommon(deps: PresenceDeps) {
     waiters,
     sender,
     clock,
+    hour: new Hour(clock),
     random,
     settings,
     rules,

@@ -109,11 +109,11 @@ async function getPresence({ sights, roster }: Parts, viewer: UserId, subject: U
 
 /** Start, rest and end. */
 function createLife(parts: Parts): Pick<Presence, 'start' | 'stop' | 'idle'> {
-  const { storage, clock, background, dispatcher, servers, inboxes, tracker, remote, awareness } = parts;
+  const { storage, clock, hour, background, dispatcher, servers, inboxes, tracker, remote, awareness } = parts;
   let pruneTimer: Timer | undefined;
 
   async function prune(): Promise<void> {
-    await storage.commit({ rows: [{ kind: 'presence_losses_pruned', beforeMs: clock.now() - lossesKeptMs }] });
+    await storage.commit({ rows: [{ kind: 'presence_losses_pruned', beforeMs: hour.now() - lossesKeptMs }] });
     pruneTimer = clock.setTimer(pruneEveryMs, () => void background.run('prune losses', prune));
   }
 

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { DeviceId } from '../../src/matrix/ids.ts';
-import { type Client, here, room, user, World } from '../support/presence-world.ts';
+import { type Client, here, room, there, user, World } from '../support/presence-world.ts';
 
 /** What a client is told that comes back after a while, or after a restart, with the token it had. */
 
@@ -71,6 +71,37 @@ describe('a loss that leaves no shared room', () => {
     await world.host(here).restart();
     const seen = await bobs.read();
     expect(seen.some(({ sender }) => sender === alice)).toBe(isRemembered);
+  });
+});
+
+describe("the machine's clock, set", () => {
+  const hour = 3_600_000;
+
+  it.each([hour, -hour])('by %i ms, hides no loss from a client that comes after a restart', async (ms) => {
+    world.clock.step(ms);
+    await world.leave(room('a'), alice);
+    await world.host(here).restart();
+    expect(await bobs.read()).toContainEqual(offline(alice));
+  });
+
+  it('back between two processes, hides no loss of either', async () => {
+    await world.leave(room('a'), alice);
+    world.clock.step(-hour);
+    await world.host(here).restart();
+    await world.leave(room('a'), dave);
+    await world.host(here).restart();
+    const seen = await bobs.read();
+    for (const subject of [alice, dave]) expect(seen).toContainEqual(offline(subject));
+  });
+
+  it('back between two processes, lets a copy live no longer than half an hour', async () => {
+    world.clock.step(-24 * hour);
+    await world.host(here).restart();
+    expect(await world.get(bob, dave)).toMatchObject({ presence: 'online' });
+    // Whose server falls silent.
+    await world.host(there).presence.stop();
+    await world.advance(1_800_000);
+    expect(await world.get(bob, dave)).toEqual({ presence: 'offline' });
   });
 });
 

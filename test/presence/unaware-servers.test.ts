@@ -230,6 +230,20 @@ describe('withhold', () => {
     expect(JSON.stringify(rest)).not.toContain('hi');
   });
 
+  it('counts them from the start where the clock was set back', async () => {
+    await hear([bob]);
+    await world.put(alice, 'online', 'hi');
+    world.clock.step(-30 * day);
+    await world.host(here).restart();
+    await world.advance(7 * day - 10_000);
+    expect(told()).not.toEqual([]);
+    await world.advance(90_000);
+    expect(told().at(-1)).toMatchObject({ presence: 'offline', allowed_recipients: [`@*:${old}`] });
+    await world.put(alice, 'unavailable', 'secret');
+    await world.advance(60_000);
+    expect(JSON.stringify(told())).not.toContain('secret');
+  });
+
   it('announces itself after a start and then daily, by an offline of somebody who is withheld there', async () => {
     await world.put(alice, 'online', 'secret');
     await world.host(here).restart();

@@ -10,6 +10,7 @@ import type { Row } from '../../storage/contract/commit.ts';
 import type { MembershipStep } from '../../storage/contract/presence.ts';
 import { compareOnServer, listServers, losesWhole, type Moment, momentOf } from '../core/audience.ts';
 import { createFacts, type Difference, type Ground, newDifference, setJoined, withDifference } from '../core/facts.ts';
+import type { Hour } from '../core/hour.ts';
 import type { RoomSizes } from '../core/room-sizes.ts';
 import { isAudienceType, listNamed, readIgnored } from '../core/rules.ts';
 import type { LocalPresence, LocalSubjects, RemoteSubjects } from '../core/subjects.ts';
@@ -33,6 +34,7 @@ export interface AudienceRowsDeps extends ConfigRewritesDeps {
   servers: Pick<ServerMarks, 'isMarked' | 'isNarrowed'>;
   stanceTowards: Moment['stanceTowards'];
   clock: Clock;
+  hour: Pick<Hour, 'now'>;
   /** How long another server may go on showing what it was told. */
   copyExpiresMs: number;
   isLocal(userId: UserId): boolean;
@@ -126,7 +128,7 @@ export class AudienceRows {
     const rows = new RowSet();
     rows.add({ kind: 'presence_removed', userId });
     const facts = createFacts(this.#deps.ground);
-    const atMs = this.#deps.clock.now();
+    const atMs = this.#deps.hour.now();
     let count = 0;
     const { roster, rules } = this.#deps;
     for (const viewer of [...roster.usersSharingWith(userId), ...rules.namedBy(userId)]) {
@@ -252,7 +254,7 @@ export class AudienceRows {
       ({ facts }) => !facts.shareRoom(viewer, subject) && !this.#isGiven(subject, viewer, facts),
     );
     if (!isLost || !this.#isRemembered(subject)) return;
-    rows.add({ kind: 'presence_loss', viewer, subject, atMs: this.#deps.clock.now() });
+    rows.add({ kind: 'presence_loss', viewer, subject, atMs: this.#deps.hour.now() });
   }
 
   /** Whether the viewer, one of ours, may be told of the subject. */

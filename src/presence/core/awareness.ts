@@ -42,8 +42,9 @@ export class Awareness {
   }
 
   async load(): Promise<void> {
+    // Never in the time to come: the machine's clock may have been set back since.
     for (const { server, seenAtMs } of await this.#deps.storage.presence.listAwareServers())
-      this.#known.set(server, { seenAtMs, writtenAtMs: seenAtMs });
+      this.#known.set(server, { seenAtMs: Math.min(seenAtMs, this.#deps.clock.now()), writtenAtMs: seenAtMs });
   }
 
   /** To be called when everything is loaded: what lapsed while there was no process has its consequences now. */

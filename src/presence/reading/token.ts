@@ -1,5 +1,5 @@
-import type { Clock } from '../../base/clock.ts';
 import type { Random } from '../../base/random.ts';
+import type { Hour } from '../core/hour.ts';
 
 /**
  * The presence part of a sync token: the run of the process, the wall clock at its start, and the number of what this viewer
@@ -15,12 +15,12 @@ const pattern = /^p([0-9]{1,15})e([0-9]{1,10})n([0-9]{1,16})$/;
 export const numbersPerMs = 1_000;
 
 export class PresenceTokens {
-  readonly #startedAtMs: number;
+  readonly #hour: Pick<Hour, 'beganAtMs' | 'zeroAtMs'>;
   readonly #epoch: string;
 
-  constructor(deps: { clock: Clock; random: Random }) {
-    this.#startedAtMs = Math.round(deps.clock.now() - deps.clock.monotonic());
-    this.#epoch = `p${this.#startedAtMs}e${deps.random.int(2 ** 31)}n`;
+  constructor(deps: { hour: Pick<Hour, 'beganAtMs' | 'zeroAtMs'>; random: Random }) {
+    this.#hour = deps.hour;
+    this.#epoch = `p${this.#hour.zeroAtMs}e${deps.random.int(2 ** 31)}n`;
   }
 
   encode(number: number): string {
@@ -36,11 +36,13 @@ export class PresenceTokens {
     const [, startedAt, , digits] = pattern.exec(text) ?? [];
     const number = Number(digits);
     if (digits === undefined || !Number.isSafeInteger(number)) return { epoch: 'other', givenAtMs: 0 };
-    return { epoch: 'other', givenAtMs: Number(startedAt) + Math.floor(number / numbersPerMs) };
+    const givenAtMs = Number(startedAt) + Math.floor(number / numbersPerMs);
+    // No other process gave it after this one began: one that says so ran by a clock that was set back since.
+    return { epoch: 'other', givenAtMs: Math.min(givenAtMs, this.#hour.beganAtMs) };
   }
 
   #ours(number: number): ParsedToken {
     const elapsedMs = number / numbersPerMs;
-    return { epoch: 'ours', number, elapsedMs, givenAtMs: this.#startedAtMs + Math.floor(elapsedMs) };
+    return { epoch: 'ours', number, elapsedMs, givenAtMs: this.#hour.zeroAtMs + Math.floor(elapsedMs) };
   }
 }

@@ -30,8 +30,8 @@ function entriesOf({ everybody, strangers, users, globs }: Recipients): readonly
   return [...users, ...globs.map(({ text }) => text)];
 }
 
-/** `trace`: nothing but that the subject was seen here; `forgotten`: that too long ago. */
-export function copyOfRow(row: PresenceCopyRow, clock: Clock): Copy | 'trace' | 'forgotten' {
+/** Expires within `expiresMs`, whatever the machine's clock was set to. `trace`: nothing but that the subject was seen here; `forgotten`: that too long ago. */
+export function copyOfRow(row: PresenceCopyRow, clock: Clock, expiresMs: number): Copy | 'trace' | 'forgotten' {
   const now = clock.monotonic();
   const toMonotonic = (ms: number) => now + ms - clock.now();
   const expiresAt = row.expiresAtMs === null ? null : toMonotonic(row.expiresAtMs);
@@ -40,7 +40,7 @@ export function copyOfRow(row: PresenceCopyRow, clock: Clock): Copy | 'trace' | 
     shown: { state: row.state, statusMsg: row.statusMsg, currentlyActive: row.currentlyActive },
     activeAt: toMonotonic(row.lastActiveAtMs),
     recipients: row.recipients === null ? everybody : readRecipients(row.recipients),
-    expiresAt,
+    expiresAt: expiresAt === null ? null : Math.min(expiresAt, now + expiresMs),
     receivedAt: now,
     changedAt: now,
   };

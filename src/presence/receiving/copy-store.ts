@@ -11,6 +11,7 @@ import type { Span } from '../core/past.ts';
 import { isBlank } from '../core/shown.ts';
 import type { RemoteSubjects } from '../core/subjects.ts';
 import type { PolicyFacts } from '../policy.ts';
+import type { PresenceSettings } from '../settings.ts';
 import { copyOfRow, rowsOfCopies } from './copy-rows.ts';
 import { governedIn, newRecord, replaceCopies, type SubjectRecord } from './record.ts';
 
@@ -26,6 +27,7 @@ export interface CopyStoreDeps {
   facts: PolicyFacts;
   clock: Clock;
   background: Background;
+  settings: Pick<PresenceSettings, 'copyExpiresMs'>;
   /** Whether others' presence is taken in at all. If not, what was held is let go: nothing would take it back. */
   isOpen: boolean;
   /** Whether anybody here may come to be given anything of the subject. Of all others little is kept, and nothing stored. */
@@ -235,7 +237,7 @@ export class CopyStore implements RemoteSubjects {
   }
 
   #restore(row: PresenceCopyRow): void {
-    const stored = copyOfRow(row, this.#deps.clock);
+    const stored = copyOfRow(row, this.#deps.clock, this.#deps.settings.copyExpiresMs);
     if (stored === 'forgotten') {
       this.#markUnwritten(row.subject);
       return;
