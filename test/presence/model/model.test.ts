@@ -54,6 +54,7 @@ const override = { allowed: [], denied: ['@*:wire.test', owners[1]] };
 const rules = fc.constantFrom<Rules>(
   {},
   { goesIdle: true },
+  { beginsApart: true },
   { settings: { unawareServers: 'withhold' } },
   { settings: { unawareServers: 'withhold' }, wireIsUnaware: true },
   { settings: { unawareServers: 'whole_server_only' }, wireIsUnaware: true },

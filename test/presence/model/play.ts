@@ -14,6 +14,8 @@ export interface Rules {
   readonly facts?: Partial<Pick<Facts, 'excluded' | 'byDefault' | 'override' | 'largestRoom'>>;
   /** Whoever does nothing for five minutes is unavailable; else time alone changes nobody. */
   readonly goesIdle?: boolean;
+  /** They begin in different rooms, and the first owner in both. */
+  readonly beginsApart?: boolean;
   /** The third server does not know `allowed_recipients`. */
   readonly wireIsUnaware?: boolean;
 }
@@ -63,10 +65,19 @@ export class Play {
       await play.#move(who, places[0]);
       play.#facts = after(play.#facts, { does: 'enters or leaves', who, where: places[0] });
     }
+    if (rules.beginsApart) for (const [index, who] of everybody.entries()) await play.#beginApart(who, index);
     for (const userId of owners) play.#views.set(userId, { client: world.device(userId), shown: new Map() });
     play.#note([play.#facts]);
     await world.settle();
     return play;
+  }
+
+  async #beginApart(who: UserId, index: number): Promise<void> {
+    const moves = [...(index === 0 || index % 2 === 1 ? [places[1]] : []), ...(index % 2 === 1 ? [places[0]] : [])];
+    for (const where of moves) {
+      await this.#move(who, where);
+      this.#facts = after(this.#facts, { does: 'enters or leaves', who, where });
+    }
   }
 
   /** Steps of different users, all at once. */

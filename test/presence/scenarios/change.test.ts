@@ -178,6 +178,15 @@ describe('a narrowing', () => {
     }
   });
 
+  it('stands in the commit of the join by which a room grows too large', async () => {
+    await world.put(alice, 'online');
+    await world.host(here).restart({ settings: { largestRoom: 5 } });
+    const step = { roomId: room('a'), userId: user('frank'), before: null, after: 'join' } as const;
+    expect(narrowings(await world.presence.rowsForAudienceChange([step]))).toEqual([alice]);
+    const smaller = { ...step, userId: carol, before: 'join', after: 'leave' } as const;
+    expect(narrowings(await world.presence.rowsForAudienceChange([smaller]))).toEqual([]);
+  });
+
   it('is made good where facts moved between the decision and its commit', async () => {
     const zed = user('zed:there.test');
     const host = world.host(here);

@@ -107,6 +107,17 @@ describe('an update', () => {
     expect(world.takeTransactions(there).flatMap(({ push }) => push)).toMatchObject([{ status_msg: 'four' }]);
   });
 
+  it('is sent of who went, and came back just as they were', async () => {
+    await announce();
+    const sent: unknown[] = [];
+    for (const state of ['online', 'offline', 'online', 'offline'] as const) {
+      await world.put(alice, state);
+      await world.advance(2_000);
+      sent.push(...world.takeTransactions(there).flatMap(({ push }) => push.map(({ presence }) => presence)));
+    }
+    expect(sent).toEqual(['online', 'offline', 'online', 'offline']);
+  });
+
   it('that changed and changed back is not sent', async () => {
     await world.put(alice, 'online', 'one');
     await world.advance(0);

@@ -40,6 +40,15 @@ describe('an incremental sync', () => {
     expect(await bobs.read()).toMatchObject([{ sender: bob, presence: 'online', status_msg: 'mine' }]);
   });
 
+  it('tells whoever shares any of the rooms of a subject', async () => {
+    await world.join(room('b'), alice, carol);
+    await world.join(room('c'), dave, alice);
+    const clients = [bobs, world.device(carol), world.device(dave)];
+    for (const client of clients) await client.sync();
+    await world.put(alice, 'online', 'one');
+    for (const client of clients) expect(await client.readStates()).toEqual({ [alice]: 'online' });
+  });
+
   it('names a subject once, with the newest state', async () => {
     await bobs.sync();
     await world.put(alice, 'online', 'one');
