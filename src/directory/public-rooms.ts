@@ -4,11 +4,11 @@ import {
   type PublicRoomsAnswer,
 } from '../federation-out/requests-contract.ts';
 import { forbidden, invalidParam, notFound } from '../matrix/errors.ts';
-import { isRoomAlias, isRoomId, type RoomAlias, type RoomId, type UserId } from '../matrix/ids.ts';
-import type { JsonObject } from '../matrix/pdu.ts';
+import { isRoomId, type RoomId, type UserId } from '../matrix/ids.ts';
 import type { ServerName } from '../matrix/server-name.ts';
 import type { ListedRoom, PublicRoomPlace } from '../storage/contract/directory.ts';
 import type { Storage } from '../storage/contract/storage.ts';
+import { type PublicRoom, parseRoom, presentRoom } from './listed-room.ts';
 
 export interface PublicRoomsDeps {
   readonly storage: Pick<Storage, 'directory' | 'rooms' | 'commit'>;
@@ -42,19 +42,6 @@ export interface PublicRoomsPage {
   readonly next_batch?: string;
   readonly prev_batch?: string;
   readonly total_room_count_estimate?: number;
-}
-
-interface PublicRoom {
-  readonly room_id: RoomId;
-  readonly num_joined_members: number;
-  readonly world_readable: boolean;
-  readonly guest_can_join: boolean;
-  readonly name?: string;
-  readonly topic?: string;
-  readonly canonical_alias?: RoomAlias;
-  readonly avatar_url?: string;
-  readonly join_rule?: string;
-  readonly room_type?: string;
 }
 
 /** Client-server and server-server API, "Published room directory". */
@@ -104,7 +91,7 @@ export function createPublicRooms(deps: PublicRoomsDeps): PublicRooms {
     const isCut = found.length > limit;
     const shown = direction === 'forward' ? found.slice(0, limit) : found.slice(isCut ? 1 : 0);
     return {
-      chunk: shown.map(present),
+      chunk: shown.map(presentRoom),
       ...batches(shown, { from, direction, isCut }),
       total_room_count_estimate: await directory.countPublicRooms(),
     };
@@ -182,21 +169,6 @@ function batches(
   };
 }
 
-function present(room: ListedRoom): PublicRoom {
-  return {
-    room_id: room.roomId,
-    num_joined_members: room.joinedMembers,
-    world_readable: room.worldReadable,
-    guest_can_join: room.guestCanJoin,
-    ...(room.name === null ? {} : { name: room.name }),
-    ...(room.topic === null ? {} : { topic: room.topic }),
-    ...(room.canonicalAlias === null ? {} : { canonical_alias: room.canonicalAlias }),
-    ...(room.avatarUrl === null ? {} : { avatar_url: room.avatarUrl }),
-    ...(room.joinRule === null ? {} : { join_rule: room.joinRule }),
-    ...(room.roomType === null ? {} : { room_type: room.roomType }),
-  };
-}
-
 /** What another server says, as far as it has the right shape; a room without an id is left out. */
 function presentElsewhere({ chunk, nextBatch, prevBatch, total }: PublicRoomsAnswer): PublicRoomsPage {
   return {
@@ -204,23 +176,5 @@ function presentElsewhere({ chunk, nextBatch, prevBatch, total }: PublicRoomsAns
     ...(nextBatch === undefined ? {} : { next_batch: nextBatch }),
     ...(prevBatch === undefined ? {} : { prev_batch: prevBatch }),
     ...(total === undefined ? {} : { total_room_count_estimate: total }),
-  };
-}
-
-function parseRoom(entry: JsonObject): PublicRoom | undefined {
-  const { room_id: roomId, num_joined_members: members, canonical_alias: alias } = entry;
-  if (!isRoomId(roomId)) return undefined;
-  const text = (key: string) => (typeof entry[key] === 'string' ? { [key]: entry[key] } : {});
-  return {
-    room_id: roomId,
-    num_joined_members: typeof members === 'number' && Number.isSafeInteger(members) && members >= 0 ? members : 0,
-    world_readable: entry.world_readable === true,
-    guest_can_join: entry.guest_can_join === true,
-    ...text('name'),
-    ...text('topic'),
-    ...(isRoomAlias(alias) ? { canonical_alias: alias } : {}),
-    ...text('avatar_url'),
-    ...text('join_rule'),
-    ...text('room_type'),
   };
 }

@@ -1,22 +1,13 @@
 import { isObject } from '../engine/members.ts';
-import { isRoomAlias, isRoomId, isUserId, type RoomAlias, type RoomId, type UserId } from '../matrix/ids.ts';
+import { isRoomId, isUserId, type RoomId, type UserId } from '../matrix/ids.ts';
 import type { JsonObject } from '../matrix/pdu.ts';
 import { isServerName, type ServerName } from '../matrix/server-name.ts';
 import type { RoomFacts } from '../storage/contract/directory.ts';
+import { type PublicRoom, parseRoom, presentRoom, textOf } from './listed-room.ts';
 import { restrictedRooms } from './room-access.ts';
 
 /** A room as it is shown to those who are not in it (client-server API, "RoomSummary"). */
-export interface RoomSummary {
-  readonly room_id: RoomId;
-  readonly num_joined_members: number;
-  readonly world_readable: boolean;
-  readonly guest_can_join: boolean;
-  readonly name?: string;
-  readonly topic?: string;
-  readonly canonical_alias?: RoomAlias;
-  readonly avatar_url?: string;
-  readonly join_rule?: string;
-  readonly room_type?: string;
+export interface RoomSummary extends PublicRoom {
   readonly room_version?: string;
   readonly encryption?: string;
   readonly allowed_room_ids?: readonly RoomId[];
@@ -34,23 +25,14 @@ export interface SpaceChild {
 export const spaceType = 'm.space';
 export const childType = 'm.space.child';
 const allowedRoomsMax = 100;
-const textLengthMax = 10_000;
 
 export function summaryOf(room: RoomFacts): RoomSummary {
   const allowed = restrictedRooms(room).slice(0, allowedRoomsMax);
   const algorithm = room.encryption?.algorithm;
   return {
-    room_id: room.roomId,
-    num_joined_members: room.joinedMembers,
-    world_readable: room.worldReadable,
-    guest_can_join: room.guestCanJoin,
+    ...presentRoom(room),
     join_rule: room.joinRule ?? 'invite',
     room_version: room.version,
-    ...(room.name === null ? {} : { name: room.name }),
-    ...(room.topic === null ? {} : { topic: room.topic }),
-    ...(room.canonicalAlias === null ? {} : { canonical_alias: room.canonicalAlias }),
-    ...(room.avatarUrl === null ? {} : { avatar_url: room.avatarUrl }),
-    ...(room.roomType === null ? {} : { room_type: room.roomType }),
     ...(typeof algorithm === 'string' ? { encryption: algorithm } : {}),
     ...(allowed.length === 0 ? {} : { allowed_room_ids: allowed }),
   };
@@ -58,26 +40,14 @@ export function summaryOf(room: RoomFacts): RoomSummary {
 
 /** What another server says of a room, as far as it has the right shape; undefined without an id. */
 export function parseSummary(said: unknown): RoomSummary | undefined {
-  if (!isObject(said) || !isRoomId(said.room_id)) return undefined;
-  const { num_joined_members: members, canonical_alias: alias, allowed_room_ids: allowed } = said;
-  const text = (key: string) => {
-    const value = said[key];
-    return typeof value === 'string' && value.length <= textLengthMax ? { [key]: value } : {};
-  };
+  const room = isObject(said) ? parseRoom(said) : undefined;
+  if (!isObject(said) || !room) return undefined;
+  const { allowed_room_ids: allowed } = said;
   const allowedRooms = Array.isArray(allowed) ? allowed.filter(isRoomId).slice(0, allowedRoomsMax) : [];
   return {
-    room_id: said.room_id,
-    num_joined_members: typeof members === 'number' && Number.isSafeInteger(members) && members >= 0 ? members : 0,
-    world_readable: said.world_readable === true,
-    guest_can_join: said.guest_can_join === true,
-    ...text('name'),
-    ...text('topic'),
-    ...(isRoomAlias(alias) ? { canonical_alias: alias } : {}),
-    ...text('avatar_url'),
-    ...text('join_rule'),
-    ...text('room_type'),
-    ...text('room_version'),
-    ...text('encryption'),
+    ...room,
+    ...textOf(said, 'room_version'),
+    ...textOf(said, 'encryption'),
     ...(allowedRooms.length === 0 ? {} : { allowed_room_ids: allowedRooms }),
   };
 }

@@ -152,6 +152,7 @@ describe('the list of another server', () => {
       world_readable: 'yes',
       name: 7,
       canonical_alias: 'x',
+      topic: 'x'.repeat(10_001),
       more: 1,
     };
     answer = () => ({ chunk: [good, odd, { name: 'no id' }], nextBatch: 'n', prevBatch: 'p', total: 3 });
