@@ -3,7 +3,7 @@ import { request } from 'node:http';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { callBytes, downloadPath, pngOf, sha256, splitMxc, upload } from '../support/media.ts';
+import { callBytes, downloadPath, pngOf, sha256, splitMxc, untilFiles, upload } from '../support/media.ts';
 import { TestServer } from '../support/server.ts';
 import type { TestUser } from '../support/user.ts';
 import { newUser } from './rooms-support.ts';
@@ -28,6 +28,7 @@ const filesOf = (folder: string) => {
   const files = join(server.folder, 'media', folder);
   return readdirSync(files, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
 };
+const incoming = () => join(server.folder, 'media/incoming');
 const fileOf = (hash: string) => join(server.folder, 'media/files', hash.slice(0, 2), hash);
 const refusal = ({ status, json }: { status: number; json: { errcode: string } }) => [status, json?.errcode];
 const put = (user: TestUser, path: string, body: string) =>
@@ -179,13 +180,9 @@ describe('an upload', () => {
       const call = openUpload({ 'content-length': '1000' });
       call.on('error', () => resolve());
       call.write('half of it');
-      const look = setInterval(() => {
-        if (filesOf('incoming').length === 0) return;
-        clearInterval(look);
-        call.destroy();
-      }, 5);
+      void untilFiles(incoming(), 1).then(() => call.destroy());
     });
-    while (filesOf('incoming').length > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    await untilFiles(incoming(), 0);
     expect(filesOf('files').length).toBe(before);
   });
 
@@ -195,18 +192,15 @@ describe('an upload', () => {
       call.on('error', () => resolve(0)).on('response', (response) => resolve(response.statusCode ?? 0));
       call.write('half of it');
     });
-    while (filesOf('incoming').length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    await untilFiles(incoming(), 1);
     let status: number | undefined;
     void answered.then((told) => {
       status = told;
     });
     // What is on its way when the clock moves puts the end off.
-    while (status === undefined) {
-      await server.clock.advance(61_000);
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
+    while (status === undefined) await server.clock.advance(61_000);
     expect(status).toBe(408);
-    while (filesOf('incoming').length > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    await untilFiles(incoming(), 0);
   });
 
   it('comes by the older paths too', async () => {
@@ -255,8 +249,7 @@ describe('an address without content', () => {
     const path = `${downloadPath(created)}?timeout_ms=5000`;
     const early = get(path);
     const content = get(`${downloadPath(created)}?timeout_ms=60000`);
-    while (server.clock.pendingCount < 2) await new Promise((resolve) => setImmediate(resolve));
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await Promise.all([server.clock.untilTimerIn(5_000), server.clock.untilTimerIn(60_000)]);
     await server.clock.advance(5_000);
     expect(refusal(await early)).toEqual([504, 'M_NOT_YET_UPLOADED']);
     await put(alice, created.path, 'late');

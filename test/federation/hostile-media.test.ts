@@ -3,7 +3,7 @@ import type { ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { HostileReply, HostileServer, HostileStream } from '../support/hostile-server.ts';
-import { type BytesAnswer, callBytes, downloadPath } from '../support/media.ts';
+import { type BytesAnswer, callBytes, downloadPath, untilFiles } from '../support/media.ts';
 import { TestServer } from '../support/server.ts';
 import type { TestUser } from '../support/user.ts';
 
@@ -27,7 +27,7 @@ const refusal = ({ status, json }: BytesAnswer) => [status, json?.errcode];
 const notFound = [404, 'M_NOT_FOUND'];
 const tooLarge = [502, 'M_TOO_LARGE'];
 const fetchIt = (id = `media${++ids}`) => callBytes(`${server.url}${downloadPath({ server: stub.name, id })}`, alice);
-const incoming = () => readdirSync(join(server.folder, 'media/incoming'));
+const incoming = () => join(server.folder, 'media/incoming');
 const files = () =>
   readdirSync(join(server.folder, 'media/files'), { recursive: true, withFileTypes: true }).filter((entry) =>
     entry.isFile(),
@@ -41,7 +41,7 @@ const serveText = (text: string, headers: Record<string, string> = mixed) =>
 
 async function expectNothingLeft(before: number): Promise<void> {
   await server.settle();
-  expect(incoming()).toEqual([]);
+  expect(readdirSync(incoming())).toEqual([]);
   expect(files().length).toBe(before);
 }
 
@@ -108,7 +108,7 @@ describe('what another server answers', () => {
     serve((response) => void response.writeHead(200, mixed).write(`${head}\r\nhalf`, begun));
     const answer = fetchIt();
     await written;
-    while (incoming().length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    await untilFiles(incoming(), 1);
     await server.clock.advance(31_000);
     expect(refusal(await answer)).toEqual(notFound);
     await expectNothingLeft(before);
@@ -118,7 +118,7 @@ describe('what another server answers', () => {
     const before = files().length;
     serve((response) => {
       response.writeHead(200, { ...mixed, 'content-length': '500' }).write(`${head}\r\nhalf`);
-      setTimeout(() => response.destroy(), 20);
+      void untilFiles(incoming(), 1).then(() => response.destroy());
     });
     expect(refusal(await fetchIt())).toEqual(notFound);
     await expectNothingLeft(before);

@@ -22,6 +22,7 @@ export class ManualClock implements Clock {
   #elapsedMs = 0;
   #order = 0;
   readonly #pending = new Set<Pending>();
+  readonly #onTimer = new Set<() => void>();
 
   constructor(startMs = 1_700_000_000_000) {
     this.#nowMs = startMs;
@@ -39,12 +40,26 @@ export class ManualClock implements Clock {
     this.#order += 1;
     const pending: Pending = { dueMs: this.#elapsedMs + Math.max(0, delayMs), order: this.#order, callback };
     this.#pending.add(pending);
+    for (const look of this.#onTimer) look();
     return { clear: () => void this.#pending.delete(pending) };
   }
 
   /** How many timers wait; for tests that nothing was left behind. */
   get pendingCount(): number {
     return this.#pending.size;
+  }
+
+  /** Resolves as soon as a timer waits that falls due in exactly so long: whoever sets it has come to where it waits. */
+  untilTimerIn(delayMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const look = (): void => {
+        if (![...this.#pending].some(({ dueMs }) => dueMs === this.#elapsedMs + delayMs)) return;
+        this.#onTimer.delete(look);
+        resolve();
+      };
+      this.#onTimer.add(look);
+      look();
+    });
   }
 
   /** Moves the hour alone, as setting the machine's clock does: no timer fires. */

@@ -1,4 +1,6 @@
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { readdirSync, watch } from 'node:fs';
 import { deflateSync } from 'node:zlib';
 import type { TestUser } from './user.ts';
 
@@ -32,6 +34,16 @@ export async function callBytes(
     bytes,
     json: isJson && text !== '' ? JSON.parse(text) : undefined,
   };
+}
+
+/** Resolves when the folder holds so many files; looks again whenever the system tells of a change in it. */
+export async function untilFiles(folder: string, count: number): Promise<void> {
+  const watcher = watch(folder);
+  try {
+    while (readdirSync(folder).length !== count) await once(watcher, 'change');
+  } finally {
+    watcher.close();
+  }
 }
 
 /** Uploads and gives the content's address, split. */
