@@ -30,9 +30,9 @@ const password = { type: 'm.login.password', identifier: { type: 'm.id.user', us
 describe('interactive authentication', () => {
   it('passes with the password, with and without a session, with and without naming the user', async () => {
     const { attempt, open } = setUp();
-    await attempt(password);
-    await attempt({ ...password, session: await open() });
-    await attempt({ type: 'm.login.password', password: 'secret' });
+    await expect(attempt(password)).resolves.toBeUndefined();
+    await expect(attempt({ ...password, session: await open() })).resolves.toBeUndefined();
+    await expect(attempt({ type: 'm.login.password', password: 'secret' })).resolves.toBeUndefined();
   });
 
   it('never passes without a word of authentication', async () => {
