@@ -24,6 +24,7 @@ import type { VerifyServer } from '../http/middleware/access.ts';
 import type { Route } from '../http/route.ts';
 import type { ServerName } from '../matrix/server-name.ts';
 import { isServerAllowed } from '../rooms/core/server-access.ts';
+import { readOldKeys } from './outgoing.ts';
 import type { Surroundings } from './surroundings.ts';
 import { lanternVersion } from './version.ts';
 import type { Parts } from './wiring-parts.ts';
@@ -52,7 +53,7 @@ export function createIncoming(surroundings: Surroundings, parts: Parts): Incomi
   const pdus = createPduReceiver({ rooms: parts.rooms.receiver, log });
   const transactions = createTransactionReceiver({ storage, pdus, edus, clock });
   const rooms: RoomServer = { ...parts.rooms.server, ...createHistoryServer(access) };
-  const signedKeys = createKeyServer({ serverName, key: signer.key, clock });
+  const signedKeys = createKeyServer({ serverName, key: signer.key, oldKeys: readOldKeys(config), clock });
   const refresh = (server: ServerName) => outgoing.keyRing.refresh(server);
   const routes = [
     ...serverKeyRoutes({

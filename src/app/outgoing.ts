@@ -2,6 +2,7 @@ import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { systemDns } from '../base/dns.ts';
 import { createOutgoingHttp, type OutgoingHttp } from '../base/outgoing-http.ts';
+import type { OldKey } from '../federation-in/serve-keys.ts';
 import { DestinationHealth } from '../federation-out/destination-health.ts';
 import { createDiscovery } from '../federation-out/discovery.ts';
 import { createNotaryQuery } from '../federation-out/key-requests.ts';
@@ -40,7 +41,7 @@ export function createOutgoing(surroundings: Surroundings, storage: Storage): Ou
   const health = new DestinationHealth({ storage, clock, random, log });
   const keyRing: KeyRing = new KeyRing({
     serverName: config.server_name,
-    ownKeys: [signer.key],
+    ownKeys: [...readOldKeys(config), signer.key],
     fetchServerKeys: createKeyFetch({ discovery, http }),
     askNotaries: createNotaries({
       notaries: readNotaries(config),
@@ -71,6 +72,15 @@ export function createOutgoing(surroundings: Surroundings, storage: Storage): Ou
     skipped,
   });
   return { http, health, keyRing, requests, media: createMediaRequests(calls), sender };
+}
+
+/** Keys of this server that it no longer signs with. */
+export function readOldKeys({ federation }: Config): OldKey[] {
+  return federation.old_signing_keys.map(({ key_id, key, expired_ts }) => ({
+    keyId: key_id,
+    publicKey: key,
+    expiredAtMs: expired_ts,
+  }));
 }
 
 function readNotaries({ server_name, federation }: Config): Notary[] {

@@ -16,10 +16,14 @@ import { parsePublishedKeys } from './published-keys.ts';
 /** What a server answers to `GET /_matrix/key/v2/server`. Rejects when it gives none. */
 export type FetchServerKeys = (server: ServerName) => Promise<JsonObject>;
 
+export interface OwnKey extends Pick<SigningKey, 'keyId' | 'publicKey'> {
+  readonly expiredAtMs?: number;
+}
+
 export interface KeyRingDeps {
   serverName: ServerName;
-  /** Keys of this server, also those it no longer signs with. */
-  ownKeys: readonly Pick<SigningKey, 'keyId' | 'publicKey'>[];
+  /** Keys of this server. Those it no longer signs with are good for what was signed up to a moment, epoch milliseconds. */
+  ownKeys: readonly OwnKey[];
   fetchServerKeys: FetchServerKeys;
   /** Asked when the server itself does not answer, or does not list a key that is wanted. */
   askNotaries: AskNotaries;
@@ -50,7 +54,7 @@ interface Ring {
  */
 export class KeyRing {
   readonly #deps: KeyRingDeps;
-  readonly #own: ReadonlyMap<string, string>;
+  readonly #own: ReadonlyMap<string, OwnKey>;
   readonly #rings = new LRUCache<ServerName, Ring>({ max: serversMax });
   readonly #loading = new Map<ServerName, Promise<Ring>>();
   readonly #fetching = new Map<ServerName, Promise<void>>();
@@ -59,7 +63,7 @@ export class KeyRing {
 
   constructor(deps: KeyRingDeps) {
     this.#deps = deps;
-    this.#own = new Map(deps.ownKeys.map(({ keyId, publicKey }) => [keyId, publicKey]));
+    this.#own = new Map(deps.ownKeys.map((key) => [key.keyId, key]));
   }
 
   /**
@@ -67,7 +71,7 @@ export class KeyRing {
    * Undefined when the server has no such key, it was not valid then, or nobody can be asked now.
    */
   async getKey(server: ServerName, keyId: string, validAtMs: number): Promise<string | undefined> {
-    if (server === this.#deps.serverName) return this.#own.get(keyId);
+    if (server === this.#deps.serverName) return this.#findOwn(keyId, validAtMs);
     const ring = await this.#learn(server, [{ keyId, validAtMs }]);
     return usable(ring, { keyId, validAtMs });
   }
@@ -87,8 +91,13 @@ export class KeyRing {
 
   /** The key as it is at hand: nobody is asked. */
   async findKey(server: ServerName, keyId: string, validAtMs: number): Promise<string | undefined> {
-    if (server === this.#deps.serverName) return this.#own.get(keyId);
+    if (server === this.#deps.serverName) return this.#findOwn(keyId, validAtMs);
     return usable(await this.#find(server), { keyId, validAtMs });
+  }
+
+  #findOwn(keyId: string, validAtMs: number): string | undefined {
+    const key = this.#own.get(keyId);
+    return key && (key.expiredAtMs === undefined || validAtMs <= key.expiredAtMs) ? key.publicKey : undefined;
   }
 
   /** Asks for what of these keys is not at hand, if somebody may be asked now. */

@@ -28,19 +28,19 @@ const log = z.strictObject({
   format: z.enum(['readable', 'json']).default('readable'),
 });
 
+const keyId = z.string().regex(/^ed25519:\w{1,128}$/, 'must be a key id such as ed25519:a1');
+const publicKey = z
+  .string()
+  .refine((key) => importPublicKey(key) !== undefined, 'must be a public key, 32 bytes in unpadded base64');
+
 const notaryServer = z.strictObject({
   server_name: z.custom<ServerName>(isServerName, 'must be a server name'),
   /** Null: those that it publishes. */
-  verify_keys: z
-    .record(
-      z.string().regex(/^ed25519:\w{1,128}$/, 'must be a key id such as ed25519:a1'),
-      z
-        .string()
-        .refine((key) => importPublicKey(key) !== undefined, 'must be a public key, 32 bytes in unpadded base64'),
-    )
-    .nullable()
-    .default(null),
+  verify_keys: z.record(keyId, publicKey).nullable().default(null),
 });
+
+/** A key that signed for this server once, good for what was signed up to its end. */
+const oldSigningKey = z.strictObject({ key_id: keyId, key: publicKey, expired_ts: z.int().min(0) });
 
 const federation = z.strictObject({
   enabled: z.boolean().default(true),
@@ -48,6 +48,7 @@ const federation = z.strictObject({
   allow_private_addresses: z.boolean().default(false),
   share_device_names: z.boolean().default(false),
   notary_servers: z.array(notaryServer).max(5).default([]),
+  old_signing_keys: z.array(oldSigningKey).max(20).default([]),
 });
 
 const metrics = z.strictObject({

@@ -36,7 +36,7 @@ function notary(stored: JsonObject[] = [], live: Record<string, JsonObject> = {}
   let isSlow = false;
   const service = createKeyNotary({
     signer,
-    signedKeys: createKeyServer({ serverName: us, key: ourKey, clock }),
+    signedKeys: createKeyServer({ serverName: us, key: ourKey, oldKeys: [], clock }),
     async refresh(server) {
       refreshed.push(server);
       if (isSlow) await new Promise<void>((open) => gates.push(open));

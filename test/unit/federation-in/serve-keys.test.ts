@@ -14,7 +14,7 @@ describe('the published keys', () => {
 
   it('are canonical JSON, signed by the key that they publish', () => {
     const clock = new ManualClock(1_000_000);
-    const text = createKeyServer({ serverName, key, clock })();
+    const text = createKeyServer({ serverName, key, oldKeys: [], clock })();
     const keys = JSON.parse(text);
     expect(text).toBe(canonicalJson(keys));
     expect(verifySignedJson(keys, serverName, key.keyId, key.publicKey)).toBe(true);
@@ -27,9 +27,24 @@ describe('the published keys', () => {
     });
   });
 
+  it('tell of those that signed before, but for the one that signs now', () => {
+    const [before, again] = [signingKeyOfSeed(new Uint8Array(32).fill(8), 'before'), key].map(
+      ({ keyId, publicKey }) => ({
+        keyId,
+        publicKey,
+        expiredAtMs: 900_000,
+      }),
+    );
+    const oldKeys = before && again ? [before, again] : [];
+    const keys = JSON.parse(createKeyServer({ serverName, key, oldKeys, clock: new ManualClock(1_000_000) })());
+    expect(keys.verify_keys).toEqual({ 'ed25519:k': { key: key.publicKey } });
+    expect(keys.old_verify_keys).toEqual({ 'ed25519:before': { key: before?.publicKey, expired_ts: 900_000 } });
+    expect(verifySignedJson(keys, serverName, key.keyId, key.publicKey)).toBe(true);
+  });
+
   it('stay the same bytes for half a day, and are always good for another half', async () => {
     const clock = new ManualClock();
-    const serve = createKeyServer({ serverName, key, clock });
+    const serve = createKeyServer({ serverName, key, oldKeys: [], clock });
     const first = serve();
     await clock.advance(12 * hourMs - 1);
     expect(serve()).toBe(first);

@@ -17,6 +17,8 @@ export const startMs = 1_700_000_000_000;
 
 export const keyOf = (number: number, version = 'a'): SigningKey => signingKeyOfSeed(Buffer.alloc(32, number), version);
 export const ourKey = keyOf(1);
+/** What we signed with up to `startMs`. */
+export const ourOldKey = keyOf(9, 'old');
 export const hsKey = keyOf(2);
 export const otherKey = keyOf(3);
 
@@ -57,7 +59,7 @@ export function ring(answers: Answers = {}, stored: ServerKeyRow[] = [], notarie
   };
   const keyRing = new KeyRing({
     serverName: us,
-    ownKeys: [ourKey],
+    ownKeys: [{ keyId: ourOldKey.keyId, publicKey: ourOldKey.publicKey, expiredAtMs: startMs }, ourKey],
     async fetchServerKeys(server) {
       asked.push(server);
       const answer = answers[server] ?? 'fails';

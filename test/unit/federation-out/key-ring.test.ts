@@ -5,7 +5,20 @@ import type { ServerName } from '../../../src/matrix/server-name.ts';
 import { signJson } from '../../../src/signing/sign-json.ts';
 import type { ServerKeyRow } from '../../../src/storage/contract/federation.ts';
 import { settle } from '../../support/manual-clock.ts';
-import { dayMs, hs, hsKey, keyOf, other, otherKey, ourKey, published, ring, startMs, us } from './key-ring-fixture.ts';
+import {
+  dayMs,
+  hs,
+  hsKey,
+  keyOf,
+  other,
+  otherKey,
+  ourKey,
+  ourOldKey,
+  published,
+  ring,
+  startMs,
+  us,
+} from './key-ring-fixture.ts';
 
 describe('a key', () => {
   it('is asked of its server, stored, and then known', async () => {
@@ -37,6 +50,15 @@ describe('a key', () => {
     const { asked, keyRing } = ring();
     expect(await keyRing.getKey(us, ourKey.keyId, startMs)).toBe(ourKey.publicKey);
     expect(await keyRing.getKey(us, 'ed25519:other', startMs)).toBeUndefined();
+    expect(asked).toEqual([]);
+  });
+
+  it('of our own that is an old one counts for what was signed up to its end', async () => {
+    const { asked, keyRing } = ring();
+    expect(await keyRing.getKey(us, ourOldKey.keyId, startMs)).toBe(ourOldKey.publicKey);
+    expect(await keyRing.findKey(us, ourOldKey.keyId, startMs)).toBe(ourOldKey.publicKey);
+    expect(await keyRing.getKey(us, ourOldKey.keyId, startMs + 1)).toBeUndefined();
+    expect(await keyRing.findKey(us, ourOldKey.keyId, startMs + 1)).toBeUndefined();
     expect(asked).toEqual([]);
   });
 
