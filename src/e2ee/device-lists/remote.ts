@@ -117,12 +117,13 @@ export function parseDeviceListUpdate(content: JsonObject): DeviceListUpdate | u
   const { user_id: userId, device_id: deviceId, stream_id: streamId } = content;
   const prevIds = content.prev_id ?? [];
   if (!isUserId(userId) || !isDeviceId(deviceId) || !isStreamId(streamId)) return undefined;
-  if (!Array.isArray(prevIds) || prevIds.length > prevIdsMax || !prevIds.every(isStreamId)) return undefined;
+  if (!Array.isArray(prevIds) || !prevIds.slice(0, prevIdsMax).every(isStreamId)) return undefined;
   return {
     userId,
     deviceId,
     streamId,
-    prevIds,
+    // One that refers to more than can be followed continues nothing, and the list is asked for.
+    prevIds: prevIds.length > prevIdsMax ? [] : prevIds,
     deleted: content.deleted === true,
     displayName: parseDisplayName(content.device_display_name),
     keys: parseRemoteDeviceKeys(userId, deviceId, content.keys),
