@@ -15,6 +15,7 @@ import { cleanFileName } from './core/content-disposition.ts';
 import { declaredType } from './core/content-type.ts';
 import type { MediaFiles } from './core/files.ts';
 import { ContentTooLargeError, type ReceivedFile } from './core/folder.ts';
+import { Quota, type Reservation } from './core/quota.ts';
 import type { MediaSettings } from './core/settings.ts';
 
 /** A content on its way from a client. */
@@ -49,8 +50,12 @@ export class Uploads {
   /** Who asks for an address is counted and given one before they are counted again. */
   readonly #creating = new SlotsByKey({ runningMax: 1, waitingMax: 16 });
 
+  readonly #quota: Quota;
+
   constructor(deps: UploadsDeps) {
     this.#deps = deps;
+    const { settings, storage } = deps;
+    this.#quota = new Quota({ bytesMax: settings.userBytesMax, sum: (uploader) => storage.media.sumUploads(uploader) });
   }
 
   /** M_TOO_LARGE, M_FORBIDDEN when the user has no room left, M_LIMIT_EXCEEDED when they upload too much at once. */
@@ -107,46 +112,51 @@ export class Uploads {
   ): Promise<'committed' | 'conflict'> {
     const { files, clock } = this.#deps;
     return inSlot(this.#uploading, uploader, async () => {
-      const received = await this.#receive(uploader, content);
-      const { outcome } = await files.keep(received, ({ hash, size }) => {
-        const nowMs = clock.now();
-        const facts = {
-          contentType: declaredType(content.contentType),
-          fileName: cleanFileName(content.fileName) ?? null,
-        };
-        const media = {
-          ...address,
-          ...facts,
-          source: 'upload' as const,
-          uploader,
-          hash,
-          size,
-          createdAtMs: nowMs,
-          lastUsedAtMs: nowMs,
-        };
-        return { rows: [{ kind: 'media', media }], expect };
-      });
-      return outcome;
+      const room = await this.#reserve(uploader, content);
+      try {
+        const received = await this.#receive(room, content);
+        const { outcome } = await files.keep(received, ({ hash, size }) => {
+          const nowMs = clock.now();
+          const facts = {
+            contentType: declaredType(content.contentType),
+            fileName: cleanFileName(content.fileName) ?? null,
+          };
+          const media = {
+            ...address,
+            ...facts,
+            source: 'upload' as const,
+            uploader,
+            hash,
+            size,
+            createdAtMs: nowMs,
+            lastUsedAtMs: nowMs,
+          };
+          return { rows: [{ kind: 'media', media }], expect };
+        });
+        return outcome;
+      } finally {
+        room.release();
+      }
     });
   }
 
-  async #receive(uploader: UserId, { announcedBytes = 0, chunks }: IncomingContent): Promise<ReceivedFile> {
-    const { files, settings } = this.#deps;
-    const roomLeft = await this.#roomLeft(uploader);
-    if (announcedBytes > settings.uploadBytesMax) throw this.#tooLarge();
-    if (announcedBytes > roomLeft) throw noRoom();
-    try {
-      return await files.receive(chunks, Math.min(settings.uploadBytesMax, roomLeft));
-    } catch (error) {
-      if (!(error instanceof ContentTooLargeError)) throw error;
-      throw roomLeft < settings.uploadBytesMax ? noRoom() : this.#tooLarge();
-    }
+  /** Before anything of the content is read. */
+  async #reserve(uploader: UserId, { announcedBytes }: IncomingContent): Promise<Reservation> {
+    const { uploadBytesMax } = this.#deps.settings;
+    if (announcedBytes !== undefined && announcedBytes > uploadBytesMax) throw this.#tooLarge();
+    const room = await this.#quota.reserve(uploader, announcedBytes, uploadBytesMax);
+    if (room === 'full') throw noRoom();
+    if (room === 'taken for now') throw limitExceeded(comeAgainMs);
+    return room;
   }
 
-  async #roomLeft(uploader: UserId): Promise<number> {
-    const { storage, settings } = this.#deps;
-    if (settings.userBytesMax === null) return Number.POSITIVE_INFINITY;
-    return Math.max(0, settings.userBytesMax - (await storage.media.sumUploads(uploader)));
+  async #receive(room: Reservation, { chunks }: IncomingContent): Promise<ReceivedFile> {
+    try {
+      return await this.#deps.files.receive(chunks, room.bytes);
+    } catch (error) {
+      if (!(error instanceof ContentTooLargeError)) throw error;
+      throw room.bytes < this.#deps.settings.uploadBytesMax ? noRoom() : this.#tooLarge();
+    }
   }
 
   #tooLarge(): Error {

@@ -34,6 +34,28 @@ const refusal = ({ status, json }: { status: number; json: { errcode: string } }
 const put = (user: TestUser, path: string, body: string) =>
   callBytes(at(path), user, { method: 'PUT', body: Buffer.from(body), headers: { 'content-type': 'text/plain' } });
 
+describe('a quota', () => {
+  it('is kept by eight uploads at once, and what they leave is there for the next', async () => {
+    const small = await TestServer.start({ config: { media: { user_quota_bytes: 100_000 } } });
+    const user = await newUser(small);
+    const send = () =>
+      callBytes(`${small.url}/_matrix/media/v3/upload`, user, { method: 'POST', body: Buffer.alloc(30_000) });
+    const answers = await Promise.all(Array.from({ length: 8 }, send));
+    const taken = answers.filter(({ status }) => status === 200);
+    expect(taken).toHaveLength(3);
+    for (const answer of answers.filter(({ status }) => status !== 200)) {
+      expect([
+        [429, 'M_LIMIT_EXCEEDED'],
+        [403, 'M_FORBIDDEN'],
+      ]).toContainEqual(refusal(answer));
+    }
+    expect(refusal(await send())).toEqual([403, 'M_FORBIDDEN']);
+    const rest = { method: 'POST', body: Buffer.alloc(10_000) };
+    expect((await callBytes(`${small.url}/_matrix/media/v3/upload`, user, rest)).status).toBe(200);
+    await small.stop();
+  });
+});
+
 describe('a content', () => {
   it('comes back as it was uploaded, for whoever is signed in', async () => {
     const png = pngOf(20, 20);
