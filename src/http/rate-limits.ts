@@ -3,7 +3,15 @@ import { RateLimit } from '../base/rate-limit.ts';
 import { limitExceeded } from '../matrix/errors.ts';
 
 /** Kinds of requests that are counted, each for itself. A route says which it belongs to. */
-export type LimitName = 'registrations' | 'logins' | 'messages' | 'joins' | 'invites' | 'uploads' | 'previews';
+export type LimitName =
+  | 'registrations'
+  | 'logins'
+  | 'messages'
+  | 'toDevice'
+  | 'joins'
+  | 'invites'
+  | 'uploads'
+  | 'previews';
 
 /** How many requests of each kind one caller may make in a minute; null: any number. */
 export type RateLimitSettings = Readonly<Record<LimitName, number | null>>;

@@ -113,6 +113,7 @@ export async function startAccountServer(options: AccountServerOptions = {}): Pr
         registrations: null,
         logins: null,
         messages: null,
+        toDevice: null,
         joins: null,
         invites: null,
         uploads: null,

@@ -134,7 +134,12 @@ describe('of what a user does in rooms', () => {
   let bob: TestUser;
 
   beforeAll(async () => {
-    server = await start({ messages_per_minute: 3, joins_per_minute: 3, invites_per_minute: 2 });
+    server = await start({
+      messages_per_minute: 3,
+      to_device_per_minute: 2,
+      joins_per_minute: 3,
+      invites_per_minute: 2,
+    });
   });
   afterAll(() => server.stop());
   beforeEach(async () => {
@@ -157,6 +162,19 @@ describe('of what a user does in rooms', () => {
     const sent = await send('four');
     expect([sent.status, (await send('four')).body.event_id]).toEqual([200, sent.body.event_id]);
     expect(bodiesOf((await messages(bob, roomId)).chunk)).toEqual(['four', 'bob', 'three', 'two', 'one']);
+  });
+
+  it('by user: messages to devices, which take nothing from those in rooms, nor the other way round', async () => {
+    const send = (id: string) =>
+      alice.call('PUT', `/sendToDevice/m.x/${id}`, { messages: { [bob.userId]: { '*': {} } } });
+    const roomId = await alice.createRoom();
+    for (const id of ['1', '2']) expect((await send(id)).status).toBe(200);
+    const waitMs = retryAfter(await send('3'));
+    for (const text of ['one', 'two', 'three']) await alice.say(roomId, text);
+    await server.clock.advance(waitMs);
+    expect((await send('3')).status).toBe(200);
+    const told = (await bob.sync()).to_device.events.map((event: { sender: string }) => event.sender);
+    expect(told).toEqual([alice.userId, alice.userId, alice.userId]);
   });
 
   it('by user: joins and new rooms, and invites', async () => {

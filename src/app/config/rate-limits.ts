@@ -12,6 +12,7 @@ export function rateLimitsOf(
     logins: perMinute(limits.logins_per_minute),
     failedLogins: perMinute(limits.failed_logins_per_minute),
     messages: perMinute(limits.messages_per_minute),
+    toDevice: perMinute(limits.to_device_per_minute),
     joins: perMinute(limits.joins_per_minute),
     invites: perMinute(limits.invites_per_minute),
     uploads: perMinute(limits.uploads_per_minute),

@@ -97,6 +97,7 @@ const rateLimits = z.strictObject({
   logins_per_minute: perMinute.default(60),
   failed_logins_per_minute: perMinute.default(10),
   messages_per_minute: perMinute.default(600),
+  to_device_per_minute: perMinute.default(600),
   joins_per_minute: perMinute.default(60),
   invites_per_minute: perMinute.default(60),
   uploads_per_minute: perMinute.default(120),

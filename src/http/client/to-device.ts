@@ -11,7 +11,7 @@ export function toDeviceRoutes({ toDevice }: { toDevice: Pick<ToDevice, 'send'> 
       path: clientPath('/sendToDevice/:eventType/:transactionId'),
       params: z.object({ eventType: shortText, transactionId: shortText }),
       body: z.object({ messages: jsonObject }),
-      counts: 'messages',
+      counts: 'toDevice',
       handle: async ({ requester, params, body }) => {
         const { eventType: type, transactionId } = params;
         const { userId: sender, deviceId } = requester;
