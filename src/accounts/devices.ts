@@ -14,6 +14,11 @@ export interface Devices {
   get(userId: UserId, deviceId: DeviceId): Promise<DeviceRow>;
   /** Throws M_NOT_FOUND. */
   rename(userId: UserId, deviceId: DeviceId, displayName: string): Promise<void>;
+  /**
+   * Renames the device, or makes one without tokens: for who acts without them. A name that is not given leaves the one there is. Throws
+   * M_RESOURCE_LIMIT_EXCEEDED for a device too many.
+   */
+  put(userId: UserId, deviceId: DeviceId, displayName: string | undefined): Promise<'known' | 'made'>;
   /** Removes these devices with their tokens; those that are gone already are no error. */
   remove(userId: UserId, deviceIds: readonly DeviceId[]): Promise<void>;
   /** Removes every device but one, or every one. */
@@ -56,6 +61,21 @@ export function createDevices(deps: {
     get,
     rename: (userId, deviceId, displayName) => change(userId, deviceId, { displayName }),
 
+    put(userId, deviceId, displayName) {
+      return deps.inOrder(userId, async () => {
+        const known = await storage.accounts.findDevice(userId, deviceId);
+        if (known && displayName === undefined) return 'known';
+        const rows: Row[] = known
+          ? [{ kind: 'device', ...known, displayName: displayName ?? null }, deviceChanged(userId, deviceId)]
+          : await rowsForNewDevice({ accounts: storage.accounts, clock: deps.clock }, userId, {
+              deviceId,
+              displayName: displayName ?? null,
+            });
+        await storage.commit({ rows });
+        return known ? 'known' : 'made';
+      });
+    },
+
     remove(userId, deviceIds) {
       return deps.inOrder(userId, async () => {
         const known = new Set((await storage.accounts.listDevices(userId)).map((device) => device.deviceId));
@@ -93,8 +113,27 @@ const removed =
   (userId: UserId) =>
   (deviceId: DeviceId): Row => ({ kind: 'device_removed', userId, deviceId });
 
+/** A further device of one user is refused. */
+const devicesMax = 1_000;
+
+/** Rows that make a device that is not there. Throws M_RESOURCE_LIMIT_EXCEEDED. */
+export async function rowsForNewDevice(
+  deps: { accounts: AccountReads; clock: Clock },
+  userId: UserId,
+  { deviceId, displayName }: Pick<DeviceRow, 'deviceId' | 'displayName'>,
+): Promise<Row[]> {
+  if ((await deps.accounts.listDevices(userId)).length >= devicesMax) {
+    throw new MatrixError(403, 'M_RESOURCE_LIMIT_EXCEEDED', `There are ${devicesMax} devices already`);
+  }
+  const seen = { lastSeenAtMs: null, lastSeenIp: null };
+  return [
+    { kind: 'device', userId, deviceId, displayName, createdAtMs: deps.clock.now(), ...seen },
+    deviceChanged(userId, deviceId),
+  ];
+}
+
 /** Who else keeps a list of the user's devices is to hear of it: users here where the device has keys, other servers always. */
-export function deviceChanged(userId: UserId, deviceId: DeviceId): Row {
+function deviceChanged(userId: UserId, deviceId: DeviceId): Row {
   const told = 'if_keys';
   return { kind: 'device_list_change', userId, viewer: null, told, deviceIds: [deviceId], signingKeys: false };
 }

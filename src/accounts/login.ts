@@ -34,6 +34,8 @@ export interface Login {
   byPassword(request: { user: string; password: string; device: DeviceWish }): Promise<{ userId: UserId } & SignedIn>;
   /** Signs a device in with a token that another device of the user asked for. Throws 403 M_FORBIDDEN, M_USER_DEACTIVATED. */
   byToken(request: { loginToken: string; device: DeviceWish }): Promise<{ userId: UserId } & SignedIn>;
+  /** Signs in a device of a user for whom somebody else vouches. Throws 403 M_FORBIDDEN for nobody, M_USER_DEACTIVATED. */
+  vouchedFor(request: { userId: UserId; device: DeviceWish }): Promise<{ userId: UserId } & SignedIn>;
   /** Whether this is the password of the active account. Throws M_LIMIT_EXCEEDED after too many that were not. */
   isPassword(userId: UserId, password: string): Promise<boolean>;
 }
@@ -82,6 +84,15 @@ export function createLogin(deps: LoginDeps): Login {
       return deps.inOrder(userId, async () => {
         const account = await deps.storage.accounts.findAccount(userId);
         if (!account || account.deactivatedAtMs !== null) throw userDeactivated('The account was deactivated');
+        return signIn(userId, device);
+      });
+    },
+
+    vouchedFor({ userId, device }) {
+      return deps.inOrder(userId, async () => {
+        const account = await deps.storage.accounts.findAccount(userId);
+        if (!account) throw forbidden('There is no such user');
+        if (account.deactivatedAtMs !== null) throw userDeactivated('The account was deactivated');
         return signIn(userId, device);
       });
     },

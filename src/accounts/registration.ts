@@ -46,6 +46,15 @@ export interface TrustedRegistration {
   readonly admin: boolean;
 }
 
+/** By an application service, of a user of its own. */
+export interface ReservedRegistration {
+  readonly username: string;
+  readonly device: DeviceWish;
+  readonly inhibitLogin: boolean;
+  /** Throws M_EXCLUSIVE for a user that the service may not make. */
+  readonly checkMayMake: (userId: UserId) => void;
+}
+
 export interface Registration {
   /**
    * Makes an account. Throws, in this order: 403 M_FORBIDDEN where registration is closed; M_INVALID_USERNAME, M_EXCLUSIVE,
@@ -59,6 +68,13 @@ export interface Registration {
   registerTrusted(request: TrustedRegistration): Promise<{ userId: UserId; signedIn: SignedIn }>;
   /** Makes an account that nobody can sign in to by a password, under a name that users may not take. Throws M_USER_IN_USE. */
   createReserved(userId: UserId): Promise<void>;
+  /**
+   * Makes an account without a password, whether or not registration is open. Any id that the older grammar allows may be made, for services have
+   * users with names of elsewhere. Throws M_INVALID_USERNAME, what `checkMayMake` throws, M_USER_IN_USE.
+   */
+  registerReserved(request: ReservedRegistration): Promise<{ userId: UserId; signedIn: SignedIn | null }>;
+  /** Makes the account where it is not there yet; for the users that services act as. */
+  ensureReserved(userId: UserId): Promise<void>;
   /** Makes an account without asking whether registration is open; for the command line. */
   createAccount(username: string, password: string | null): Promise<UserId>;
 }
@@ -67,6 +83,7 @@ export function createRegistration(deps: RegistrationDeps): Registration {
   async function checkUserId(username: string): Promise<UserId> {
     const userId = parseUsername(username, deps.serverName);
     if (deps.isExclusive(userId)) throw exclusive('The user id is reserved for an application service');
+    if (username.startsWith('_')) throw invalidUsername('A username may not start with an underscore');
     if (await deps.storage.accounts.findAccount(userId)) throw userInUse('The user id is taken');
     return userId;
   }
@@ -124,6 +141,21 @@ export function createRegistration(deps: RegistrationDeps): Registration {
 
     createReserved: (userId) => create(userId, null, []),
 
+    async registerReserved({ username, device, inhibitLogin, checkMayMake }) {
+      const userId = parseReserved(username, deps.serverName);
+      checkMayMake(userId);
+      if (await deps.storage.accounts.findAccount(userId)) throw userInUse('The user id is taken');
+      return deps.inOrder(userId, async () => {
+        const signIn = inhibitLogin ? null : await decideSignIn(deps, userId, device);
+        await create(userId, null, signIn?.rows ?? []);
+        return { userId, signedIn: signIn?.signedIn ?? null };
+      });
+    },
+
+    async ensureReserved(userId) {
+      if (!(await deps.storage.accounts.findAccount(userId))) await create(userId, null, []);
+    },
+
     async createAccount(username, password) {
       const userId = await checkUserId(username);
       await create(userId, password === null ? null : await deps.passwords.hash(password), []);
@@ -134,16 +166,23 @@ export function createRegistration(deps: RegistrationDeps): Registration {
 
 /**
  * "the server MUST either map the provided `username` onto a `user_id` in a logical manner, or reject any `username` which
- * does not comply to the grammar": capitals are mapped, everything else is rejected. A leading underscore is left to
- * application services (application service API, "Registration").
+ * does not comply to the grammar": capitals are mapped, everything else is rejected.
  */
 function parseUsername(username: string, serverName: ServerName): UserId {
   const localpart = downcase(username);
   if (!isLocalpartForNewUser(localpart)) {
     throw invalidUsername('A username may only hold a-z, 0-9 and the characters . _ = - / +');
   }
-  if (localpart.startsWith('_')) throw invalidUsername('A username may not start with an underscore');
   const userId = userIdOf(localpart, serverName);
   if (!isUserId(userId)) throw invalidUsername('The username is too long');
+  return userId;
+}
+
+/** What is "outside the range U+0021 to U+007E" is not compliant (appendices, "Historical User IDs"); inside it, bridges keep names of elsewhere. */
+function parseReserved(username: string, serverName: ServerName): UserId {
+  const userId = userIdOf(username, serverName);
+  if (!/^[\x21-\x39\x3b-\x7e]+$/.test(username) || !isUserId(userId)) {
+    throw invalidUsername('A username may only hold visible ASCII characters but for the colon');
+  }
   return userId;
 }

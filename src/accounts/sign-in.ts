@@ -1,10 +1,9 @@
 import type { Clock } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
-import { MatrixError } from '../matrix/errors.ts';
 import type { DeviceId, UserId } from '../matrix/ids.ts';
 import type { AccountReads } from '../storage/contract/accounts.ts';
 import type { Row } from '../storage/contract/commit.ts';
-import { deviceChanged } from './devices.ts';
+import { rowsForNewDevice } from './devices.ts';
 import type { Grant, Tokens } from './tokens.ts';
 
 /** What a client may say of the device that it registers or logs in. */
@@ -21,9 +20,6 @@ export interface SignedIn {
   readonly grant: Grant;
 }
 
-/** A further device of one user is refused. */
-const devicesMax = 1_000;
-
 /**
  * The rows that give a device new tokens. "If the client sets the device_id, the server will invalidate any access and
  * refresh tokens previously assigned to that device" (client-server API, "Relationship between access tokens and devices").
@@ -34,25 +30,14 @@ export async function decideSignIn(
   wish: DeviceWish,
 ): Promise<{ signedIn: SignedIn; rows: Row[] }> {
   const known = wish.deviceId ? await deps.storage.accounts.findDevice(userId, wish.deviceId as DeviceId) : undefined;
-  if (!known && (await deps.storage.accounts.listDevices(userId)).length >= devicesMax) {
-    throw new MatrixError(403, 'M_RESOURCE_LIMIT_EXCEEDED', `There are ${devicesMax} devices already`);
-  }
   const deviceId = known?.deviceId ?? ((wish.deviceId || deps.random.token(10).toUpperCase()) as DeviceId);
   const { grant, rows } = deps.tokens.decideGrant({ userId, deviceId }, wish.refreshable ?? false);
   const device: Row[] = known
     ? [{ kind: 'access_tokens_removed', userId, deviceId }]
-    : [
-        {
-          kind: 'device',
-          userId,
-          deviceId,
-          displayName: wish.displayName ?? null,
-          createdAtMs: deps.clock.now(),
-          lastSeenAtMs: null,
-          lastSeenIp: null,
-        },
-        deviceChanged(userId, deviceId),
-      ];
+    : await rowsForNewDevice({ accounts: deps.storage.accounts, clock: deps.clock }, userId, {
+        deviceId,
+        displayName: wish.displayName ?? null,
+      });
   return {
     signedIn: { deviceId, grant },
     rows: [...device, ...rows],

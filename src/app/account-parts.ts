@@ -18,7 +18,7 @@ interface AccountNeighbours {
 
 /** Accounts with the settings of the configuration. */
 export function createAccountsOf(surroundings: Surroundings, neighbours: AccountNeighbours): Accounts {
-  const { config, clock, random, log, passwordCost } = surroundings;
+  const { config, clock, random, log, passwordCost, services } = surroundings;
   const { storage, feed, outgoing, presence } = neighbours;
   return createAccounts({
     storage,
@@ -26,6 +26,7 @@ export function createAccountsOf(surroundings: Surroundings, neighbours: Account
     serverName: config.server_name,
     registrationOpen: () => isRegistrationOpen(config),
     registrationSharedSecret: config.registration_shared_secret,
+    isExclusive: (userId) => services.isUserExclusive(userId),
     queryRemoteProfile: outgoing.requests.queryProfile,
     checkAccountData: presence.checkAccountData,
     rowsForDeactivation: presence.rowsForDeactivation,

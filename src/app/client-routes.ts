@@ -55,7 +55,7 @@ interface Reading {
 }
 
 /** Every route of the client-server API. */
-export function clientRoutes({ config, clock }: Surroundings, parts: Parts, reading: Reading): Route[] {
+export function clientRoutes({ config, clock, services }: Surroundings, parts: Parts, reading: Reading): Route[] {
   const {
     accounts,
     deactivation,
@@ -77,8 +77,8 @@ export function clientRoutes({ config, clock }: Surroundings, parts: Parts, read
     ...versionsRoutes(),
     ...wellKnownClientRoutes({ baseUrl }),
     ...capabilitiesRoutes({ listRoomVersions: () => ({ default: config.rooms.default_version, available }) }),
-    ...registerRoutes({ accounts }),
-    ...loginRoutes({ accounts, baseUrl }),
+    ...registerRoutes({ accounts, services: parts.services.acting }),
+    ...loginRoutes({ accounts, services: parts.services.acting, hasServices: services.all.length > 0, baseUrl }),
     ...refreshRoutes({ accounts }),
     ...accountRoutes({ accounts, deactivation }),
     ...administrationRoutes({ accounts, reporting, serverNotices: parts.serverNotices }),

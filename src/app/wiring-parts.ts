@@ -24,6 +24,7 @@ import type { Rooms } from '../rooms/rooms.ts';
 import type { MembershipIndex } from '../roster/membership-index.ts';
 import type { Storage } from '../storage/contract/storage.ts';
 import type { Outgoing } from './outgoing.ts';
+import type { ServiceParts } from './service-parts.ts';
 
 /** The parts that are joined here, for the other files of the wiring. */
 export interface Parts {
@@ -32,6 +33,7 @@ export interface Parts {
   readonly feed: FeedOfCommits;
   readonly waiters: Waiters;
   readonly outgoing: Outgoing;
+  readonly services: ServiceParts;
   readonly presence: Presence;
   readonly rooms: Rooms;
   readonly aliases: Aliases;

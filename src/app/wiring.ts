@@ -37,6 +37,7 @@ import { createOutgoing, type Outgoing } from './outgoing.ts';
 import { createPresenceOf } from './presence-parts.ts';
 import { createPushParts } from './push-parts.ts';
 import { createRoomParts, noticesSender } from './room-parts.ts';
+import { createServiceParts } from './service-parts.ts';
 import type { Surroundings } from './surroundings.ts';
 import type { Parts } from './wiring-parts.ts';
 
@@ -99,6 +100,7 @@ export async function createLantern(surroundings: Surroundings, storage: Storage
     http: {
       routes: [...clientRoutes(surroundings, parts, { sync, keyChanges }), ...incoming.routes],
       authenticate: (token) => accounts.authenticate(token),
+      services: parts.services.acting,
       watchSignOut: accounts.watchSignOut,
       verifyServer: incoming.verifyServer,
       rateLimits: createRateLimits({ clock, perMinute: rateLimitsOf(surroundings.config) }),
@@ -126,6 +128,7 @@ async function createParts(surroundings: Surroundings, storage: Storage): Promis
   const feed = createFeed({ storage, clock, log });
   const waiters = createWaiters({ clock });
   const outgoing = createOutgoing(surroundings, storage);
+  const services = createServiceParts(surroundings, storage);
   const presence = createPresenceOf(surroundings, { storage, roster, waiters, outgoing });
   const push = await createPushParts(surroundings, { storage, roster, feed, outgoing });
   const roomParts = createRoomParts(surroundings, { storage, roster, outgoing, presence, notify: push.notify });
@@ -154,6 +157,7 @@ async function createParts(surroundings: Surroundings, storage: Storage): Promis
     feed,
     waiters,
     outgoing,
+    services,
     presence,
     ...roomParts,
     accounts,
@@ -199,9 +203,10 @@ function pokeDestinations({ sender }: Outgoing, changes: readonly Change[]): voi
 }
 
 async function start(
-  { config }: Surroundings,
-  { outgoing, presence, feed, rooms, deactivation, keys, media, pushSender }: Parts,
+  { config, services }: Surroundings,
+  { outgoing, presence, feed, rooms, accounts, deactivation, keys, media, pushSender }: Parts,
 ): Promise<void> {
+  for (const { sender } of services.all) await accounts.registration.ensureReserved(sender);
   await presence.start();
   await feed.start();
   await outgoing.health.start();
@@ -246,6 +251,7 @@ async function stop({ clock }: Surroundings, parts: Parts): Promise<void> {
   await accounts.stop();
   await outgoing.health.stop();
   await outgoing.http.stop();
+  await parts.services.http.stop();
   // What was still being asked of other servers has its answer now: none.
   await keys.stop();
   await rooms.idle();

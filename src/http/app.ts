@@ -1,5 +1,6 @@
 import type { RequestListener } from 'node:http';
 import Koa from 'koa';
+import { type Acting, noActing } from '../appservices/acting.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
@@ -14,7 +15,7 @@ import { requestId } from './middleware/request-id.ts';
 import { createRunning } from './middleware/running.ts';
 import { noRateLimits, type RateLimits } from './rate-limits.ts';
 import type { RequestState } from './request-state.ts';
-import type { Requester, Route } from './route.ts';
+import type { DeviceRequester, Route } from './route.ts';
 import { createRouter } from './router.ts';
 import { runRoute } from './run-route.ts';
 import { surround } from './surround.ts';
@@ -26,13 +27,15 @@ export interface HttpAppDeps {
   readonly routes: readonly Route[];
   readonly listener: ListenerKind;
   readonly authenticate: Authenticate;
+  /** Application services; none where not given. */
+  readonly services?: Acting;
   readonly verifyServer: VerifyServer;
   /** A call that counts as activity of the user's presence is about to run. Must be cheap and must not throw. */
-  readonly onActivity?: (requester: Requester) => void;
+  readonly onActivity?: (requester: DeviceRequester) => void;
   /** Any authenticated request. Must be cheap and must not throw. */
-  readonly onSeen?: (requester: Requester, ip: string) => void;
+  readonly onSeen?: (requester: DeviceRequester, ip: string) => void;
   /** Calls `onEnd` once, when the device is signed out. Returns the end of the watch. */
-  readonly watchSignOut?: (requester: Requester, onEnd: () => void) => () => void;
+  readonly watchSignOut?: (requester: DeviceRequester, onEnd: () => void) => () => void;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -58,7 +61,7 @@ export function createHttpApp(deps: HttpAppDeps): HttpApp {
   const { clock, log, random } = deps;
   const running = createRunning({ clock, limits });
   const run = {
-    authenticate: deps.authenticate,
+    access: { authenticate: deps.authenticate, services: deps.services ?? noActing },
     verifyServer: deps.verifyServer,
     onActivity: deps.onActivity ?? (() => {}),
     onSeen: deps.onSeen ?? (() => {}),

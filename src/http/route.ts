@@ -1,17 +1,42 @@
 import type { IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
 import type { ZodType } from 'zod';
+import type { Registration } from '../appservices/registration.ts';
 import type { EndSignal } from '../base/ending.ts';
-import type { DeviceId, UserId } from '../matrix/ids.ts';
+import { missingParam } from '../matrix/errors.ts';
+import { type DeviceId, noDevice, type UserId } from '../matrix/ids.ts';
 import type { ServerName } from '../matrix/server-name.ts';
 import type { LimitName } from './rate-limits.ts';
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
 
-/** A local user's device, as its access token says. */
+/** A local user's device, as its access token says, or whom an application service acts as. */
 export interface Requester {
   readonly userId: UserId;
+  /** Null for a service that names none. */
+  readonly deviceId: DeviceId | null;
+  /** Given where a service acts as the user. */
+  readonly service?: Registration;
+}
+
+/** A requester with a device. */
+export interface DeviceRequester extends Requester {
   readonly deviceId: DeviceId;
+}
+
+export function hasDevice(requester: Requester): requester is DeviceRequester {
+  return requester.deviceId !== null;
+}
+
+/** For what cannot be without a device. Throws M_MISSING_PARAM for a service that names none. */
+export function withDevice(requester: Requester): DeviceRequester {
+  if (!hasDevice(requester)) throw missingParam("An application service must say with 'device_id' for which device");
+  return requester;
+}
+
+/** For what is only kept apart by device: a service without one counts as a device of its own. */
+export function withAnyDevice(requester: Requester): DeviceRequester {
+  return hasDevice(requester) ? requester : { ...requester, deviceId: noDevice };
 }
 
 /** An answer other than 200 with a JSON body. `text` is JSON that is already written. */
@@ -74,10 +99,17 @@ export interface RequestParts<P, Q, B> {
   readonly raw: IncomingMessage;
 }
 
-/** Anybody may call it. `authenticate`: who calls, for what only users may; throws as a route for users would. */
+/** Who calls, for what only some may; both throw as a route for users would. */
+export interface Caller {
+  authenticate(): Promise<Requester>;
+  /** For what a service does as itself. */
+  authenticateService(): Registration;
+}
+
+/** Anybody may call it. */
 export interface OpenRoute<P = unknown, Q = unknown, B = unknown> extends RouteBase<P, Q, B> {
   readonly access: 'open';
-  handle(request: RequestParts<P, Q, B> & { readonly authenticate: () => Promise<Requester> }): Promise<unknown>;
+  handle(request: RequestParts<P, Q, B> & Caller): Promise<unknown>;
 }
 
 /**

@@ -1,9 +1,17 @@
+import { isRateLimited } from '../appservices/acting.ts';
 import { addressGroup } from '../base/address-group.ts';
 import type { Clock } from '../base/clock.ts';
 import { unknownToken } from '../matrix/errors.ts';
 import type { JsonObject } from '../matrix/pdu.ts';
 import type { HttpLimits } from './limits.ts';
-import { type Authenticate, authenticateUser, listSignatures, type VerifyServer } from './middleware/access.ts';
+import {
+  type Access,
+  authenticateService,
+  authenticateUser,
+  findService,
+  listSignatures,
+  type VerifyServer,
+} from './middleware/access.ts';
 import type { CallerLimit } from './middleware/caller-limit.ts';
 import { checkShape } from './middleware/check-shape.ts';
 import { parseBody } from './middleware/json-body.ts';
@@ -13,6 +21,8 @@ import type { RateLimits } from './rate-limits.ts';
 import type { RequestContext } from './request-state.ts';
 import {
   ByteReply,
+  type DeviceRequester,
+  hasDevice,
   type OpenRoute,
   Reply,
   type Requester,
@@ -20,17 +30,18 @@ import {
   type Route,
   type ServerRoute,
   type UserRoute,
+  withAnyDevice,
 } from './route.ts';
 
 export interface RunRouteDeps {
-  readonly authenticate: Authenticate;
+  readonly access: Access;
   readonly verifyServer: VerifyServer;
   /** Told of each call of a route that counts as activity, when it is about to run. */
-  readonly onActivity: (requester: Requester) => void;
+  readonly onActivity: (requester: DeviceRequester) => void;
   /** Told of every authenticated request; must be cheap. */
-  readonly onSeen: (requester: Requester, ip: string) => void;
+  readonly onSeen: (requester: DeviceRequester, ip: string) => void;
   /** Calls `onEnd` once, when the device is signed out. Returns the end of the watch. */
-  readonly watchSignOut: (requester: Requester, onEnd: () => void) => () => void;
+  readonly watchSignOut: (requester: DeviceRequester, onEnd: () => void) => () => void;
   readonly callerLimit: CallerLimit;
   readonly rateLimits: RateLimits;
   readonly limits: HttpLimits;
@@ -62,18 +73,24 @@ async function runOpen(
   context: RequestContext,
   pathParams: PathParams,
 ): Promise<unknown> {
-  if (route.counts !== undefined) await deps.rateLimits.count(route.counts, addressGroup(context.ip));
+  // A service makes and signs in thousands of users from one address; it is trusted to.
+  if (route.counts !== undefined && findService(deps.access, context) === undefined) {
+    await deps.rateLimits.count(route.counts, addressGroup(context.ip));
+  }
   const body = await readJson(deps, route, context, deps.limits.openBodyBytesMax);
-  const authenticate = async () => authenticateUser(deps.authenticate, context);
-  const result = await route.handle(Object.assign(parts(route, context, pathParams, body?.value), { authenticate }));
+  const caller = {
+    authenticate: async () => authenticateUser(deps.access, context),
+    authenticateService: () => authenticateService(deps.access, context),
+  };
+  const result = await route.handle(Object.assign(parts(route, context, pathParams, body?.value), caller));
   if (!(result instanceof ByteReply)) return result;
   // While bytes are sent to somebody who is not signed in, they hold a place like users do.
-  const caller = addressGroup(context.ip);
-  deps.callerLimit.enter(caller);
+  const address = addressGroup(context.ip);
+  deps.callerLimit.enter(address);
   try {
     return await send(deps, context, result);
   } finally {
-    deps.callerLimit.leave(caller);
+    deps.callerLimit.leave(address);
   }
 }
 
@@ -83,10 +100,10 @@ async function runUser(
   context: RequestContext,
   pathParams: PathParams,
 ): Promise<unknown> {
-  const known = authenticateUser(deps.authenticate, context);
+  const known = authenticateUser(deps.access, context);
   const requester = known instanceof Promise ? await known : known;
-  deps.onSeen(requester, context.ip);
-  if (route.counts !== undefined) await deps.rateLimits.count(route.counts, requester.userId);
+  if (isPerson(requester)) deps.onSeen(requester, context.ip);
+  if (route.counts !== undefined && isLimited(requester)) await deps.rateLimits.count(route.counts, requester.userId);
   if (route.checkCaller) await route.checkCaller(requester.userId);
   const handle = (): Promise<unknown> => handleOf(deps, route, context, { requester, pathParams });
   if (route.waits !== true) return handle();
@@ -95,21 +112,31 @@ async function runUser(
   return untilSignedOut(deps, context, { requester, isSure }, handle);
 }
 
+/** What a service does in somebody's name tells nothing of where they are, nor that they are there at all. */
+function isPerson(requester: Requester): requester is DeviceRequester {
+  return requester.service === undefined && hasDevice(requester);
+}
+
+function isLimited({ service, userId }: Requester): boolean {
+  return service === undefined || isRateLimited({ service, userId });
+}
+
 async function handleOf(
   deps: RunRouteDeps,
   route: UserRoute,
   context: RequestContext,
   { requester, pathParams }: { readonly requester: Requester; readonly pathParams: PathParams },
 ): Promise<unknown> {
-  deps.callerLimit.enter(requester.userId);
+  const limit = isLimited(requester) ? deps.callerLimit : undefined;
+  limit?.enter(requester.userId);
   try {
     const body = await readJson(deps, route, context, deps.limits.userBodyBytesMax);
     const request = Object.assign(parts(route, context, pathParams, body?.value), { requester });
-    if (route.activity === true) deps.onActivity(requester);
+    if (route.activity === true && isPerson(requester)) deps.onActivity(requester);
     const result = await route.handle(request);
     return result instanceof ByteReply ? await send(deps, context, result) : result;
   } finally {
-    deps.callerLimit.leave(requester.userId);
+    limit?.leave(requester.userId);
   }
 }
 
@@ -121,13 +148,13 @@ async function untilSignedOut(
   handle: () => Promise<unknown>,
 ): Promise<unknown> {
   let signedOut = false;
-  const endWatch = deps.watchSignOut(requester, () => {
+  const endWatch = deps.watchSignOut(withAnyDevice(requester), () => {
     signedOut = true;
     context.state.ending.abort();
   });
   try {
     // It may have been signed out just before the watch began.
-    if (!isSure) await authenticateUser(deps.authenticate, context);
+    if (!isSure) await authenticateUser(deps.access, context);
     const result = await handle();
     if (!signedOut) return result;
   } catch (error) {

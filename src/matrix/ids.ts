@@ -10,6 +10,9 @@ export type EventId = string & { readonly __brand: 'EventId' };
 export type RoomAlias = string & { readonly __brand: 'RoomAlias' };
 export type DeviceId = string & { readonly __brand: 'DeviceId' };
 
+/** Where something is kept by device: that of an application service that acts without one. No device has this id. */
+export const noDevice = '' as DeviceId;
+
 const idBytesMax = 255;
 
 function isIdWithSigil(value: unknown, sigil: string): value is string {

@@ -2,6 +2,7 @@ import { type CheckAccountData, singleRow } from '../../src/accounts/account-dat
 import type { Accounts } from '../../src/accounts/accounts.ts';
 import { createAccounts } from '../../src/accounts/accounts.ts';
 import type { TokenLifetimes } from '../../src/accounts/tokens.ts';
+import { noActing } from '../../src/appservices/acting.ts';
 import { silentLog } from '../../src/base/log.ts';
 import { systemRandom } from '../../src/base/random.ts';
 import type { FederationRequests } from '../../src/federation-out/requests-contract.ts';
@@ -93,8 +94,8 @@ export async function startAccountServer(options: AccountServerOptions = {}): Pr
       ...versionsRoutes(),
       ...wellKnownClientRoutes({ baseUrl }),
       ...capabilitiesRoutes({ listRoomVersions: () => ({ default: '11', available: { '11': 'stable' } }) }),
-      ...registerRoutes({ accounts }),
-      ...loginRoutes({ accounts, baseUrl }),
+      ...registerRoutes({ accounts, services: noActing }),
+      ...loginRoutes({ accounts, services: noActing, hasServices: false, baseUrl }),
       ...refreshRoutes({ accounts }),
       ...accountRoutes({ accounts, deactivation: accounts.credentials }),
       ...thirdPartyIdRoutes(),

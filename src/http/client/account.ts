@@ -19,7 +19,7 @@ export function accountRoutes({ accounts, deactivation }: AccountRoutesDeps): Ro
       path: clientPath('/account/whoami'),
       handle: async ({ requester }) => ({
         user_id: requester.userId,
-        device_id: requester.deviceId,
+        ...(requester.deviceId === null ? {} : { device_id: requester.deviceId }),
         is_guest: false,
       }),
     }),

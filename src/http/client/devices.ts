@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { Accounts } from '../../accounts/accounts.ts';
 import type { DeviceId } from '../../matrix/ids.ts';
 import type { JsonObject } from '../../matrix/pdu.ts';
-import { clientPath, type Requester, type Route, userRoute } from '../route.ts';
+import { clientPath, Reply, type Requester, type Route, userRoute } from '../route.ts';
 import { deviceId, deviceName, jsonObject, optional } from '../shapes.ts';
 
 export interface DeviceRoutesDeps {
@@ -18,16 +18,19 @@ export function deviceRoutes({ accounts }: DeviceRoutesDeps): Route[] {
   const params = z.object({ deviceId });
 
   async function remove(
-    { userId }: Requester,
+    { userId, service }: Requester,
     deviceIds: readonly DeviceId[],
     auth: JsonObject | undefined,
   ): Promise<JsonObject> {
-    await interactiveAuth.authorize({
-      purpose: `delete devices of ${userId}: ${JSON.stringify([...deviceIds].sort())}`,
-      stage: 'm.login.password',
-      userId,
-      auth,
-    });
+    // "MUST NOT require User-Interactive Authentication when used by an application service" ("Device management").
+    if (service === undefined) {
+      await interactiveAuth.authorize({
+        purpose: `delete devices of ${userId}: ${JSON.stringify([...deviceIds].sort())}`,
+        stage: 'm.login.password',
+        userId,
+        auth,
+      });
+    }
     await devices.remove(userId, deviceIds);
     return {};
   }
@@ -50,8 +53,13 @@ export function deviceRoutes({ accounts }: DeviceRoutesDeps): Route[] {
       params,
       body: z.object({ display_name: optional(deviceName) }),
       handle: async ({ requester, params, body }) => {
-        if (body.display_name === undefined) await devices.get(requester.userId, params.deviceId);
-        else await devices.rename(requester.userId, params.deviceId, body.display_name);
+        const { userId, service } = requester;
+        if (service !== undefined) {
+          const outcome = await devices.put(userId, params.deviceId, body.display_name);
+          return outcome === 'made' ? new Reply(201, {}) : {};
+        }
+        if (body.display_name === undefined) await devices.get(userId, params.deviceId);
+        else await devices.rename(userId, params.deviceId, body.display_name);
         return {};
       },
     }),

@@ -46,13 +46,15 @@ export function signingKeyRoutes({ keys, accounts }: SigningKeyRoutesDeps): Rout
         user_signing_key: optional(key),
         auth: optional(jsonObject),
       }),
-      handle: async ({ requester: { userId }, body }) => {
+      handle: async ({ requester: { userId, service }, body }) => {
         const upload = {
           master: body.master_key,
           self_signing: body.self_signing_key,
           user_signing: body.user_signing_key,
         };
-        if (await keys.crossSigning.needsAuthentication(userId, upload))
+        // "MUST NOT require User-Interactive Authentication when used by an application service" ("Cross-signing").
+        const isTrusted = service !== undefined;
+        if (!isTrusted && (await keys.crossSigning.needsAuthentication(userId, upload)))
           await accounts.interactiveAuth.authorize({
             purpose: `change the signing keys of ${userId}`,
             stage: 'm.login.password',

@@ -3,7 +3,7 @@ import { type DeviceKeys, isDeviceKeys, isKeyName, isOneTimeKey, type OneTimeKey
 import type { Keys } from '../../e2ee/keys.ts';
 import type { KeyChanges } from '../../sync/key-changes.ts';
 import { queriedUsers, wishedKeys } from '../key-shapes.ts';
-import { clientPath, type Route, userRoute } from '../route.ts';
+import { clientPath, type Route, userRoute, withAnyDevice, withDevice } from '../route.ts';
 import { integer, optional } from '../shapes.ts';
 
 export interface KeyRoutesDeps {
@@ -29,7 +29,7 @@ export function keyRoutes({ keys, keyChanges }: KeyRoutesDeps): Route[] {
         fallback_keys: optional(namedKeys),
       }),
       handle: async ({ requester, body }) => ({
-        one_time_key_counts: await keys.uploads.upload(requester, {
+        one_time_key_counts: await keys.uploads.upload(withDevice(requester), {
           deviceKeys: body.device_keys,
           oneTimeKeys: body.one_time_keys,
           fallbackKeys: body.fallback_keys,
@@ -53,7 +53,7 @@ export function keyRoutes({ keys, keyChanges }: KeyRoutesDeps): Route[] {
       method: 'GET',
       path: clientPath('/keys/changes'),
       query: z.object({ from: z.string(), to: z.string() }),
-      handle: ({ requester, query }) => keyChanges(requester, query),
+      handle: ({ requester, query }) => keyChanges(withAnyDevice(requester), query),
     }),
   ];
 }

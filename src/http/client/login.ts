@@ -2,18 +2,24 @@ import { z } from 'zod';
 import type { Accounts } from '../../accounts/accounts.ts';
 import { parseIdentifier } from '../../accounts/identifier.ts';
 import type { Login } from '../../accounts/login.ts';
+import type { Acting } from '../../appservices/acting.ts';
 import { missingParam, unknown } from '../../matrix/errors.ts';
-import { serverOfUser } from '../../matrix/ids.ts';
-import { clientPath, openRoute, type Route, userRoute } from '../route.ts';
+import { serverOfUser, type UserId } from '../../matrix/ids.ts';
+import { clientPath, openRoute, type Route, userRoute, withDevice } from '../route.ts';
 import { deviceId, deviceName, jsonObject, optional } from '../shapes.ts';
 import { presentGrant } from './refresh.ts';
 import { wellKnownOf } from './well-known.ts';
 
 export interface LoginRoutesDeps {
   readonly accounts: Pick<Accounts, 'login' | 'loginTokens' | 'interactiveAuth' | 'devices'>;
+  readonly services: Pick<Acting, 'getOwnUser'>;
+  /** Whether there are any. */
+  readonly hasServices: boolean;
   /** Repeated to the client at login; null: not configured. */
   readonly baseUrl: string | null;
 }
+
+const serviceLogin = 'm.login.application_service';
 
 const loginBody = z.object({
   type: z.string(),
@@ -27,20 +33,31 @@ const loginBody = z.object({
 });
 
 /** Client-server API, "Login" and "Logout". */
-export function loginRoutes({ accounts, baseUrl }: LoginRoutesDeps): Route[] {
+export function loginRoutes({ accounts, services, hasServices, baseUrl }: LoginRoutesDeps): Route[] {
   return [
     openRoute({
       method: 'GET',
       path: clientPath('/login'),
-      handle: async () => ({ flows: [{ type: 'm.login.password' }, { type: 'm.login.token', get_login_token: true }] }),
+      handle: async () => ({
+        flows: [
+          { type: 'm.login.password' },
+          { type: 'm.login.token', get_login_token: true },
+          ...(hasServices ? [{ type: serviceLogin }] : []),
+        ],
+      }),
     }),
     openRoute({
       method: 'POST',
       path: clientPath('/login'),
       counts: 'logins',
       body: loginBody,
-      handle: async ({ body }) => {
-        const signedIn = await signIn(accounts, body);
+      handle: async ({ body, authenticateService }) => {
+        const getOwnUser = (user: string | undefined) => {
+          const service = authenticateService();
+          if (user === undefined) throw missingParam("'identifier' is required");
+          return services.getOwnUser(service, user);
+        };
+        const signedIn = await signIn(accounts, body, getOwnUser);
         return {
           user_id: signedIn.userId,
           ...presentGrant(signedIn.grant),
@@ -59,7 +76,7 @@ export function loginRoutes({ accounts, baseUrl }: LoginRoutesDeps): Route[] {
         const { userId } = requester;
         const purpose = `login token for ${userId}`;
         await accounts.interactiveAuth.authorize({ purpose, stage: 'm.login.password', userId, auth: body.auth });
-        const { token, expiresInMs } = accounts.loginTokens.create(requester);
+        const { token, expiresInMs } = accounts.loginTokens.create(withDevice(requester));
         return { login_token: token, expires_in_ms: expiresInMs };
       },
     }),
@@ -67,7 +84,8 @@ export function loginRoutes({ accounts, baseUrl }: LoginRoutesDeps): Route[] {
       method: 'POST',
       path: clientPath('/logout'),
       handle: async ({ requester }) => {
-        await accounts.devices.remove(requester.userId, [requester.deviceId]);
+        const { userId, deviceId } = withDevice(requester);
+        await accounts.devices.remove(userId, [deviceId]);
         return {};
       },
     }),
@@ -82,8 +100,15 @@ export function loginRoutes({ accounts, baseUrl }: LoginRoutesDeps): Route[] {
   ];
 }
 
-/** Throws M_MISSING_PARAM for what the type needs, M_UNKNOWN for another type, and what the login itself throws. */
-function signIn({ login }: Pick<Accounts, 'login'>, body: z.infer<typeof loginBody>): ReturnType<Login['byPassword']> {
+/**
+ * `getOwnUser`: whom the service that calls means. Throws M_MISSING_PARAM for what the type needs, M_UNKNOWN for another type, and what the
+ * login itself throws.
+ */
+function signIn(
+  { login }: Pick<Accounts, 'login'>,
+  body: z.infer<typeof loginBody>,
+  getOwnUser: (user: string | undefined) => UserId,
+): ReturnType<Login['byPassword']> {
   const device = {
     deviceId: body.device_id,
     displayName: body.initial_device_display_name,
@@ -92,6 +117,9 @@ function signIn({ login }: Pick<Accounts, 'login'>, body: z.infer<typeof loginBo
   if (body.type === 'm.login.token') {
     if (body.token === undefined) throw missingParam("'token' is required");
     return login.byToken({ loginToken: body.token, device });
+  }
+  if (body.type === serviceLogin) {
+    return login.vouchedFor({ userId: getOwnUser(parseIdentifier(body)), device });
   }
   if (body.type !== 'm.login.password') throw unknown('Only m.login.password and m.login.token are offered');
   const user = parseIdentifier(body);

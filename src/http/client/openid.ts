@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { Accounts } from '../../accounts/accounts.ts';
 import { forbidden } from '../../matrix/errors.ts';
 import type { ServerName } from '../../matrix/server-name.ts';
-import { clientPath, type Route, userRoute } from '../route.ts';
+import { clientPath, type Route, userRoute, withAnyDevice } from '../route.ts';
 import { userId } from '../shapes.ts';
 
 export interface OpenIdRoutesDeps {
@@ -20,7 +20,7 @@ export function openIdRoutes({ accounts, serverName }: OpenIdRoutesDeps): Route[
       body: z.object({}),
       handle: async ({ requester, params }) => {
         if (params.userId !== requester.userId) throw forbidden('A token is given for oneself only');
-        const { token, expiresInMs } = accounts.openIdTokens.create(requester);
+        const { token, expiresInMs } = accounts.openIdTokens.create(withAnyDevice(requester));
         return {
           access_token: token,
           token_type: 'Bearer',

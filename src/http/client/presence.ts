@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { forbidden } from '../../matrix/errors.ts';
 import type { Presence } from '../../presence/types.ts';
-import { clientPath, type Route, userRoute } from '../route.ts';
+import { clientPath, type Route, userRoute, withAnyDevice } from '../route.ts';
 import { userId } from '../shapes.ts';
 
 /** In UTF-16 units; what other servers send is cut to the same. */
@@ -29,7 +29,7 @@ export function presenceRoutes({ presence }: { presence: Pick<Presence, 'getPres
       handle: async ({ requester, params, body }) => {
         if (params.userId !== requester.userId) throw forbidden('You can only set your own presence');
         // Without a status message there is none: a PUT that leaves it out clears it.
-        await presence.putPresence(requester, body.presence, body.status_msg || null);
+        await presence.putPresence(withAnyDevice(requester), body.presence, body.status_msg || null);
         return {};
       },
     }),

@@ -3,7 +3,7 @@ import { invalidParam, missingParam } from '../../matrix/errors.ts';
 import type { JsonObject } from '../../matrix/pdu.ts';
 import type { Pushers, PusherWish } from '../../push/pushers.ts';
 import type { ListNotifications } from '../../sync/notifications.ts';
-import { clientPath, Reply, type Route, userRoute } from '../route.ts';
+import { clientPath, Reply, type Route, userRoute, withAnyDevice, withDevice } from '../route.ts';
 import { jsonObject, optional, queryInteger, shortText } from '../shapes.ts';
 
 const appId = z.string().max(64, 'is longer than 64 characters');
@@ -44,7 +44,7 @@ export function pusherRoutes({ pushers, listNotifications }: PusherRoutesDeps): 
       bodyBytesMax: 64 * 1024,
       handle: async ({ requester, body }) => {
         if (body.kind === null) await pushers.remove(requester.userId, body.app_id, body.pushkey);
-        else await pushers.set(requester, wishOf(body, body.kind), body.append ?? false);
+        else await pushers.set(withDevice(requester), wishOf(body, body.kind), body.append ?? false);
         return {};
       },
     }),
@@ -60,7 +60,7 @@ export function pusherRoutes({ pushers, listNotifications }: PusherRoutesDeps): 
       }),
       handle: async ({ requester, query: { from, limit, only } }) => {
         const request = { from, limit, onlyHighlights: only === 'highlight' };
-        return new Reply(200, await listNotifications(requester, request));
+        return new Reply(200, await listNotifications(withAnyDevice(requester), request));
       },
     }),
   ];

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Sending } from '../../rooms/local/send.ts';
-import { clientPath, type Route, userRoute } from '../route.ts';
+import { clientPath, type Route, userRoute, withAnyDevice } from '../route.ts';
 import { eventId, jsonObject, optional, roomId, shortText } from '../shapes.ts';
 
 /** Client-server API, "Sending events to a room" and "Redactions". */
@@ -17,7 +17,7 @@ export function roomSendRoutes({ rooms }: { rooms: Sending }): Route[] {
         const { eventType, transactionId } = params;
         const scope = `send ${params.roomId} ${eventType}`;
         const event = { roomId: params.roomId, type: eventType, sender: requester.userId, content: body };
-        const transaction = { deviceId: requester.deviceId, scope, transactionId };
+        const transaction = { deviceId: withAnyDevice(requester).deviceId, scope, transactionId };
         return { event_id: await rooms.sendEvent({ ...event, transaction }) };
       },
     }),
@@ -32,7 +32,7 @@ export function roomSendRoutes({ rooms }: { rooms: Sending }): Route[] {
         const content = body.reason === undefined ? {} : { reason: body.reason };
         const event = { roomId: params.roomId, type: 'm.room.redaction', sender: requester.userId, content };
         const scope = `redact ${params.roomId} ${params.eventId}`;
-        const transaction = { deviceId: requester.deviceId, scope, transactionId: params.transactionId };
+        const transaction = { deviceId: withAnyDevice(requester).deviceId, scope, transactionId: params.transactionId };
         return { event_id: await rooms.sendEvent({ ...event, redacts: params.eventId, transaction }) };
       },
     }),

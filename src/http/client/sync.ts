@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { isPresenceState } from '../../matrix/presence.ts';
 import type { Sync, SyncRequest } from '../../sync/sync.ts';
-import { clientPath, Reply, type Route, userRoute } from '../route.ts';
+import { clientPath, Reply, type Route, userRoute, withAnyDevice } from '../route.ts';
 import { queryBoolean } from '../shapes.ts';
 
 export interface SyncRoutesDeps {
@@ -40,7 +40,7 @@ export function syncRoutes(deps: SyncRoutesDeps): Route[] {
       waits: true,
       async handle({ query: asked, requester, ending }) {
         const text = await deps.sync({
-          requester,
+          requester: withAnyDevice(requester),
           since: asked.since ?? null,
           timeoutMs: Math.min(Number(asked.timeout ?? 0), timeoutMsMax),
           fullState: asked.full_state ?? false,

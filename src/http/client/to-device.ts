@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { ToDevice } from '../../e2ee/to-device.ts';
-import { clientPath, type Route, userRoute } from '../route.ts';
+import { clientPath, type Route, userRoute, withAnyDevice } from '../route.ts';
 import { jsonObject, shortText } from '../shapes.ts';
 
 /** Client-server API, "Send-to-Device messaging". */
@@ -14,7 +14,7 @@ export function toDeviceRoutes({ toDevice }: { toDevice: Pick<ToDevice, 'send'> 
       counts: 'toDevice',
       handle: async ({ requester, params, body }) => {
         const { eventType: type, transactionId } = params;
-        const { userId: sender, deviceId } = requester;
+        const { userId: sender, deviceId } = withAnyDevice(requester);
         await toDevice.send({ sender, deviceId, type, transactionId, messages: body.messages });
         return {};
       },
