@@ -37,6 +37,8 @@ export interface AccountsDeps {
   /** User ids that only an application service may register; nobody's when not given. */
   readonly isExclusive?: (userId: UserId) => boolean;
   readonly queryRemoteProfile: FederationRequests['queryProfile'];
+  /** Asks whoever makes users when they are looked for; true when this one is there now. Nobody when not given. */
+  readonly askForUser?: (userId: UserId) => Promise<boolean>;
   readonly checkAccountData: CheckAccountData;
   /** What must be durable together with the end of an account; nothing when not given. */
   readonly rowsForDeactivation?: (userId: UserId) => Promise<readonly Row[]>;
@@ -152,7 +154,13 @@ export function createAccounts(deps: AccountsDeps): Accounts {
       rowsForDeactivation: deps.rowsForDeactivation ?? (async () => []),
     }),
     devices: createDevices({ storage, inOrder, background, clock }),
-    profiles: createProfiles({ storage, serverName, queryRemoteProfile: deps.queryRemoteProfile, inOrder }),
+    profiles: createProfiles({
+      storage,
+      serverName,
+      queryRemoteProfile: deps.queryRemoteProfile,
+      askForUser: deps.askForUser ?? (async () => false),
+      inOrder,
+    }),
     tags: createTags({ storage, accountData }),
     filters: createFilters({ storage }),
     authenticate: tokens.findOwner,

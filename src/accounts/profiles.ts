@@ -51,12 +51,14 @@ export function createProfiles(deps: {
   storage: { accounts: AccountReads; commit: Storage['commit'] };
   serverName: ServerName;
   queryRemoteProfile: FederationRequests['queryProfile'];
+  askForUser: (userId: UserId) => Promise<boolean>;
   inOrder: InOrder;
 }): Profiles {
   const { storage, serverName } = deps;
 
   async function getLocal(userId: UserId): Promise<JsonObject> {
-    const account = await storage.accounts.findAccount(userId);
+    let account = await storage.accounts.findAccount(userId);
+    if (!account && (await deps.askForUser(userId))) account = await storage.accounts.findAccount(userId);
     // Other servers are told the same of a deactivated user.
     if (!account || account.deactivatedAtMs !== null) throw notFound('There is no such user');
     return readProfile(storage.accounts, userId);

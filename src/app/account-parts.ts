@@ -7,12 +7,14 @@ import type { Storage } from '../storage/contract/storage.ts';
 import { rateLimitsOf } from './config/rate-limits.ts';
 import { isRegistrationOpen } from './config/shape.ts';
 import type { Outgoing } from './outgoing.ts';
+import type { ServiceParts } from './service-parts.ts';
 import type { Surroundings } from './surroundings.ts';
 
 interface AccountNeighbours {
   readonly storage: Storage;
   readonly feed: FeedOfCommits;
   readonly outgoing: Outgoing;
+  readonly services: Pick<ServiceParts, 'asking'>;
   readonly presence: Pick<Presence, 'checkAccountData' | 'rowsForDeactivation'>;
 }
 
@@ -20,6 +22,7 @@ interface AccountNeighbours {
 export function createAccountsOf(surroundings: Surroundings, neighbours: AccountNeighbours): Accounts {
   const { config, clock, random, log, passwordCost, services } = surroundings;
   const { storage, feed, outgoing, presence } = neighbours;
+  const { asking } = neighbours.services;
   return createAccounts({
     storage,
     feed,
@@ -27,6 +30,7 @@ export function createAccountsOf(surroundings: Surroundings, neighbours: Account
     registrationOpen: () => isRegistrationOpen(config),
     registrationSharedSecret: config.registration_shared_secret,
     isExclusive: (userId) => services.isUserExclusive(userId),
+    askForUser: asking.askForUser,
     queryRemoteProfile: outgoing.requests.queryProfile,
     checkAccountData: presence.checkAccountData,
     rowsForDeactivation: presence.rowsForDeactivation,

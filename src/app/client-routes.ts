@@ -2,6 +2,7 @@ import { createUserDirectory } from '../directory/user-directory.ts';
 import { accountRoutes } from '../http/client/account.ts';
 import { accountDataRoutes } from '../http/client/account-data.ts';
 import { administrationRoutes } from '../http/client/administration.ts';
+import { appServiceRoutes } from '../http/client/app-services.ts';
 import { capabilitiesRoutes } from '../http/client/capabilities.ts';
 import { deviceRoutes } from '../http/client/devices.ts';
 import { directoryRoutes } from '../http/client/directory.ts';
@@ -120,5 +121,6 @@ export function clientRoutes({ config, clock, services }: Surroundings, parts: P
     ...mediaUploadRoutes({ media: parts.media, clock }),
     ...voipRoutes(),
     ...thirdPartyNetworkRoutes(),
+    ...appServiceRoutes({ ping: parts.services.ping }),
   ];
 }

@@ -63,7 +63,9 @@ export function createIncoming(surroundings: Surroundings, parts: Parts): Incomi
     }),
     ...transactionRoutes({ transactions }),
     ...openIdUserinfoRoutes({ accounts: parts.accounts }),
-    ...queryRoutes({ queries: createQueryServer({ serverName, storage, keys: parts.keys }) }),
+    ...queryRoutes({
+      queries: createQueryServer({ serverName, storage, keys: parts.keys, asking: parts.services.asking }),
+    }),
     ...joinRoutes({ rooms }),
     ...leaveRoutes({ rooms }),
     ...knockRoutes({ rooms }),

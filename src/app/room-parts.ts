@@ -14,6 +14,7 @@ import { signJson } from '../signing/sign-json.ts';
 import type { Storage } from '../storage/contract/storage.ts';
 import { positionOfSyncToken } from '../sync/token.ts';
 import type { Outgoing } from './outgoing.ts';
+import type { ServiceParts } from './service-parts.ts';
 import type { Surroundings } from './surroundings.ts';
 
 export interface RoomParts {
@@ -28,6 +29,7 @@ interface RoomNeighbours {
   readonly storage: Storage;
   readonly roster: Roster;
   readonly outgoing: Outgoing;
+  readonly services: Pick<ServiceParts, 'asking' | 'aliasRight'>;
   readonly presence: Pick<Presence, 'rowsForAudienceChange'>;
   readonly notify: RoomsDeps['ports']['rowsForNotifications'];
 }
@@ -35,7 +37,7 @@ interface RoomNeighbours {
 /** Rooms and the directory, which ask each other: which rooms an alias leads to, and who may name a room. */
 export function createRoomParts(surroundings: Surroundings, neighbours: RoomNeighbours): RoomParts {
   const { config, clock, log, random, signer } = surroundings;
-  const { storage, roster, outgoing, presence, notify } = neighbours;
+  const { storage, roster, outgoing, services, presence, notify } = neighbours;
   const serverName = config.server_name;
   const rooms = createRooms({
     storage,
@@ -54,6 +56,8 @@ export function createRoomParts(surroundings: Surroundings, neighbours: RoomNeig
     noticesSender: noticesSender(config),
     ports: {
       findProfile: (userId) => storage.accounts.findProfile(userId),
+      askForUser: services.asking.askForUser,
+      mayMakeAlias: (alias, serviceId) => services.aliasRight(alias, serviceId) !== 'reserved',
       rowsForAudienceChange: (steps) => presence.rowsForAudienceChange(steps),
       rowsForNotifications: notify,
       resolveAlias: (alias) => aliases.resolve(alias).catch(undefinedWhenNotFound),
@@ -65,6 +69,8 @@ export function createRoomParts(surroundings: Surroundings, neighbours: RoomNeig
     serverName,
     roster,
     requests: outgoing.requests,
+    aliasRight: services.aliasRight,
+    askForAlias: services.asking.askForAlias,
     ...rooms.aliasPorts,
   });
   const publicRooms = createPublicRooms({

@@ -1,19 +1,34 @@
 import { type Acting, createActing } from '../appservices/acting.ts';
+import { type AliasRight, aliasRight } from '../appservices/alias-rights.ts';
+import { type Asking, createAsking } from '../appservices/asking.ts';
+import { createPing, type Ping } from '../appservices/ping.ts';
 import { type CallService, createServiceCalls } from '../appservices/service-calls.ts';
 import { systemDns } from '../base/dns.ts';
 import { createOutgoingHttp, type OutgoingHttp } from '../base/outgoing-http.ts';
+import type { RoomAlias } from '../matrix/ids.ts';
 import type { Storage } from '../storage/contract/storage.ts';
 import type { Surroundings } from './surroundings.ts';
 
 /** What others ask of application services, without knowing of them. */
 export interface ServiceParts {
   readonly acting: Acting;
+  readonly asking: Asking;
+  readonly ping: Ping;
   readonly call: CallService;
   /** Of their own: see `service-calls`. */
   readonly http: OutgoingHttp;
+  aliasRight(alias: RoomAlias, serviceId: string | undefined): AliasRight;
 }
 
-export function createServiceParts({ services, clock }: Surroundings, storage: Storage): ServiceParts {
+export function createServiceParts({ services, clock, log }: Surroundings, storage: Storage): ServiceParts {
   const http = createOutgoingHttp({ clock, dns: systemDns, allowPrivateAddresses: true });
-  return { http, call: createServiceCalls({ http }), acting: createActing({ services, accounts: storage.accounts }) };
+  const call = createServiceCalls({ http });
+  return {
+    http,
+    call,
+    acting: createActing({ services, accounts: storage.accounts }),
+    asking: createAsking({ services, call, clock, log }),
+    ping: createPing({ call, clock }),
+    aliasRight: (alias, serviceId) => aliasRight(services, alias, serviceId),
+  };
 }

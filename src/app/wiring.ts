@@ -131,9 +131,16 @@ async function createParts(surroundings: Surroundings, storage: Storage): Promis
   const services = createServiceParts(surroundings, storage);
   const presence = createPresenceOf(surroundings, { storage, roster, waiters, outgoing });
   const push = await createPushParts(surroundings, { storage, roster, feed, outgoing });
-  const roomParts = createRoomParts(surroundings, { storage, roster, outgoing, presence, notify: push.notify });
+  const roomParts = createRoomParts(surroundings, {
+    storage,
+    roster,
+    outgoing,
+    services,
+    presence,
+    notify: push.notify,
+  });
   const { rooms } = roomParts;
-  const accounts = createAccountsOf(surroundings, { storage, feed, outgoing, presence });
+  const accounts = createAccountsOf(surroundings, { storage, feed, outgoing, services, presence });
   const { membership } = rooms;
   const deactivation = createDeactivation({ storage, credentials: accounts.credentials, membership, log });
   const poke = (destination: ServerName) => outgoing.sender.poke(destination);

@@ -1,5 +1,5 @@
 import { FederationError, type FederationRequests } from '../federation-out/requests-contract.ts';
-import { forbidden, invalidParam, MatrixError, notFound } from '../matrix/errors.ts';
+import { exclusive, forbidden, invalidParam, MatrixError, notFound } from '../matrix/errors.ts';
 import { isRoomAlias, type RoomAlias, type RoomId, serverOfAlias, type UserId } from '../matrix/ids.ts';
 import type { ServerName } from '../matrix/server-name.ts';
 import type { Roster } from '../roster/roster.ts';
@@ -14,6 +14,16 @@ export interface AliasesDeps {
   readonly maySetCanonicalAlias: (roomId: RoomId, userId: UserId) => Promise<boolean>;
   /** Takes the alias out of the room's `m.room.canonical_alias` in this user's name; does nothing where they may not. */
   readonly withdrawCanonicalAlias: (roomId: RoomId, userId: UserId, alias: RoomAlias) => Promise<void>;
+  /** own: the service's, to do with as it likes. open: anybody's to make. reserved: for others. All are open when not given. */
+  readonly aliasRight?: (alias: RoomAlias, serviceId: string | undefined) => 'own' | 'open' | 'reserved';
+  /** Asks whoever makes aliases when they are looked for; true when this one is there now. Nobody when not given. */
+  readonly askForAlias?: (alias: RoomAlias) => Promise<boolean>;
+}
+
+/** Whose wish it is; `service` where an application service acts as the user. */
+export interface AliasRequester {
+  readonly userId: UserId;
+  readonly service?: { readonly id: string };
 }
 
 export interface ResolvedAlias {
@@ -23,13 +33,16 @@ export interface ResolvedAlias {
 }
 
 export interface Aliases {
-  /** Client-server API, `PUT /directory/room/{roomAlias}`. 409 when the alias is taken. */
-  create(requester: UserId, alias: RoomAlias, roomId: RoomId): Promise<void>;
-  /** For whoever made the alias, or may set the room's canonical alias. Throws M_NOT_FOUND, M_FORBIDDEN. */
-  remove(requester: UserId, alias: RoomAlias): Promise<void>;
-  /** Asks the alias's own server if that is not us. Throws M_NOT_FOUND. */
+  /**
+   * Client-server API, `PUT /directory/room/{roomAlias}`: for members of the room, and for a service whose alias it is. 409 when the alias is taken, M_EXCLUSIVE when
+   * it is reserved.
+   */
+  create(requester: AliasRequester, alias: RoomAlias, roomId: RoomId): Promise<void>;
+  /** For whoever made the alias, may set the room's canonical alias, or is the service whose it is. Throws M_NOT_FOUND, M_FORBIDDEN, M_EXCLUSIVE. */
+  remove(requester: AliasRequester, alias: RoomAlias): Promise<void>;
+  /** Asks the alias's own server if that is not us, or who makes such aliases here. Throws M_NOT_FOUND. */
   resolve(alias: RoomAlias): Promise<ResolvedAlias>;
-  /** Only what this server knows itself: what other servers are told. */
+  /** Only what this server knows itself, or whom it asks here: what other servers are told. */
   findLocal(alias: RoomAlias): Promise<ResolvedAlias | undefined>;
   list(roomId: RoomId): Promise<RoomAlias[]>;
 }
@@ -41,8 +54,16 @@ const serversMax = 50;
 export function createAliases(deps: AliasesDeps): Aliases {
   const { storage, serverName, roster } = deps;
 
+  /** Throws M_EXCLUSIVE. */
+  function rightOf({ service }: AliasRequester, alias: RoomAlias): 'own' | 'open' {
+    const right = deps.aliasRight?.(alias, service?.id) ?? 'open';
+    if (right === 'reserved') throw exclusive('The alias is reserved for an application service');
+    return right;
+  }
+
   async function findLocal(alias: RoomAlias): Promise<ResolvedAlias | undefined> {
-    const row = await storage.directory.findAlias(alias);
+    let row = await storage.directory.findAlias(alias);
+    if (!row && (await deps.askForAlias?.(alias))) row = await storage.directory.findAlias(alias);
     if (!row) return undefined;
     const others = [...roster.serversIn(row.roomId)].filter((server) => server !== serverName);
     return { roomId: row.roomId, servers: [serverName, ...others.slice(0, serversMax - 1)] };
@@ -53,9 +74,12 @@ export function createAliases(deps: AliasesDeps): Aliases {
 
     async create(requester, alias, roomId) {
       if (serverOfAlias(alias) !== serverName) throw invalidParam('An alias can only be made on its own server');
-      if (!roster.isJoined(roomId, requester)) throw forbidden('You are not in this room');
+      const { userId } = requester;
+      if (rightOf(requester, alias) === 'open' && !roster.isJoined(roomId, userId)) {
+        throw forbidden('You are not in this room');
+      }
       const result = await storage.commit({
-        rows: [{ kind: 'alias', alias, roomId, creator: requester }],
+        rows: [{ kind: 'alias', alias, roomId, creator: userId }],
         expect: [{ kind: 'alias_unused', alias }],
       });
       if (result.outcome === 'conflict') throw new MatrixError(409, 'M_UNKNOWN', 'This alias is already in use');
@@ -64,11 +88,13 @@ export function createAliases(deps: AliasesDeps): Aliases {
     async remove(requester, alias) {
       const row = await storage.directory.findAlias(alias);
       if (!row) throw notFound('There is no such alias on this server');
-      if (row.creator !== requester && !(await deps.maySetCanonicalAlias(row.roomId, requester))) {
+      const { userId } = requester;
+      const mayRemove = rightOf(requester, alias) === 'own' || row.creator === userId;
+      if (!mayRemove && !(await deps.maySetCanonicalAlias(row.roomId, userId))) {
         throw forbidden('You may not remove this alias');
       }
       await storage.commit({ rows: [{ kind: 'alias_removed', alias }] });
-      await deps.withdrawCanonicalAlias(row.roomId, requester, alias);
+      await deps.withdrawCanonicalAlias(row.roomId, userId, alias);
     },
 
     async resolve(alias) {

@@ -12,6 +12,11 @@ export interface QueryServerDeps {
   readonly serverName: ServerName;
   readonly storage: Pick<Storage, 'accounts' | 'directory' | 'rooms'>;
   readonly keys: Pick<Keys, 'own' | 'claims'>;
+  /** Whoever makes users and aliases when they are looked for; true when this one is there now. Nobody when not given. */
+  readonly asking?: {
+    askForUser(userId: UserId): Promise<boolean>;
+    askForAlias(alias: RoomAlias): Promise<boolean>;
+  };
 }
 
 /** What other servers may ask about our users and aliases. */
@@ -34,7 +39,10 @@ const serversMax = 20;
 export function createQueryServer(deps: QueryServerDeps): QueryServer {
   const { storage, serverName } = deps;
   const requireAccount = async (userId: UserId): Promise<void> => {
-    const account = serverOfUser(userId) === serverName ? await storage.accounts.findAccount(userId) : undefined;
+    const isOurs = serverOfUser(userId) === serverName;
+    let account = isOurs ? await storage.accounts.findAccount(userId) : undefined;
+    if (isOurs && !account && (await deps.asking?.askForUser(userId)))
+      account = await storage.accounts.findAccount(userId);
     if (!account || account.deactivatedAtMs !== null) throw notFound('No such user here');
   };
   const checkOwn = (userIds: Iterable<UserId>): void => {
@@ -53,7 +61,9 @@ export function createQueryServer(deps: QueryServerDeps): QueryServer {
       return Object.fromEntries(asked);
     },
     async queryDirectory(alias) {
-      const found = serverOfAlias(alias) === serverName ? await storage.directory.findAlias(alias) : undefined;
+      const isOurs = serverOfAlias(alias) === serverName;
+      let found = isOurs ? await storage.directory.findAlias(alias) : undefined;
+      if (isOurs && !found && (await deps.asking?.askForAlias(alias))) found = await storage.directory.findAlias(alias);
       if (!found) throw notFound('No such alias here');
       const servers = await storage.rooms.listJoinedServers(found.roomId);
       return { room_id: found.roomId, servers: servers.slice(0, serversMax) };

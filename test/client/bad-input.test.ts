@@ -83,6 +83,7 @@ function pathOf({ path }: Endpoint, place: Place, other: Record<string, string> 
     tag: 'u.tag',
     filterId: '0',
     protocol: 'irc',
+    serviceId: 'irc',
     keyName: 'displayname',
     kind: 'room',
     ruleId: `!rule:${server.name}`,
@@ -129,6 +130,7 @@ const refusalOf = ({ status, errcode }: Reply): unknown[] => [status, errcode];
 
 /** What each body must contain to be good, so that what is added to it can be judged alone. */
 const goodBodies: Record<string, (place: Place) => unknown> = {
+  'POST /_matrix/client/v1/appservice/:serviceId/ping': () => ({ transaction_id: 'a' }),
   'POST /register': () => ({
     username: `new${transactions}`,
     password: 'long enough',
@@ -226,11 +228,13 @@ const preparations: Record<string, (place: Place) => Promise<void>> = {
   },
 };
 
-/** What a good request answers where that is not 200: these would end the user. */
+/** What a good request answers where that is not 200: most of these would end the user. */
 const goodStatus: Record<string, number> = {
   'POST /account/password': 401,
   'POST /account/deactivate': 401,
   'DELETE /devices/:deviceId': 401,
+  // Of application services only.
+  'POST /_matrix/client/v1/appservice/:serviceId/ping': 403,
 };
 
 function password(): Record<string, unknown> {
@@ -254,7 +258,7 @@ async function sendGood(endpoint: Endpoint, extra: Record<string, unknown> = {})
   expect([endpoint.name, status, errcode]).toEqual([
     endpoint.name,
     goodStatus[endpoint.name] ?? 200,
-    status === 401 ? 'M_FORBIDDEN' : undefined,
+    status === 401 || status === 403 ? 'M_FORBIDDEN' : undefined,
   ]);
 }
 

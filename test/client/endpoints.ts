@@ -73,6 +73,12 @@ const discovery: readonly Endpoint[] = [
   { call: 'GET /_matrix/client/versions', by: 'anybody' },
   { call: 'GET /.well-known/matrix/client', by: 'anybody' },
   { call: 'GET /capabilities', by: 'user' },
+  {
+    call: 'POST /_matrix/client/v1/appservice/{serviceId}/ping',
+    by: 'user',
+    body: { transaction_id: 'string' },
+    good: { transaction_id: 'a' },
+  },
 ];
 
 const session: readonly Endpoint[] = [

@@ -67,6 +67,7 @@ const fitting: Readonly<Record<string, string>> = {
   kind: 'override',
   ruleId: 'rule',
   protocol: 'irc',
+  serviceId: 'irc',
   keyId: 'ed25519:1',
   ownName: server.name,
   serverName: server.name,

@@ -26,7 +26,9 @@ export class TestService {
   readonly id: string;
   readonly file: string;
   /** What to answer; `never`: nothing, until the service stops. */
-  answer: (request: ServiceRequest) => ServiceAnswer | 'never' | Promise<ServiceAnswer> = () => ({ status: 200 });
+  answer: (request: ServiceRequest) => ServiceAnswer | 'never' | Promise<ServiceAnswer | 'never'> = () => ({
+    status: 200,
+  });
   readonly #server: Server;
   readonly #folder: string;
 
@@ -68,7 +70,8 @@ export class TestService {
           body: text === '' ? undefined : JSON.parse(text),
         };
         service.requests.push(asked);
-        const answer = await service.answer(asked);
+        const failed = (error: unknown): ServiceAnswer => ({ status: 500, body: { error: String(error) } });
+        const answer = await Promise.resolve(service.answer(asked)).catch(failed);
         if (answer === 'never') return;
         response.writeHead(answer.status, { 'content-type': 'application/json' });
         response.end(JSON.stringify(answer.body ?? {}));

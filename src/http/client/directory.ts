@@ -30,7 +30,7 @@ export function directoryRoutes({ aliases, state }: DirectoryRoutesDeps): Route[
       params: alias,
       body: z.object({ room_id: roomId }),
       handle: async ({ requester, params, body }) => {
-        await aliases.create(requester.userId, params.roomAlias, body.room_id);
+        await aliases.create(requester, params.roomAlias, body.room_id);
         return {};
       },
     }),
@@ -39,7 +39,7 @@ export function directoryRoutes({ aliases, state }: DirectoryRoutesDeps): Route[
       path: clientPath('/directory/room/:roomAlias'),
       params: alias,
       handle: async ({ requester, params }) => {
-        await aliases.remove(requester.userId, params.roomAlias);
+        await aliases.remove(requester, params.roomAlias);
         return {};
       },
     }),

@@ -50,7 +50,9 @@ export function roomCreationRoutes({ rooms, upgrading }: { rooms: Creating; upgr
       path: clientPath('/createRoom'),
       counts: 'joins',
       body: createRoomBody,
-      handle: async ({ requester, body }) => ({ room_id: await rooms.createRoom(requester.userId, body) }),
+      handle: async ({ requester, body }) => ({
+        room_id: await rooms.createRoom(requester.userId, body, requester.service?.id),
+      }),
     }),
   ];
 }

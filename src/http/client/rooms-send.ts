@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Sending } from '../../rooms/local/send.ts';
 import { clientPath, type Route, userRoute, withAnyDevice } from '../route.ts';
+import { sentAtOf, sentAtQuery } from '../sent-at.ts';
 import { eventId, jsonObject, optional, roomId, shortText } from '../shapes.ts';
 
 /** Client-server API, "Sending events to a room" and "Redactions". */
@@ -10,15 +11,17 @@ export function roomSendRoutes({ rooms }: { rooms: Sending }): Route[] {
       method: 'PUT',
       path: clientPath('/rooms/:roomId/send/:eventType/:transactionId'),
       params: z.object({ roomId, eventType: shortText, transactionId: shortText }),
+      query: sentAtQuery,
       body: jsonObject,
       activity: true,
       counts: 'messages',
-      handle: async ({ requester, params, body }) => {
+      handle: async ({ requester, params, query, body }) => {
         const { eventType, transactionId } = params;
         const scope = `send ${params.roomId} ${eventType}`;
         const event = { roomId: params.roomId, type: eventType, sender: requester.userId, content: body };
         const transaction = { deviceId: withAnyDevice(requester).deviceId, scope, transactionId };
-        return { event_id: await rooms.sendEvent({ ...event, transaction }) };
+        const sentAtMs = sentAtOf(requester, query);
+        return { event_id: await rooms.sendEvent({ ...event, sentAtMs, transaction }) };
       },
     }),
     userRoute({

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { Sending } from '../../rooms/local/send.ts';
 import type { RoomState } from '../../rooms/reading/room-state.ts';
 import { clientPath, Reply, type Route, userRoute } from '../route.ts';
+import { sentAtOf, sentAtQuery } from '../sent-at.ts';
 import { jsonObject, optional, roomId, shortText } from '../shapes.ts';
 
 export interface RoomStateRoutesDeps {
@@ -77,12 +78,13 @@ function keyRoutes({ rooms, state }: RoomStateRoutesDeps): Route[] {
       method: 'PUT',
       path: paths,
       params,
+      query: sentAtQuery,
       body: jsonObject,
       activity: true,
       counts: 'messages',
-      handle: async ({ requester, params: { roomId: room, eventType, stateKey }, body }) => {
+      handle: async ({ requester, params: { roomId: room, eventType, stateKey }, query, body }) => {
         const event = { roomId: room, type: eventType, sender: requester.userId, stateKey, content: body };
-        return { event_id: await rooms.sendEvent(event) };
+        return { event_id: await rooms.sendEvent({ ...event, sentAtMs: sentAtOf(requester, query) }) };
       },
     }),
   ];

@@ -47,6 +47,10 @@ export interface NewsOfRoom {
 export interface RoomsPorts {
   /** A local user's profile, for member events. */
   readonly findProfile: (userId: UserId) => Promise<Profile | undefined>;
+  /** Asks whoever makes users when they are looked for; true when this one of ours is there now. Nobody when not given. */
+  readonly askForUser?: (userId: UserId) => Promise<boolean>;
+  /** Whether an alias of this server may be made; `serviceId` of the application service that acts. Any may when not given. */
+  readonly mayMakeAlias?: (alias: RoomAlias, serviceId: string | undefined) => boolean;
   /** Rows that must be durable together with these changes of membership. */
   readonly rowsForAudienceChange: (steps: readonly MembershipStep[]) => Promise<readonly Row[]>;
   /**

@@ -25,6 +25,8 @@ export interface NewEvent {
   readonly content: JsonObject;
   /** For `m.room.redaction`: the target. */
   readonly redacts?: EventId | undefined;
+  /** When it was sent elsewhere, by the word of an application service; now when not given. */
+  readonly sentAtMs?: number | undefined;
 }
 
 export interface AppendOptions {
@@ -93,7 +95,7 @@ export class RoomDraft {
 
   /** The signed event as it would be next, not added and not authorised, and the state that it needs. */
   async build(event: NewEvent): Promise<{ built: RoomEvent; state: AuthState }> {
-    const { type, sender, stateKey, content, redacts } = event;
+    const { type, sender, stateKey, content, redacts, sentAtMs } = event;
     const subject = { type, sender, content, ...(stateKey === undefined ? {} : { state_key: stateKey }) };
     const state = authStateOfMap(await this.readState(listNeededKeys(subject, this.version)));
     const refer = (to: RoomEvent) => referenceTo(to, this.version);
@@ -101,7 +103,7 @@ export class RoomDraft {
       ...subject,
       ...(type === 'm.room.create' && this.version.roomIdFormat === 'create_hash' ? {} : { room_id: this.roomId }),
       depth: Math.min(this.#depth + 1, Number.MAX_SAFE_INTEGER),
-      origin_server_ts: this.#deps.clock.now(),
+      origin_server_ts: sentAtMs ?? this.#deps.clock.now(),
       prev_events: this.#prevEvents.map(refer),
       auth_events: selectAuthEvents(subject, state, this.version).map(refer),
     };

@@ -1,7 +1,15 @@
-import { forbidden, invalidRoomState, MatrixError, roomInUse, unsupportedRoomVersion } from '../../matrix/errors.ts';
+import {
+  exclusive,
+  forbidden,
+  invalidRoomState,
+  MatrixError,
+  roomInUse,
+  unsupportedRoomVersion,
+} from '../../matrix/errors.ts';
 import { type RoomId, serverOfUser, type UserId } from '../../matrix/ids.ts';
 import { findRoomVersion, type RoomVersion } from '../../matrix/room-versions.ts';
 import type { Row } from '../../storage/contract/commit.ts';
+import { askForInvited } from '../core/ask-for-invited.ts';
 import { commitDraft } from '../core/commit-draft.ts';
 import type { RoomsCore } from '../core/deps.ts';
 import { RoomDraft } from '../core/room-draft.ts';
@@ -26,21 +34,25 @@ export interface Creating {
   /**
    * Creates a room with all that the request asks for, its local events in one commit; users of other servers are invited after it, and
    * one whose server does not answer is left out. Throws M_BAD_JSON, M_UNSUPPORTED_ROOM_VERSION, M_ROOM_IN_USE, M_INVALID_ROOM_STATE,
-   * M_INVALID_PARAM, and M_FORBIDDEN where rooms may not be put into the public list.
+   * M_INVALID_PARAM, M_EXCLUSIVE for an alias that is reserved (`serviceId`: of the application service that acts), and M_FORBIDDEN where rooms may not be put into the public list.
    */
-  createRoom(creator: UserId, request: CreateRoomRequest): Promise<RoomId>;
+  createRoom(creator: UserId, request: CreateRoomRequest, serviceId?: string): Promise<RoomId>;
 }
 
 const attemptsMax = 3;
 
 export function createCreating(deps: CreateDeps): Creating {
   return {
-    async createRoom(creator, request) {
+    async createRoom(creator, request, serviceId) {
       const versionId = request.room_version ?? deps.defaultRoomVersion;
       const version = findRoomVersion(versionId);
       if (!version) throw unsupportedRoomVersion('This server does not support that room version');
       if (request.visibility === 'public' && !deps.publishing) throw forbidden('You may not list rooms here');
       const plan = planRoom(request, { creator, version, serverName: deps.serverName });
+      if (plan.alias && deps.ports.mayMakeAlias?.(plan.alias, serviceId) === false) {
+        throw exclusive('The alias is reserved for an application service');
+      }
+      for (const userId of request.invite ?? []) await askForInvited(deps, userId);
       if (plan.alias && (await deps.storage.directory.findAlias(plan.alias))) throw aliasTaken();
       const roomId = await commitRoom(deps, { creator, version, plan });
       await inviteOthers(deps, { creator, roomId, plan });

@@ -11,6 +11,7 @@ import { findServerOfRoom, type RoomId, serverOfUser, type UserId } from '../../
 import type { JsonObject } from '../../matrix/pdu.ts';
 import type { ServerName } from '../../matrix/server-name.ts';
 import type { Membership, StoredMembership } from '../../storage/contract/rooms.ts';
+import { askForInvited } from '../core/ask-for-invited.ts';
 import type { RoomsCore } from '../core/deps.ts';
 import { isHeldHere, isLocalRoom } from '../core/local-room.ts';
 import { memberContent, withoutAuthoriser } from './member-content.ts';
@@ -63,6 +64,8 @@ export interface JoinRequest {
   readonly servers: readonly ServerName[];
   /** `reason` and whatever else the client wants in the member event. */
   readonly content: JsonObject;
+  /** Of a join that needs no other server; as in `NewEvent`. */
+  readonly sentAtMs?: number | undefined;
 }
 
 /** One member's change by another. */
@@ -158,6 +161,7 @@ export function createMembershipChanges(deps: MembershipDeps): MembershipChanges
     },
 
     async invite({ roomId, sender, target, reason }, more = {}) {
+      await askForInvited(deps, target);
       const content = await memberContent(
         deps,
         { userId: target, membership: 'invite' },
@@ -222,7 +226,8 @@ async function joinLocally(deps: MembershipDeps, request: JoinRequest): Promise<
     if (!isHeldHere(deps, roomId)) throw unableToAuthoriseJoin('This server is not in the room any more');
   };
   try {
-    await sendMember(deps, { roomId, sender: userId, target: userId, content, check });
+    const { sentAtMs } = request;
+    await sendMember(deps, { roomId, sender: userId, target: userId, content, check, sentAtMs });
     return true;
   } catch (error) {
     if (error instanceof MatrixError && onlyOthersCanTell.has(error.errcode)) {

@@ -14,6 +14,8 @@ export interface MemberChange {
   readonly sender: UserId;
   readonly target: UserId;
   readonly content: JsonObject;
+  /** As in `NewEvent`. */
+  readonly sentAtMs?: number | undefined;
   /** Asked with the target's membership before the change; throws what the caller is to be told. */
   readonly check?: (before: Membership) => void;
 }
@@ -27,7 +29,7 @@ const attemptsMax = 3;
  * rules of the room say.
  */
 export function sendMember(deps: MemberDeps, change: MemberChange): Promise<void> {
-  const { roomId, sender, target } = change;
+  const { roomId, sender, target, sentAtMs } = change;
   return deps.lock.run(roomId, async () => {
     for (let attempt = 0; attempt < attemptsMax; attempt++) {
       const head = await findRoomHead(deps.storage, roomId);
@@ -41,7 +43,7 @@ export function sendMember(deps: MemberDeps, change: MemberChange): Promise<void
       const isJoin = isOwn && change.content.membership === 'join';
       const more = isJoin ? await restrictedJoinContent(deps, draft, target) : {};
       const content = { ...change.content, ...more };
-      await draft.append({ type: 'm.room.member', sender, stateKey: target, content });
+      await draft.append({ type: 'm.room.member', sender, stateKey: target, content, sentAtMs });
       const result = await commitDraft(deps, draft);
       if (result.outcome === 'committed') return;
     }

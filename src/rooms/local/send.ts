@@ -6,6 +6,7 @@ import { type DeviceId, type EventId, isUserId, type RoomId, serverOfUser, type 
 import { type JsonObject, type RoomEvent, stateKeyOf } from '../../matrix/pdu.ts';
 import type { ServerName } from '../../matrix/server-name.ts';
 import type { Expectation, Row } from '../../storage/contract/commit.ts';
+import { askForInvited } from '../core/ask-for-invited.ts';
 import { commitDraft } from '../core/commit-draft.ts';
 import type { RoomsCore } from '../core/deps.ts';
 import { isHeldHere } from '../core/local-room.ts';
@@ -54,6 +55,7 @@ export interface OwnMembership {
     readonly roomId: RoomId;
     readonly servers: readonly ServerName[];
     readonly content: JsonObject;
+    readonly sentAtMs?: number | undefined;
   }): Promise<void>;
   leave(roomId: RoomId, userId: UserId, reason: string | undefined): Promise<void>;
   knock(request: {
@@ -83,7 +85,9 @@ export function createSending(deps: SendDeps): Sending {
       await checkLocalContent(deps, asked);
       const isMember = asked.type === 'm.room.member' && asked.stateKey !== undefined;
       const request = isMember ? { ...asked, content: withoutAuthoriser(asked.content) } : asked;
-      const target = findInvitedElsewhere(deps, request);
+      const invited = findInvited(request);
+      if (invited) await askForInvited(deps, invited);
+      const target = invited === undefined || serverOfUser(invited) === deps.serverName ? undefined : invited;
       if (target) return deps.inviteRemote({ ...request, target }, request.content);
       const isOutside = isOwnMember(request) && !deps.roster.isJoined(request.roomId, request.sender);
       if (isOutside && (await changeMembership(deps, request))) return getMemberEventId(deps, request);
@@ -92,16 +96,19 @@ export function createSending(deps: SendDeps): Sending {
   };
 }
 
-function findInvitedElsewhere(deps: SendDeps, { type, stateKey, content }: SendRequest): UserId | undefined {
+function findInvited({ type, stateKey, content }: SendRequest): UserId | undefined {
   if (type !== 'm.room.member' || content.membership !== 'invite' || !isUserId(stateKey)) return undefined;
-  return serverOfUser(stateKey) === deps.serverName ? undefined : stateKey;
+  return stateKey;
 }
 
 /** False for a membership that nobody gives themselves. */
-async function changeMembership(deps: SendDeps, { roomId, sender: userId, content }: SendRequest): Promise<boolean> {
+async function changeMembership(
+  deps: SendDeps,
+  { roomId, sender: userId, content, sentAtMs }: SendRequest,
+): Promise<boolean> {
   const reason = typeof content.reason === 'string' ? content.reason : undefined;
   const { join, leave, knock } = deps.ownMembership;
-  if (content.membership === 'join') await join({ userId, roomId, servers: [], content });
+  if (content.membership === 'join') await join({ userId, roomId, servers: [], content, sentAtMs });
   else if (content.membership === 'leave') await leave(roomId, userId, reason);
   else if (content.membership === 'knock') await knock({ userId, roomId, servers: [], reason });
   else return false;

@@ -61,6 +61,16 @@ describe("Complement's driver", () => {
     ]);
   });
 
+  it('reads the registrations of application services that lie there', () => {
+    const services = join(folder, 'services of a test');
+    mkdirSync(services);
+    start({ SERVER_NAME: 'hs1', APPSERVICE_DIR: services });
+    expect(configOf().app_service_config_files).toEqual([]);
+    for (const name of ['a.yaml', 'b.yaml', 'c.txt']) writeFileSync(join(services, name), '');
+    start({ SERVER_NAME: 'hs1', APPSERVICE_DIR: services });
+    expect(configOf().app_service_config_files).toEqual([join(services, 'a.yaml'), join(services, 'b.yaml')]);
+  });
+
   it('does not start without a name', () => {
     const { status, stderr } = start({});
     expect([status, stderr]).toEqual([expect.any(Number), expect.stringContaining('SERVER_NAME')]);

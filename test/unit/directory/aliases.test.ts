@@ -42,24 +42,26 @@ afterEach(() => storage.stop());
 
 describe('aliases', () => {
   it('are made by members, once, on this server', async () => {
-    await aliases.create(bob, alias, room);
+    await aliases.create({ userId: bob }, alias, room);
     expect(await aliases.resolve(alias)).toEqual({ roomId: room, servers: ['hs1', 'hs2'] });
     expect(await aliases.list(room)).toEqual([alias]);
-    await expect(aliases.create(alice, alias, room)).rejects.toMatchObject({ status: 409 });
-    await expect(aliases.create(carol, '#x:hs1' as RoomAlias, room)).rejects.toMatchObject({ errcode: 'M_FORBIDDEN' });
-    await expect(aliases.create(bob, '#x:hs2' as RoomAlias, room)).rejects.toMatchObject({
+    await expect(aliases.create({ userId: alice }, alias, room)).rejects.toMatchObject({ status: 409 });
+    await expect(aliases.create({ userId: carol }, '#x:hs1' as RoomAlias, room)).rejects.toMatchObject({
+      errcode: 'M_FORBIDDEN',
+    });
+    await expect(aliases.create({ userId: bob }, '#x:hs2' as RoomAlias, room)).rejects.toMatchObject({
       errcode: 'M_INVALID_PARAM',
     });
   });
 
   it('are removed by their maker or by whoever may name the room, and by nobody else', async () => {
-    await aliases.create(bob, alias, room);
-    await expect(aliases.remove(carol, alias)).rejects.toMatchObject({ errcode: 'M_FORBIDDEN' });
-    await aliases.remove(bob, alias);
+    await aliases.create({ userId: bob }, alias, room);
+    await expect(aliases.remove({ userId: carol }, alias)).rejects.toMatchObject({ errcode: 'M_FORBIDDEN' });
+    await aliases.remove({ userId: bob }, alias);
     await expect(aliases.resolve(alias)).rejects.toMatchObject({ errcode: 'M_NOT_FOUND' });
-    await expect(aliases.remove(bob, alias)).rejects.toMatchObject({ errcode: 'M_NOT_FOUND' });
-    await aliases.create(bob, alias, room);
-    await aliases.remove(alice, alias);
+    await expect(aliases.remove({ userId: bob }, alias)).rejects.toMatchObject({ errcode: 'M_NOT_FOUND' });
+    await aliases.create({ userId: bob }, alias, room);
+    await aliases.remove({ userId: alice }, alias);
     expect(withdrawn).toEqual([`${room} ${bob} ${alias}`, `${room} ${alice} ${alias}`]);
   });
 

@@ -7,6 +7,7 @@ import { findRoomVersion, getRoomVersion, type RoomVersion } from '../../../matr
 import type { ServerName } from '../../../matrix/server-name.ts';
 import type { StoredMembership } from '../../../storage/contract/rooms.ts';
 import { acceptEvent } from '../../core/accept-event.ts';
+import { askForInvited } from '../../core/ask-for-invited.ts';
 import { clientForm } from '../../core/client-form.ts';
 import type { RoomsCore } from '../../core/deps.ts';
 import { membershipRowOf } from '../../core/member-row.ts';
@@ -40,6 +41,7 @@ export async function receiveInvite(deps: RoomsCore, origin: ServerName, request
   }
   const target = checkIsInvite(deps, parsed.event, origin);
   await checkRoomTakesIt(deps, origin, parsed.event);
+  await askForInvited(deps, target);
   const account = await deps.storage.accounts.findAccount(target);
   if (!account || account.deactivatedAtMs !== null) throw notFound('There is no such user here');
   const [event] = await verifyEvents(deps, [parsed.event], version);
