@@ -87,6 +87,7 @@ const session: readonly Endpoint[] = [
     by: 'anybody',
     query: { kind: 'string' },
     body: {
+      type: 'string',
       username: 'string',
       password: 'string',
       device_id: 'string',
@@ -357,7 +358,13 @@ const rooms: readonly Endpoint[] = [
   { call: 'POST /rooms/{roomId}/kick', by: 'user', body: member, good: { user_id: '$other' } },
   { call: 'POST /rooms/{roomId}/ban', by: 'user', body: member, good: { user_id: '$other' } },
   { call: 'POST /rooms/{roomId}/unban', by: 'user', body: member, good: { user_id: '$other' } },
-  { call: 'PUT /rooms/{roomId}/send/{eventType}/{txnId}', by: 'user', body: 'opaque', good: { body: 'x' } },
+  {
+    call: 'PUT /rooms/{roomId}/send/{eventType}/{txnId}',
+    by: 'user',
+    query: { ts: 'anything' },
+    body: 'opaque',
+    good: { body: 'x' },
+  },
   {
     call: 'PUT /rooms/{roomId}/redact/{eventId}/{txnId}',
     by: 'user',
@@ -366,7 +373,13 @@ const rooms: readonly Endpoint[] = [
   },
   { call: 'GET /rooms/{roomId}/state', by: 'user' },
   { call: 'GET /rooms/{roomId}/state/{eventType}/{stateKey}', by: 'user', query: { format: 'string' } },
-  { call: 'PUT /rooms/{roomId}/state/{eventType}/{stateKey}', by: 'user', body: 'opaque', good: { a: 1 } },
+  {
+    call: 'PUT /rooms/{roomId}/state/{eventType}/{stateKey}',
+    by: 'user',
+    query: { ts: 'anything' },
+    body: 'opaque',
+    good: { a: 1 },
+  },
   {
     call: 'GET /rooms/{roomId}/members',
     by: 'user',

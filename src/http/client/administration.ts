@@ -4,7 +4,7 @@ import { forbidden, notFound } from '../../matrix/errors.ts';
 import { serverOfUser, type UserId } from '../../matrix/ids.ts';
 import type { Reporting } from '../../operations/reporting.ts';
 import type { NoticeRequest, ServerNotices } from '../../operations/server-notices.ts';
-import { clientPath, openRoute, type Route, userRoute } from '../route.ts';
+import { clientPath, openRoute, type Route, userRoute, withAnyDevice } from '../route.ts';
 import { jsonObject, optional, queryInteger, shortText, userId } from '../shapes.ts';
 import { presentGrant } from './refresh.ts';
 
@@ -51,7 +51,7 @@ export function administrationRoutes({ accounts, reporting, serverNotices }: Adm
       body: notice,
       checkCaller: checkAdmin,
       handle: ({ requester, params, body }) => {
-        const { userId: caller, deviceId } = requester;
+        const { userId: caller, deviceId } = withAnyDevice(requester);
         const scope = `send_server_notice ${caller}`;
         return sendNotice(body, { deviceId, scope, transactionId: params.transactionId });
       },
