@@ -22,5 +22,6 @@ export async function bundle(input, folder) {
 /** What the server is made of: each name becomes one file. */
 export const serverEntries = {
   main: 'src/main.ts',
+  'checkpoint-thread': 'src/storage/sqlite/core/checkpoint-thread.js',
   'reading-thread': 'src/storage/sqlite/core/reading-thread.js',
 };

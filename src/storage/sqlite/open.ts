@@ -10,6 +10,8 @@ import type { Storage } from '../contract/storage.ts';
 import { createAccountDataReads, createAccountDataWrites } from './account-data.ts';
 import { createAccountReads, createAccountWrites } from './accounts.ts';
 import { createChangeReads, createChangeWrites } from './changes.ts';
+import { CheckpointThread } from './core/checkpoint-thread.ts';
+import { Checkpoints } from './core/checkpoints.ts';
 import { Committer } from './core/committer.ts';
 import { createCurrentStates } from './core/current-states.ts';
 import { type Connection, openDatabase, openError, type Synchronous } from './core/database.ts';
@@ -73,8 +75,10 @@ export async function openSqliteStorage(options: SqliteStorageOptions): Promise<
   const database = openDatabase(file, synchronous);
   try {
     migrate(database.connection, options.migrationsDir ?? defaultMigrationsDir, clock.now());
-    const slow = file === ':memory:' ? readHere(database.connection) : new ReadingThread(file);
-    return assemble({ ...database, slow, clock, log, synchronous });
+    const isInMemory = file === ':memory:';
+    const slow = isInMemory ? readHere(database.connection) : new ReadingThread(file);
+    const checkpointWorker = isInMemory ? undefined : new CheckpointThread(file);
+    return assemble({ ...database, slow, checkpointWorker, clock, log, synchronous });
   } catch (error) {
     database.close();
     throw openError(file, error);
@@ -85,6 +89,8 @@ interface Parts {
   connection: Connection;
   close(): void;
   slow: SlowReads;
+  /** None where there is no log. */
+  checkpointWorker: CheckpointThread | undefined;
   clock: Clock;
   log: Log;
   synchronous: Synchronous;
@@ -119,7 +125,7 @@ function createNumberings(connection: Connection) {
   };
 }
 
-function assemble({ connection, close, slow, clock, log, synchronous }: Parts): Storage {
+function assemble({ connection, close, slow, checkpointWorker, clock, log, synchronous }: Parts): Storage {
   const turn = new Turn(clock);
   const numberings = createNumberings(connection);
   const { rooms, keys, destinations } = numberings;
@@ -157,7 +163,7 @@ function assemble({ connection, close, slow, clock, log, synchronous }: Parts): 
     ...createToDeviceWrites(connection),
     ...waiting.rows,
   };
-  const committer = new Committer({
+  const committer: Committer = new Committer({
     connection,
     clock,
     log,
@@ -173,7 +179,11 @@ function assemble({ connection, close, slow, clock, log, synchronous }: Parts): 
       waiting.forget();
       imports.forget();
     },
+    wrote: (rows) => checkpoints?.wrote(rows),
   });
+  const checkpoints = checkpointWorker
+    ? new Checkpoints({ worker: checkpointWorker, holdCommits: (task) => committer.hold(task), log })
+    : undefined;
   let snapshotId = findLastSnapshot(connection);
   let stopping: Promise<void> | undefined;
 
@@ -213,6 +223,7 @@ function assemble({ connection, close, slow, clock, log, synchronous }: Parts): 
         // Who waited for these commits reads on before the database goes.
         await nextTurn();
         await slow.stop();
+        await checkpoints?.stop();
         connection.exec('PRAGMA optimize');
         close();
       })();

@@ -38,6 +38,8 @@ export interface CommitterDeps {
   logChanges(changes: readonly Change[]): void;
   /** Something that was written, and maybe remembered in memory, was undone. */
   undone(): void;
+  /** How many rows a transaction wrote. */
+  wrote(rows: number): void;
 }
 
 /**
@@ -49,6 +51,7 @@ export class Committer {
   readonly #sql;
   #waiting: Waiting[] = [];
   #scheduled = false;
+  #held = false;
   #stopped = false;
   #listener: CommitListener | undefined;
   #visible: Position;
@@ -85,6 +88,17 @@ export class Committer {
     });
   }
 
+  /** Commits wait until the task is through. Not while another one holds them. */
+  async hold(task: () => Promise<void>): Promise<void> {
+    this.#held = true;
+    try {
+      await task();
+    } finally {
+      this.#held = false;
+      this.#schedule();
+    }
+  }
+
   /** Applies what waits; further commits are refused. */
   stop(): void {
     this.#stopped = true;
@@ -92,11 +106,11 @@ export class Committer {
   }
 
   #schedule(): void {
-    if (this.#scheduled || this.#waiting.length === 0) return;
+    if (this.#scheduled || this.#held || this.#waiting.length === 0) return;
     this.#scheduled = true;
     setImmediate(() => {
       this.#scheduled = false;
-      if (this.#waiting.length > 0) this.#applyGroup();
+      if (this.#waiting.length > 0 && !this.#held) this.#applyGroup();
       this.#schedule();
     });
   }
@@ -125,6 +139,7 @@ export class Committer {
       if (durable) setSynchronous(this.#deps.connection, 'normal');
     }
     this.#waiting.unshift(...late);
+    this.#deps.wrote(applied.reduce((sum, { waiting }) => sum + waiting.batch.rows.length, 0));
     this.#visible = this.#deps.positions.last;
     for (const { waiting, result, changes } of applied) {
       this.#tell(changes);

@@ -70,6 +70,8 @@ export function openToRead(file: string): OpenDatabase {
 function prepare(connection: Connection, synchronous: Synchronous): void {
   connection.exec('PRAGMA journal_mode = WAL');
   setSynchronous(connection, synchronous);
+  // Checkpoints have a thread of their own (core/checkpoints); this is what is left if that fails, in pages.
+  connection.exec('PRAGMA wal_autocheckpoint = 50000');
   connection.exec('PRAGMA foreign_keys = ON');
   connection.exec('PRAGMA cache_size = -65536');
   connection.exec('PRAGMA temp_store = MEMORY');
