@@ -2,6 +2,7 @@ import { assert } from '../base/assert.ts';
 import type { Change } from '../storage/contract/changes.ts';
 import type { Feed, Reaction } from './feed.ts';
 import { type FeedDeps, ReactionReader } from './reaction-reader.ts';
+import { RecentLog } from './recent-log.ts';
 
 /** The feed with the door through which storage's commit listener comes in, behind the roster. */
 export interface FeedOfCommits extends Feed {
@@ -12,6 +13,7 @@ export interface FeedOfCommits extends Feed {
 export function createFeed(deps: FeedDeps): FeedOfCommits {
   const listeners: ((changes: readonly Change[]) => void)[] = [];
   const readers = new Map<string, ReactionReader>();
+  const recent = new RecentLog(deps.storage);
   let started = false;
 
   function tell(listener: (changes: readonly Change[]) => void, changes: readonly Change[]): void {
@@ -30,10 +32,11 @@ export function createFeed(deps: FeedDeps): FeedOfCommits {
     addReaction(reaction: Reaction) {
       assert(!started, 'reactions are added before the feed starts');
       assert(!readers.has(reaction.name), `two reactions are named ${reaction.name}`);
-      readers.set(reaction.name, new ReactionReader(deps, reaction));
+      readers.set(reaction.name, new ReactionReader(deps, recent, reaction));
     },
 
     handle(changes) {
+      recent.add(changes);
       for (const listener of listeners) tell(listener, changes);
       for (const reader of readers.values()) reader.notice(changes);
     },

@@ -5,22 +5,17 @@ import type { Change, LoggedChange } from '../storage/contract/changes.ts';
 import type { Position, Row } from '../storage/contract/commit.ts';
 import type { Storage } from '../storage/contract/storage.ts';
 import type { Reaction } from './feed.ts';
+import { isLogged, type RecentLog } from './recent-log.ts';
 
 const pageSize = 200;
-/** Logged changes of other kinds that may pass before the cursor is stored for their sake: storage keeps what no reaction has passed. */
-const passedUnstoredMax = 1_000;
+/** Logged changes of other kinds that may pass before the reader looks at them: storage keeps what no reaction has passed. */
+const passedUnseenMax = 1_000;
+/** Changes that led to no row and may be passed before the cursor is stored for their sake: so many are reacted to again after a crash. */
+const passedUnstoredMax = 200;
 const triesMax = 8;
 /** Doubling from the first. Without jitter: nobody else waits for the same thing. */
 const pauseFirstMs = 1_000;
 const pauseMaxMs = 60_000;
-
-const loggedKinds: ReadonlySet<string> = new Set<LoggedChange['kind']>([
-  'event',
-  'membership',
-  'profile',
-  'account_data',
-  'device_list',
-]);
 
 export interface FeedDeps {
   storage: Pick<Storage, 'changes' | 'commit' | 'position'>;
@@ -31,19 +26,22 @@ export interface FeedDeps {
 /** One reaction on its way through the change log: reads in pages, reacts in order, stores rows and cursor together. */
 export class ReactionReader {
   readonly #deps: FeedDeps;
+  readonly #recent: RecentLog;
   readonly #reaction: Reaction;
   readonly #kinds: ReadonlySet<string>;
   /** Everything up to here was dealt with; undefined before `start`. */
   #cursor: Position | undefined;
   #storedCursor: Position = 0;
   #passed = 0;
+  #unstored = 0;
   #pending = false;
   #running: Promise<void> | undefined;
   #stopped = false;
   #endPause: (() => void) | undefined;
 
-  constructor(deps: FeedDeps, reaction: Reaction) {
+  constructor(deps: FeedDeps, recent: RecentLog, reaction: Reaction) {
     this.#deps = deps;
+    this.#recent = recent;
     this.#reaction = reaction;
     this.#kinds = new Set(reaction.kinds);
   }
@@ -69,7 +67,7 @@ export class ReactionReader {
       if (this.#isWanted(change)) wanted = true;
       else this.#passed += 1;
     }
-    if (wanted || this.#passed >= passedUnstoredMax) this.#run();
+    if (wanted || this.#passed >= passedUnseenMax) this.#run();
   }
 
   async idle(): Promise<void> {
@@ -118,13 +116,14 @@ export class ReactionReader {
 
   async #readPages(): Promise<void> {
     while (!this.#stopped) {
-      const page = await this.#deps.storage.changes.list(this.#cursor ?? 0, pageSize);
+      const page = await this.#recent.list(this.#cursor ?? 0, pageSize);
       const groups = groupByPosition(page);
       for (const group of groups) {
         if (!(await this.#reactTo(group))) return;
       }
-      // A change that led to no row needs no commit of its own: after a crash the page is reacted to again.
-      if (this.#cursor !== undefined && this.#cursor !== this.#storedCursor) await this.#storeCursor(this.#cursor);
+      // A change that led to no row needs no commit of its own.
+      this.#unstored += page.length;
+      if (this.#unstored >= passedUnstoredMax && this.#cursor !== undefined) await this.#storeCursor(this.#cursor);
       if (page.length < pageSize) return;
     }
   }
@@ -146,6 +145,8 @@ export class ReactionReader {
         const fields = { err, reaction: this.#reaction.name, position, failures };
         if (failures === triesMax) {
           this.#deps.log.error(fields, 'a reaction failed too often; the change is passed over');
+          // For good: not tried again after a crash.
+          this.#unstored = passedUnstoredMax;
         } else {
           this.#deps.log.warn(fields, 'a reaction failed; it tries again');
           await this.#pause(failures);
@@ -172,6 +173,7 @@ export class ReactionReader {
     assert(result.outcome === 'committed', 'a batch that expects nothing is never refused');
     this.#cursor = position;
     this.#storedCursor = position;
+    this.#unstored = 0;
   }
 
   async #pause(failures: number): Promise<void> {
@@ -184,10 +186,6 @@ export class ReactionReader {
     timer?.clear();
     this.#endPause = undefined;
   }
-}
-
-function isLogged(change: Change): change is LoggedChange {
-  return loggedKinds.has(change.kind);
 }
 
 function groupByPosition(changes: readonly LoggedChange[]): LoggedChange[][] {
