@@ -49,6 +49,8 @@ export class RoomDraft {
   readonly #deps: DraftDeps;
   readonly #head: RoomHead;
   readonly #changed = new Map<StateKey, RoomEvent>();
+  /** What was read of the state before the draft, which stays as it is; undefined for a place where nothing holds. */
+  readonly #stored = new Map<StateKey, RoomEvent | undefined>();
   #prevEvents: readonly RoomEvent[];
   #depth: number;
   #snapshotId: SnapshotId;
@@ -65,18 +67,25 @@ export class RoomDraft {
 
   /** The events that hold at these places now: those of the draft before those that are stored. */
   async readState(keys: readonly StateKey[]): Promise<Map<StateKey, RoomEvent>> {
+    await this.#readStored(keys.filter((key) => !this.#changed.has(key) && !this.#stored.has(key)));
     const state = new Map<StateKey, RoomEvent>();
-    const others = this.#head.isNew ? [] : keys.filter((key) => !this.#changed.has(key));
+    for (const key of keys) {
+      const event = this.#changed.get(key) ?? this.#stored.get(key);
+      if (event) state.set(key, event);
+    }
+    return state;
+  }
+
+  async #readStored(keys: readonly StateKey[]): Promise<void> {
+    if (this.#head.isNew || keys.length === 0) return;
     const { state: snapshots, events } = this.#deps.storage;
-    const ids = others.length > 0 ? await snapshots.getFromSnapshot(this.#head.snapshotId, others) : new Map();
+    const ids = await snapshots.getFromSnapshot(this.#head.snapshotId, keys);
     const stored = ids.size > 0 ? await events.listByIds([...ids.values()]) : [];
     const byId = new Map(stored.map((entry) => [entry.event.eventId, entry.event]));
     for (const key of keys) {
       const eventId = ids.get(key);
-      const event = this.#changed.get(key) ?? (eventId === undefined ? undefined : byId.get(eventId));
-      if (event) state.set(key, event);
+      this.#stored.set(key, eventId === undefined ? undefined : byId.get(eventId));
     }
-    return state;
   }
 
   /** The same for the rules. */
