@@ -1,5 +1,5 @@
 import type { LoadedConfig } from '../config/load.ts';
-import { isRegistrationOpen } from '../config/shape.ts';
+import { type Config, isRegistrationOpen } from '../config/shape.ts';
 import type { RunningServer } from '../server.ts';
 
 /** What a person reads when the server is up: where it listens, who it is, and what to do next. */
@@ -18,10 +18,17 @@ export function describeStart(
     '',
   ];
   const client = server.listeners.find(({ serves }) => serves.includes('client'));
-  if (isRegistrationOpen(config) && client)
-    lines.push('Register a user:', '', `  ${registerLine(config.public_base_url ?? reachable(client.url))}`, '');
-  else lines.push('Registration is closed (the setting is "registration").', '');
-  return `${lines.join('\n')}\n`;
+  return `${[...lines, ...(client ? nextSteps(config, client.url) : ['No listener serves clients.']), ''].join('\n')}\n`;
+}
+
+function nextSteps(config: Config, clientUrl: string): string[] {
+  const url = config.public_base_url ?? reachable(clientUrl);
+  if (isRegistrationOpen(config))
+    return ['Register a user:', '', `  ${registerLine(url)}`, '', `and sign in with any Matrix client at ${url}`];
+  return [
+    'Registration is closed. "registration: open" lets everybody in who can reach the server; with a',
+    '"registration_shared_secret" accounts are made by who knows it. lantern.example.yaml says more.',
+  ];
 }
 
 /** An address that stands for all of the machine's is none that can be called. */

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { describeStart } from '../../../src/app/cli/banner.ts';
 import { runCommandLine } from '../../../src/app/cli/run.ts';
 import { configShape } from '../../../src/app/config/shape.ts';
 import { startServer } from '../../../src/app/server.ts';
@@ -46,6 +47,35 @@ describe('The command line', () => {
     const said = vi.spyOn(process.stdout, 'write').mockReturnValue(true);
     expect(await runCommandLine(['--help'])).toBe(0);
     expect(String(said.mock.calls[0]?.[0])).toContain('lantern config check');
+  });
+});
+
+describe('What is said when the server is up', () => {
+  const say = (settings: object) => {
+    const config = configShape.parse(settings);
+    const listeners = config.listeners.map(({ port, serves }) => ({ url: `http://0.0.0.0:${port}`, serves }));
+    return describeStart({ config, file: undefined, placeOf: () => '' }, { listeners });
+  };
+
+  it('is how to go on where one may register', () => {
+    expect(say({})).toContain('curl -s -X POST http://127.0.0.1:8008/_matrix/client/v3/register -d');
+    expect(say({})).toContain('any Matrix client at http://127.0.0.1:8008\n');
+    expect(say({ public_base_url: 'https://hs.example' })).toContain('any Matrix client at https://hs.example\n');
+  });
+
+  it('is how to let somebody in where nobody may', () => {
+    for (const settings of [
+      { registration: 'closed' },
+      { listeners: [{ address: '::', port: 1, serves: ['client'] }] },
+    ]) {
+      expect(say(settings)).toContain('Registration is closed.');
+      expect(say(settings)).toContain('registration_shared_secret');
+      expect(say(settings)).not.toContain('curl');
+    }
+  });
+
+  it('is that nobody can sign in where no listener serves clients', () => {
+    expect(say({ listeners: [{ port: 1, serves: ['federation'] }] })).toMatch(/\n\nNo listener serves clients\.\n\n$/);
   });
 });
 
