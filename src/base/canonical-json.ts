@@ -47,10 +47,10 @@ function holdsLoose(value: unknown, { strict, numbers }: CanonicalOptions): bool
 }
 
 /**
- * Keys that JavaScript keeps in the order in which they were set and that the order by code units puts as that by code points does. With no
- * others, the built-in encoder writes the same text as the library, in a third of the time.
+ * Keys that JavaScript keeps in the order in which they were set, which are all but whole numbers, and that the order by code units puts as
+ * that by code points does. With no others, the built-in encoder writes the same text as the library, in a third of the time.
  */
-const plainKey = /^(?!__proto__$)[A-Za-z_.][\x20-\x7e]*$/;
+const plainKey = /^(?!(?:__proto__|\d*)$)[\x20-\x7e]+$/;
 const odd = Symbol('a value with another key');
 
 function encode(value: unknown): string {
