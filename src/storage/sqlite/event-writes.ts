@@ -96,12 +96,12 @@ export function createEventWrites(deps: Deps): Writes<EventTableRow['kind']> {
   };
 
   /** What follows from an event's place: the room's activity, the gaps, the word to others. */
-  const settle = (eventId: EventId, event: Known & Placed, step: Step): void => {
-    const { eventNo, roomNo, position, verdict, type, stateKey, sender } = event;
+  const settle = (eventId: EventId, event: Known & Placed & { isNew: boolean }, step: Step): void => {
+    const { eventNo, roomNo, position, verdict, type, stateKey, sender, isNew } = event;
     if (deps.waiting.isAwaited(eventId)) step.change({ kind: 'event_awaited', roomId: rooms.text(roomNo), eventId });
     if (position === null) return;
     const accepted = verdict === 'accepted' && position > 0;
-    graph.place({ eventNo, roomNo, depth: event.depth, position: accepted ? position : null });
+    graph.place({ eventNo, roomNo, depth: event.depth, position: accepted ? position : null }, isNew);
     if (!accepted) return;
     statements.setNewest.run(position, roomNo);
     step.change({ kind: 'event', position, roomId: rooms.text(roomNo), eventId, type, stateKey, sender });
@@ -115,20 +115,21 @@ export function createEventWrites(deps: Deps): Writes<EventTableRow['kind']> {
     const replacesNo = findReplaced(snapshotBefore, known.type, known.stateKey);
     const placed = { eventNo, verdict, position: step.position ?? null, snapshotBefore, snapshotAfter, replacesNo };
     statements.place.run(placed);
-    settle(eventId, { ...known, ...placed }, step);
+    settle(eventId, { ...known, ...placed, isNew: false }, step);
   };
 
   return {
     event(row, step) {
       const { eventId, roomId, roomVersion, pdu } = row.event;
-      const eventNo = events.put(eventId);
-      const known = statements.find.get(eventNo);
+      const numbered = events.find(eventId);
+      const known = numbered === undefined ? undefined : statements.find.get(numbered);
       if (known !== undefined) {
         if (row.placement === 'outlier') return;
         if (known.position !== null) throw new Error(`event ${eventId} has its place already`);
         place({ ...row, kind: 'event_placed', eventId }, step);
         return;
       }
+      const eventNo = numbered ?? events.add(eventId);
       const stateKey = isStateEvent(row.event) ? row.event.pdu.state_key : null;
       const inserted: Inserted = {
         eventNo,
@@ -152,7 +153,7 @@ export function createEventWrites(deps: Deps): Writes<EventTableRow['kind']> {
       };
       statements.insert.run(inserted);
       graph.link(eventNo, events.putAll(prevEventIdsOf(pdu)).values(), events.putAll(authEventIdsOf(pdu)).values());
-      settle(eventId, inserted, step);
+      settle(eventId, { ...inserted, isNew: numbered === undefined }, step);
     },
     event_placed: place,
     event_content({ event: { eventId, pdu }, profile }, step) {
@@ -261,8 +262,8 @@ interface GraphPlace {
 
 interface GraphWrites {
   link(eventNo: number, prevNos: Iterable<number>, authNos: Iterable<number>): void;
-  /** The event got a place: nothing misses it any more, and it may miss others. */
-  place(place: GraphPlace): void;
+  /** The event got a place: nothing misses it any more, and it may miss others. isNew: nothing ever named it. */
+  place(place: GraphPlace, isNew: boolean): void;
 }
 
 function createGraphWrites(connection: Connection): GraphWrites {
@@ -270,6 +271,12 @@ function createGraphWrites(connection: Connection): GraphWrites {
   const addAuth = connection.prepare<[number, number]>('INSERT INTO event_auths (event_no, auth_no) VALUES (?, ?)');
   const found = connection.prepare<[number]>('DELETE FROM missing_prevs WHERE prev_no = ?');
   const unmiss = connection.prepare<[number]>('DELETE FROM missing_prevs WHERE event_no = ?');
+  const misses = connection
+    .prepare<[number], number>(
+      `SELECT 1 FROM event_prevs p LEFT JOIN events e ON e.event_no = p.prev_no
+       WHERE p.event_no = ? AND e.position IS NULL LIMIT 1`,
+    )
+    .pluck();
   const miss = connection.prepare<[GraphPlace]>(
     `INSERT INTO missing_prevs (prev_no, event_no, room_no, depth, position)
      SELECT p.prev_no, @eventNo, @roomNo, @depth, @position
@@ -282,10 +289,12 @@ function createGraphWrites(connection: Connection): GraphWrites {
       for (const prevNo of prevNos) addPrev.run(eventNo, prevNo);
       for (const authNo of authNos) addAuth.run(eventNo, authNo);
     },
-    place(place) {
-      found.run(place.eventNo);
-      unmiss.run(place.eventNo);
-      miss.run(place);
+    place(place, isNew) {
+      if (!isNew) {
+        found.run(place.eventNo);
+        unmiss.run(place.eventNo);
+      }
+      if (misses.get(place.eventNo) !== undefined) miss.run(place);
     },
   };
 }

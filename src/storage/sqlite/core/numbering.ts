@@ -50,8 +50,11 @@ export class Numbering<Text extends string> {
 
   /** The number of a text, a new one if it has none. Only inside a commit. */
   put(text: Text): number {
-    const known = this.find(text);
-    if (known !== undefined) return known;
+    return this.find(text) ?? this.add(text);
+  }
+
+  /** The number of a text that has none so far. Only inside a commit. */
+  add(text: Text): number {
     const number = Number(this.#insert.run(text).lastInsertRowid);
     this.#remember(number, text);
     return number;
