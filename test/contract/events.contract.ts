@@ -85,6 +85,13 @@ export function describeEvents(open: () => Promise<{ storage: Storage; clock: Ma
       expect(await storage.events.listByIds([])).toEqual([]);
     });
 
+    it('are heard of when they are stored or named by what is stored, and not otherwise', async () => {
+      await commit(storage, [eventRow('a', { prev: ['b'] })]);
+      expect(await storage.events.listHeardOf(['a', 'b', 'c'].map(eventId))).toEqual(new Set(['$a', '$b']));
+      const many = Array.from({ length: 1_200 }, (_, index) => eventId(`m${index}`));
+      expect(await storage.events.listHeardOf([...many, eventId('b')])).toEqual(new Set(['$b']));
+    });
+
     it('are read by more ids than one query takes', async () => {
       const names = Array.from({ length: 1_200 }, (_, index) => `e${index}`);
       await commit(

@@ -28,6 +28,13 @@ export interface AcceptOptions {
   readonly distribute?: { readonly except: readonly ServerName[] };
 }
 
+/** What is to be written for an event; without rows the verdict is known and nothing is left to do. */
+export interface Decision {
+  readonly verdict: PduVerdict;
+  readonly rows: readonly Row[];
+  readonly expect: readonly Expectation[];
+}
+
 const attemptsMax = 3;
 
 /**
@@ -36,32 +43,40 @@ const attemptsMax = 3;
  * stored. To be called under the room's lock.
  */
 export async function acceptEvent(deps: AcceptDeps, received: RoomEvent, options: AcceptOptions): Promise<PduVerdict> {
-  const version = getRoomVersion(received.roomVersion);
   for (let attempt = 0; attempt < attemptsMax; attempt++) {
-    const known = await deps.storage.events.find(received.eventId);
-    if (known && !isSameEvent(known.event, received, version)) {
-      return { verdict: 'dropped', reason: 'another event has this id' };
-    }
-    const restored = known?.redactedBy === null && restoresContent(known.event, received, version);
-    const settled = known && settledVerdict(known, restored);
-    if (settled) {
-      if (restored) await restoreContent(deps, known, received, version);
-      return settled;
-    }
-    const event = known && !restored ? known.event : received;
-    const head = await findRoomHead(deps.storage, event.roomId);
-    if (!head) return { verdict: 'dropped', reason: 'the room is not known here' };
-    const { placement, stateBefore } = options;
-    const judged = await judgeEvent(deps, event, { head, placement, stateBefore, known });
-    if (judged.before === undefined) return judged.verdict;
-    const rows = await rowsFor(deps, event, { head, options, judged, known });
-    if (restored) rows.unshift(contentRow(event));
-    const expect: Expectation[] = [{ kind: 'extremities', roomId: event.roomId, eventIds: head.extremities }];
-    if (!known) expect.push({ kind: 'event_unknown', eventId: event.eventId });
+    const { verdict, rows, expect } = await decideEvent(deps, received, options);
+    if (rows.length === 0) return verdict;
     const result = await deps.storage.commit({ rows, expect });
-    if (result.outcome === 'committed') return judged.verdict;
+    if (result.outcome === 'committed') return verdict;
   }
   throw serverUnavailable('The room is busy, try again');
+}
+
+/** The same without writing: what `deps.storage` holds is the room as it stands before the event. */
+export async function decideEvent(deps: AcceptDeps, received: RoomEvent, options: AcceptOptions): Promise<Decision> {
+  const version = getRoomVersion(received.roomVersion);
+  const known = await deps.storage.events.find(received.eventId);
+  if (known && !isSameEvent(known.event, received, version)) {
+    return decided({ verdict: 'dropped', reason: 'another event has this id' });
+  }
+  const restored = known?.redactedBy === null && restoresContent(known.event, received, version);
+  const settled = known && settledVerdict(known, restored);
+  if (settled) return decided(settled, restored ? await restoringRows(deps, known, received, version) : []);
+  const event = known && !restored ? known.event : received;
+  const head = await findRoomHead(deps.storage, event.roomId);
+  if (!head) return decided({ verdict: 'dropped', reason: 'the room is not known here' });
+  const { placement, stateBefore } = options;
+  const judged = await judgeEvent(deps, event, { head, placement, stateBefore, known });
+  if (judged.before === undefined) return decided(judged.verdict);
+  const rows = await rowsFor(deps, event, { head, options, judged, known });
+  if (restored) rows.unshift(contentRow(event));
+  const expect: Expectation[] = [{ kind: 'extremities', roomId: event.roomId, eventIds: head.extremities }];
+  if (!known) expect.push({ kind: 'event_unknown', eventId: event.eventId });
+  return { verdict: judged.verdict, rows, expect };
+}
+
+function decided(verdict: PduVerdict, rows: readonly Row[] = []): Decision {
+  return { verdict, rows, expect: [] };
 }
 
 /**
@@ -82,18 +97,18 @@ function settledVerdict(known: StoredEvent, restored: boolean): PduVerdict | und
  * An event that came with a wrong hash gets its content, and nothing else of it changes. If the rules refuse what it truly says, what was
  * judged stays: the room has been built on that.
  */
-async function restoreContent(
+async function restoringRows(
   deps: AcceptDeps,
   known: StoredEvent,
   copy: RoomEvent,
   version: RoomVersion,
-): Promise<void> {
-  if (!(await passesAuthEvents(deps, copy, version))) return;
+): Promise<Row[]> {
+  if (!(await passesAuthEvents(deps, copy, version))) return [];
   const rows: Row[] = [contentRow(copy)];
   if (known.verdict === 'accepted' && known.snapshotBefore !== null) {
     rows.push(...(await redactionRows(deps, copy, { before: storedPoint(deps, known.snapshotBefore), version })));
   }
-  await deps.storage.commit({ rows });
+  return rows;
 }
 
 /** Gives a stored event the content that it came without. */

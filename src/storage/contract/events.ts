@@ -123,6 +123,11 @@ export interface EventReads {
   listByIds(eventIds: readonly EventId[]): Promise<StoredEvent[]>;
   /** Which of these are stored at all. */
   listKnown(eventIds: readonly EventId[]): Promise<Set<EventId>>;
+  /**
+   * Which of these ids storage has come upon at all: those of stored events, and those that something stored names. Nothing builds on any
+   * other, and nothing waits for it.
+   */
+  listHeardOf(eventIds: readonly EventId[]): Promise<Set<EventId>>;
   /** The events as the federation sends them: canonical JSON of the stored PDU. In the order asked; unknown ones left out. */
   listPduTexts(eventIds: readonly EventId[]): Promise<string[]>;
 

@@ -34,13 +34,14 @@ type Lookups = Pick<
   | 'find'
   | 'listByIds'
   | 'listKnown'
+  | 'listHeardOf'
   | 'listPduTexts'
   | 'listRelatedTo'
   | 'findTimelineEvent'
   | 'listTimelineEventsByIds'
 >;
 
-function createLookups({ connection, turn, records }: EventDeps): Lookups {
+function createLookups({ connection, turn, records, events }: EventDeps): Lookups {
   const find = connection.prepare<[EventId], StoredEventRecord>(
     `SELECT ${storedEventColumns} FROM event_ids i JOIN events e ON e.event_no = i.event_no WHERE i.event_id = ?`,
   );
@@ -96,6 +97,13 @@ function createLookups({ connection, turn, records }: EventDeps): Lookups {
       }),
     listByIds: (eventIds) => inChunks([...new Set(eventIds)], (json) => records.allStored(byIds.all(json))),
     listKnown: async (eventIds) => new Set(await inChunks(eventIds, (json) => known.all(json))),
+    listHeardOf: async (eventIds) => {
+      const heardOf = new Set<EventId>();
+      for (const chunk of chunksOf(eventIds, idsMax)) {
+        for (const eventId of await turn.read(() => events.findAll(chunk).keys())) heardOf.add(eventId);
+      }
+      return heardOf;
+    },
     listRelatedTo: async (eventIds, { types, senders }) => {
       const by = {
         types: types === undefined ? null : JSON.stringify(types),
