@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Edu } from '../../src/matrix/edu.ts';
 import type { ServerName } from '../../src/matrix/server-name.ts';
 import type { Change } from '../../src/storage/contract/changes.ts';
-import { keptMax } from '../../src/storage/contract/outgoing.ts';
+import { edusKeptMax, keptMax } from '../../src/storage/contract/outgoing.ts';
 import type { Storage } from '../../src/storage/contract/storage.ts';
 import { attic, commit, eventId, eventRow, lobby, type OpenStorage, positionAt, server } from './make.ts';
 
@@ -120,6 +120,73 @@ export function describeOutgoing(open: OpenStorage): void {
       expect(await edusFor(one)).toEqual([2, 4, 5]);
       expect(await edusFor(two)).toEqual([3]);
       expect(await storage.outgoing.listEdus(one, 1)).toHaveLength(1);
+    });
+
+    describe('of too many EDUs for one destination', () => {
+      const more = 200;
+      const queueMany = (destination: ServerName, edus: readonly { n: number; key?: string; series?: string }[]) =>
+        commit(
+          storage,
+          edus.map(({ n, key = null, ...series }) => ({
+            kind: 'outgoing_edu',
+            destination,
+            edu: edu(n),
+            key,
+            ...series,
+          })),
+        );
+      const numbersFor = async (destination: ServerName) =>
+        (await storage.outgoing.listEdus(destination, 2 * edusKeptMax)).map((row) => Number(row.edu.content.n));
+      const range = (count: number) => Array.from({ length: count }, (_, n) => n);
+
+      it('keeps the newest, and all of another destination', async () => {
+        await queueMany(
+          two,
+          range(500).map((n) => ({ n })),
+        );
+        await queueMany(
+          one,
+          range(edusKeptMax + more).map((n) => ({ n })),
+        );
+        const kept = await numbersFor(one);
+        expect(kept.length).toBeGreaterThanOrEqual(edusKeptMax);
+        expect(kept.length).toBeLessThan(edusKeptMax + more);
+        expect(kept.at(-1)).toBe(edusKeptMax + more - 1);
+        expect(kept).toEqual([...kept].sort((a, b) => a - b));
+        expect(await numbersFor(two)).toHaveLength(500);
+      });
+
+      it('keeps all of a series until there are too many, then the newest', async () => {
+        const ofMany = range(edusKeptMax + more).map((n) => ({ n: 100 + n, key: `c${n}`, series: `c${n}` }));
+        await queueMany(
+          one,
+          range(20).map((n) => ({ n, key: `a${n}`, series: 'a' })),
+        );
+        expect(await numbersFor(one)).toEqual(range(20));
+        await queueMany(one, ofMany);
+        await queueMany(one, [{ n: 99_999, key: 'a99', series: 'a' }]);
+        // Of each series the newest, however long it has waited.
+        expect(await numbersFor(one)).toEqual([...ofMany.map(({ n }) => n), 99_999]);
+      });
+
+      it('has a bound for one series, too', async () => {
+        await queueMany(
+          one,
+          range(2 * edusKeptMax).map((n) => ({ n, key: `c${n}`, series: 'c' })),
+        );
+        const kept = await numbersFor(one);
+        expect(kept.length).toBeLessThan(edusKeptMax + more);
+        expect(kept.at(-1)).toBe(2 * edusKeptMax - 1);
+      });
+
+      it('counts those of series apart from the others', async () => {
+        await queueMany(one, [{ n: 1 }]);
+        await queueMany(
+          one,
+          range(edusKeptMax + more).map((n) => ({ n: 100 + n, key: `c${n}`, series: `${n}` })),
+        );
+        expect(await numbersFor(one)).toHaveLength(edusKeptMax + more + 1);
+      });
     });
 
     it('stores one transaction a destination and repeats it exactly', async () => {

@@ -60,12 +60,15 @@ async function rowsOfChange(
   for (const deviceId of change.deviceIds) {
     streamId += 1;
     const edu = updateOf(deps, keys, { deviceId, streamId, prevId: broadcastId });
-    rows.push(...addressed(destinations, edu, keyOf(userId, deviceId)));
+    rows.push(...addressed(destinations, edu, { key: keyOf(userId, deviceId), series: `device_list ${userId}` }));
     broadcastId = streamId;
     await breathe();
   }
   if (change.signingKeys)
-    for (const edu of signingKeyUpdates(keys)) rows.push(...addressed(destinations, edu, keyOf(userId, edu.edu_type)));
+    for (const edu of signingKeyUpdates(keys)) {
+      const key = keyOf(userId, edu.edu_type);
+      rows.push(...addressed(destinations, edu, { key, series: key }));
+    }
   if (streamId !== stream?.streamId && change.deviceIds.length > 0)
     rows.push({ kind: 'device_list_stream', userId, streamId, broadcastId });
   return rows;
@@ -87,7 +90,7 @@ async function rowsOfJoin(deps: DeviceListUpdateDeps, userId: UserId, roomId: Ro
   for (const { deviceId } of keys.devices.slice(0, devicesAtJoinMax)) {
     streamId += 1;
     const edu = updateOf(deps, keys, { deviceId, streamId, prevId: broadcastId });
-    rows.push(...addressed(destinations, edu, keyOf(userId, deviceId)));
+    rows.push(...addressed(destinations, edu, { key: keyOf(userId, deviceId), series: `device_list ${userId}` }));
     await breathe();
   }
   if (rows.length > 0) rows.push({ kind: 'device_list_stream', userId, streamId, broadcastId });
@@ -117,8 +120,13 @@ function keyOf(userId: UserId, what: string): string {
   return `device_list ${userId} ${what}`;
 }
 
-function addressed(destinations: readonly ServerName[], edu: Edu, key: string): Row[] {
-  return destinations.map((destination): Row => ({ kind: 'outgoing_edu', destination, edu, key }));
+/** If very much waits, one update of a user is enough: it continues another one than the server has, which asks for all. */
+function addressed(
+  destinations: readonly ServerName[],
+  edu: Edu,
+  place: { readonly key: string; readonly series: string },
+): Row[] {
+  return destinations.map((destination): Row => ({ kind: 'outgoing_edu', destination, edu, ...place }));
 }
 
 function updateOf(

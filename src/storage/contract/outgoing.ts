@@ -6,14 +6,23 @@ import type { Position } from './numbers.ts';
 /** Rows of the outgoing log that are kept, about, for destinations that do not take them. */
 export const keptMax = 10_000;
 
+/**
+ * EDUs that are kept, about, for a destination that does not take them: the newest of those without a series. Beyond as many of series, one
+ * that comes takes the place of all of its series.
+ */
+export const edusKeptMax = 10_000;
+
 export type OutgoingTableRow =
   /**
    * One row a sent event: the log that destinations read behind their cursors. Takes the position of its event. The log has a bound: of what
    * it no longer holds, a destination that has not got it keeps the newest event of each room.
    */
   | { kind: 'outgoing_pdu'; eventId: EventId; roomId: RoomId; destinations: readonly ServerName[] }
-  /** A durable EDU for one destination. `key`: a later one with the same key replaces it. */
-  | { kind: 'outgoing_edu'; destination: ServerName; edu: Edu; key: string | null }
+  /**
+   * A durable EDU for one destination. `key`: a later one with the same key replaces it. `series`: who gets a later one of it finds out that
+   * something is missing, and asks; what is of none is lost when too many wait.
+   */
+  | { kind: 'outgoing_edu'; destination: ServerName; edu: Edu; key: string | null; series?: string }
   | ({ kind: 'destination' } & DestinationRow)
   /** Changes how a destination fares and leaves its cursor alone. Without effect where the destination has no row. */
   | ({ kind: 'destination_health' } & DestinationHealthRow)

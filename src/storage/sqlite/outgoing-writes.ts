@@ -5,6 +5,7 @@ import type { DestinationHealthRow, DestinationRow, OutgoingTableRow } from '../
 import type { Connection } from './core/database.ts';
 import type { Numbering } from './core/numbering.ts';
 import { positionOf, type Writes } from './core/writes.ts';
+import { createOutgoingEduQueue } from './outgoing-edus.ts';
 import { createOutgoingLog } from './outgoing-log.ts';
 
 interface Deps {
@@ -28,6 +29,7 @@ interface StoredTransaction {
 export function createOutgoingWrites(deps: Deps): Writes<OutgoingTableRow['kind']> {
   const { connection, rooms, events, destinations } = deps;
   const log = createOutgoingLog(connection, destinations);
+  const edus = createOutgoingEduQueue(connection);
   const statements = prepare(connection);
 
   return {
@@ -42,11 +44,10 @@ export function createOutgoingWrites(deps: Deps): Writes<OutgoingTableRow['kind'
       });
       step.change({ kind: 'outgoing', destinations: row.destinations });
     },
-    outgoing_edu({ destination, edu, key }, step) {
+    outgoing_edu({ destination, edu, key, series = null }, step) {
       const destinationNo = destinations.put(destination);
       statements.begin.run(step.positionBefore, destinationNo);
-      if (key !== null) statements.removeEduByKey.run(destinationNo, key);
-      statements.insertEdu.run(destinationNo, key, JSON.stringify(edu));
+      edus.add({ destinationNo, key, series, text: JSON.stringify(edu) });
       step.change({ kind: 'outgoing', destinations: [destination] });
     },
     destination({ destination, ...row }) {
@@ -85,12 +86,6 @@ function prepare(connection: Connection) {
     /** A destination has a cursor from the first thing on that waits for it. */
     begin: connection.prepare<[Position, number]>(
       'UPDATE destinations SET cursor = ? WHERE destination_no = ? AND cursor IS NULL',
-    ),
-    removeEduByKey: connection.prepare<[number, string]>(
-      'DELETE FROM outgoing_edus WHERE destination_no = ? AND key = ?',
-    ),
-    insertEdu: connection.prepare<[number, string | null, string]>(
-      'INSERT INTO outgoing_edus (destination_no, key, edu) VALUES (?, ?, ?)',
     ),
     putDestination: connection.prepare<[Numbered<DestinationRow>]>(
       `UPDATE destinations SET cursor = @cursor, failing_since_ms = @failingSinceMs, retry_at_ms = @retryAtMs,
