@@ -113,7 +113,7 @@ export function endOfString(text: string, start: number): number {
 }
 
 /** Which limit the text passes. Before parsing, so that hostile nesting costs a look at the text and no more. */
-function findExcess(
+export function findExcess(
   text: string,
   { depthMax, containersMax = Number.POSITIVE_INFINITY }: JsonLimits,
 ): string | undefined {

@@ -3,7 +3,7 @@ export interface HttpLimits {
   /** Body sizes by kind of route; a longer body answers 413 M_TOO_LARGE. */
   readonly openBodyBytesMax: number;
   readonly userBodyBytesMax: number;
-  /** 50 PDUs of 64 KiB and 100 EDUs fit. */
+  /** Of what is read at once; a transaction may be longer. */
   readonly serverBodyBytesMax: number;
   /** A body that takes longer to arrive answers 408, and the connection ends. */
   readonly bodyTimeoutMs: number;
@@ -18,7 +18,7 @@ export interface HttpLimits {
 export const defaultHttpLimits: HttpLimits = {
   openBodyBytesMax: 64 * 1024,
   userBodyBytesMax: 1024 * 1024,
-  serverBodyBytesMax: 8 * 1024 * 1024,
+  serverBodyBytesMax: 2 * 1024 * 1024,
   bodyTimeoutMs: 30_000,
   concurrentPerCallerMax: 100,
   concurrentMax: 20_000,

@@ -128,6 +128,8 @@ export interface UserRoute<P = unknown, Q = unknown, B = unknown> extends RouteB
 /** Needs a valid X-Matrix signature. `text` is the raw body, for what JSON.parse cannot tell. */
 export interface ServerRoute<P = unknown, Q = unknown, B = unknown> extends RouteBase<P, Q, B> {
   readonly access: 'server';
+  /** Lists of the body that may make it long: their elements are read one after the other, with others in between. */
+  readonly longLists?: readonly string[];
   handle(request: RequestParts<P, Q, B> & { readonly origin: ServerName; readonly text: string }): Promise<unknown>;
 }
 

@@ -15,6 +15,7 @@ import {
 import type { CallerLimit } from './middleware/caller-limit.ts';
 import { checkShape } from './middleware/check-shape.ts';
 import { parseBody } from './middleware/json-body.ts';
+import { parseServerBody } from './middleware/large-body.ts';
 import { readBody } from './middleware/read-body.ts';
 import { sendBytes } from './middleware/send-bytes.ts';
 import type { RateLimits } from './rate-limits.ts';
@@ -201,7 +202,7 @@ async function readJson(
   if (route.body === undefined) return undefined;
   const limits = { bytesMax: route.bodyBytesMax ?? bytesMax, timeoutMs: deps.limits.bodyTimeoutMs };
   const bytes = await readBody(context.req, limits, deps.clock);
-  return parseBody(bytes, route.access === 'server' ? 'server' : 'client');
+  return route.access === 'server' ? parseServerBody(bytes, route.longLists ?? []) : parseBody(bytes, 'client');
 }
 
 function parts(

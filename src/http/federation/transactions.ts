@@ -12,6 +12,7 @@ export function transactionRoutes(deps: { readonly transactions: TransactionRece
       params: z.object({ transactionId: shortText }),
       body: jsonObject,
       bodyBytesMax: transactionBytesMax,
+      longLists: ['pdus', 'edus'],
       handle: ({ params, body, origin, text }) =>
         deps.transactions.receive({ origin, transactionId: params.transactionId, body, text }),
     }),

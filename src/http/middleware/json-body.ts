@@ -10,7 +10,7 @@ const clientJsonLimits: JsonLimits = { depthMax: 100 };
  * PDUs of other servers are judged one by one, so their border is where canonical JSON ends. Fifty events and a hundred EDUs that mean
  * something have a fraction of so many objects, and a body of nothing but these would hold up everybody.
  */
-const serverJsonLimits: JsonLimits = { depthMax: 256, containersMax: 200_000 };
+export const serverJsonLimits: JsonLimits = { depthMax: 256, containersMax: 200_000 };
 
 /**
  * The object that a body holds; an empty body counts as `{}`. M_NOT_JSON for what is no JSON or no UTF-8, M_BAD_JSON for
