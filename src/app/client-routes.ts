@@ -121,6 +121,6 @@ export function clientRoutes({ config, clock, services }: Surroundings, parts: P
     ...mediaUploadRoutes({ media: parts.media, clock }),
     ...voipRoutes(),
     ...thirdPartyNetworkRoutes(),
-    ...appServiceRoutes({ ping: parts.services.ping }),
+    ...appServiceRoutes({ ping: parts.services.ping, publicRooms }),
   ];
 }

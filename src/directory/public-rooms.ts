@@ -6,7 +6,7 @@ import {
 import { forbidden, invalidParam, notFound } from '../matrix/errors.ts';
 import { isRoomId, type RoomId, type UserId } from '../matrix/ids.ts';
 import type { ServerName } from '../matrix/server-name.ts';
-import type { ListedRoom, PublicRoomPlace } from '../storage/contract/directory.ts';
+import type { ListedRoom, PublicRoomPlace, RoomList } from '../storage/contract/directory.ts';
 import type { Storage } from '../storage/contract/storage.ts';
 import { type PublicRoom, parseRoom, presentRoom } from './listed-room.ts';
 
@@ -44,6 +44,12 @@ export interface PublicRoomsPage {
   readonly total_room_count_estimate?: number;
 }
 
+/** A network as the service that bridges to it calls it; clients know it as `serviceId|networkId`. */
+export interface ServiceNetwork {
+  readonly serviceId: string;
+  readonly networkId: string;
+}
+
 /** Client-server and server-server API, "Published room directory". */
 export interface PublicRooms {
   /**
@@ -55,6 +61,11 @@ export interface PublicRooms {
   listForServer(request: PublicRoomsRequest): Promise<PublicRoomsPage>;
   /** Throws M_NOT_FOUND for a room that is not known here. */
   getVisibility(roomId: RoomId): Promise<'public' | 'private'>;
+  /**
+   * Whether the room is in the list of a network that the application service bridges to; a room that is not open is not shown all the
+   * same. M_NOT_FOUND as above.
+   */
+  setNetworkVisibility(network: ServiceNetwork, roomId: RoomId, visibility: 'public' | 'private'): Promise<void>;
   /** Whether the room is in the public list. For whoever may set the room's canonical alias. M_NOT_FOUND as above. */
   setVisibility(requester: UserId, roomId: RoomId, visibility: 'public' | 'private'): Promise<void>;
 }
@@ -76,12 +87,12 @@ export function createPublicRooms(deps: PublicRoomsDeps): PublicRooms {
     if (request.include_all_networks === true && request.third_party_instance_id !== undefined) {
       throw invalidParam('third_party_instance_id can only be used if include_all_networks is false');
     }
-    // No other networks are bridged in here.
-    if (request.third_party_instance_id !== undefined) return { chunk: [], total_room_count_estimate: 0 };
     const limit = pageSizeOf(request);
     const search = request.filter?.generic_search_term ?? '';
     if (search.length > searchLengthMax) throw invalidParam('generic_search_term is too long');
+    const list = listOf(request);
     const found = await directory.listPublicRooms({
+      list,
       from,
       direction,
       limit: limit + 1,
@@ -93,7 +104,7 @@ export function createPublicRooms(deps: PublicRoomsDeps): PublicRooms {
     return {
       chunk: shown.map(presentRoom),
       ...batches(shown, { from, direction, isCut }),
-      total_room_count_estimate: await directory.countPublicRooms(),
+      total_room_count_estimate: await directory.countPublicRooms(list),
     };
   }
 
@@ -120,6 +131,12 @@ export function createPublicRooms(deps: PublicRoomsDeps): PublicRooms {
       return directory.getVisibility(roomId);
     },
 
+    async setNetworkVisibility({ serviceId, networkId }, roomId, visibility) {
+      await checkKnown(roomId);
+      const network = `${serviceId}|${networkId}`;
+      await storage.commit({ rows: [{ kind: 'network_room', network, roomId, visibility }] });
+    },
+
     async setVisibility(requester, roomId, visibility) {
       await checkKnown(roomId);
       const mayPublish = deps.publishing || visibility === 'private';
@@ -129,6 +146,12 @@ export function createPublicRooms(deps: PublicRoomsDeps): PublicRooms {
       await storage.commit({ rows: [{ kind: 'room_visibility', roomId, visibility }] });
     },
   };
+}
+
+/** "Whether or not to include all known networks/protocols from application services"; without either only the server's own list. */
+function listOf({ include_all_networks: all, third_party_instance_id: network }: PublicRoomsRequest): RoomList {
+  if (network !== undefined) return { network };
+  return all === true ? 'all' : 'own';
 }
 
 function pageSizeOf({ limit }: PublicRoomsRequest): number {

@@ -220,6 +220,45 @@ describe('when an event was sent', () => {
   });
 });
 
+describe('the list of a network', () => {
+  const listed = async (query: string) =>
+    (await alice.ok('GET', `/publicRooms?${query}`)).chunk.map(({ room_id }: { room_id: string }) => room_id);
+  const put = (user: TestUser, room: string, visibility: string) =>
+    user.call('PUT', `/directory/list/appservice/net/${encode(room)}`, { visibility });
+
+  it('is kept by its service, apart from the own list', async () => {
+    const room = await alice.createRoom({ preset: 'public_chat' });
+    expect((await put(bridge, room, 'public')).status).toBe(200);
+    expect(await listed('third_party_instance_id=irc%7Cnet')).toEqual([room]);
+    expect(await listed('include_all_networks=true')).toEqual([room]);
+    expect(await listed('third_party_instance_id=mute%7Cnet')).toEqual([]);
+    expect(await listed('')).toEqual([]);
+    await put(bridge, room, 'private');
+    expect(await listed('third_party_instance_id=irc%7Cnet')).toEqual([]);
+    await put(bridge, room, 'public');
+    await bridge.ok('DELETE', `/directory/list/appservice/net/${encode(room)}`);
+    expect(await listed('include_all_networks=true')).toEqual([]);
+  });
+
+  it('shows no room that is not open', async () => {
+    const room = await alice.createRoom();
+    await put(bridge, room, 'public');
+    expect(await listed('third_party_instance_id=irc%7Cnet')).toEqual([]);
+  });
+
+  it('is for services, and for rooms that are known', async () => {
+    const room = await alice.createRoom({ preset: 'public_chat' });
+    const refusal = async (answer: ReturnType<typeof put>) => [(await answer).status, (await answer).body.errcode];
+    expect(await refusal(put(alice, room, 'public'))).toEqual([403, 'M_FORBIDDEN']);
+    expect(await refusal(put(bridge, `!none:${here.name}`, 'public'))).toEqual([404, 'M_NOT_FOUND']);
+    expect(await refusal(put(bridge, room, 'secret'))).toEqual([400, 'M_BAD_JSON']);
+    expect(await refusal(alice.call('DELETE', `/directory/list/appservice/net/${encode(room)}`))).toEqual([
+      403,
+      'M_FORBIDDEN',
+    ]);
+  });
+});
+
 describe('a ping', () => {
   const ping = async (user: TestUser, id = 'irc') => {
     const answer = await user.call('POST', `/_matrix/client/v1/appservice/${id}/ping`, { transaction_id: 'meow' });

@@ -84,6 +84,7 @@ function pathOf({ path }: Endpoint, place: Place, other: Record<string, string> 
     filterId: '0',
     protocol: 'irc',
     serviceId: 'irc',
+    networkId: 'net',
     keyName: 'displayname',
     kind: 'room',
     ruleId: `!rule:${server.name}`,
@@ -201,6 +202,7 @@ const goodBodies: Record<string, (place: Place) => unknown> = {
   }),
   'PUT /sendToDevice/:eventType/:transactionId': () => ({ messages: { [alice.userId]: { '*': {} } } }),
   'PUT /directory/room/:roomAlias': ({ roomId }) => ({ room_id: roomId }),
+  'PUT /directory/list/appservice/:networkId/:roomId': () => ({ visibility: 'public' }),
   'PUT /directory/list/room/:roomId': () => ({ visibility: 'public' }),
   'POST /publicRooms': () => ({ limit: 5 }),
   'POST /rooms/:roomId/upgrade': () => ({ new_version: '11' }),
@@ -235,6 +237,7 @@ const goodStatus: Record<string, number> = {
   'DELETE /devices/:deviceId': 401,
   // Of application services only.
   'POST /_matrix/client/v1/appservice/:serviceId/ping': 403,
+  'PUT /directory/list/appservice/:networkId/:roomId': 403,
 };
 
 function password(): Record<string, unknown> {

@@ -467,6 +467,13 @@ const directory: readonly Endpoint[] = [
     query: { suggested_only: 'boolean', limit: 'integer', max_depth: 'integer', from: 'string' },
   },
   { call: 'GET /_matrix/client/v1/room_summary/{roomIdOrAlias}', by: 'anybody', query: { via: 'strings' } },
+  {
+    call: 'PUT /directory/list/appservice/{networkId}/{roomId}',
+    by: 'user',
+    body: { visibility: 'string!' },
+    good: { visibility: 'public' },
+  },
+  { call: 'DELETE /directory/list/appservice/{networkId}/{roomId}', by: 'user' },
   { call: 'GET /directory/list/room/{roomId}', by: 'anybody' },
   {
     call: 'PUT /directory/list/room/{roomId}',

@@ -68,6 +68,7 @@ const fitting: Readonly<Record<string, string>> = {
   ruleId: 'rule',
   protocol: 'irc',
   serviceId: 'irc',
+  networkId: 'net',
   keyId: 'ed25519:1',
   ownName: server.name,
   serverName: server.name,

@@ -3,6 +3,7 @@ import type { RoomId, UserId } from '../../src/matrix/ids.ts';
 import type { JsonObject } from '../../src/matrix/pdu.ts';
 import type { ServerName } from '../../src/matrix/server-name.ts';
 import type { Row } from '../../src/storage/contract/commit.ts';
+import type { RoomList } from '../../src/storage/contract/directory.ts';
 import type { Storage } from '../../src/storage/contract/storage.ts';
 import {
   alias,
@@ -166,6 +167,36 @@ export function describeDirectory(open: OpenStorage): void {
       await commit(storage, published(storage, mute, 1, { 'm.room.join_rules': {} }));
       expect(await storage.directory.listPublicRooms(anything)).toEqual([]);
       expect(await storage.directory.countPublicRooms()).toBe(0);
+    });
+
+    it('keeps a list for each network apart from the own one, and all of them as one', async () => {
+      const [own, bridged, closed] = [room('own'), room('bridged'), room('closed')];
+      await commit(storage, published(storage, own, 2));
+      const hidden = (roomId: RoomId): Row => ({ kind: 'room_visibility', roomId, visibility: 'private' });
+      const listed = (roomId: RoomId, visibility: 'public' | 'private' = 'public'): Row => ({
+        kind: 'network_room',
+        network: 'irc|net',
+        roomId,
+        visibility,
+      });
+      await commit(storage, [...published(storage, bridged, 1), hidden(bridged), listed(bridged), listed(bridged)]);
+      const closedState = { 'm.room.join_rules': { join_rule: 'invite' } };
+      await commit(storage, [...published(storage, closed, 1, closedState), hidden(closed), listed(closed)]);
+      const { directory } = storage;
+      const idsOf = async (list: RoomList) =>
+        (await directory.listPublicRooms({ ...anything, list })).map(({ roomId }) => roomId);
+      expect(await idsOf('own')).toEqual([own]);
+      expect(await idsOf({ network: 'irc|net' })).toEqual([bridged]);
+      expect(await idsOf({ network: 'irc|other' })).toEqual([]);
+      expect(await idsOf('all')).toEqual([own, bridged]);
+      const back = await directory.listPublicRooms({ ...anything, direction: 'backward', limit: 1, list: 'all' });
+      expect(back.map(({ roomId }) => roomId)).toEqual([bridged]);
+      expect(await directory.countPublicRooms('own')).toBe(1);
+      expect(await directory.countPublicRooms({ network: 'irc|net' })).toBe(1);
+      expect(await directory.countPublicRooms('all')).toBe(2);
+      await commit(storage, [listed(bridged, 'private')]);
+      expect(await idsOf({ network: 'irc|net' })).toEqual([]);
+      expect(await idsOf('all')).toEqual([own]);
     });
 
     it('follows the members, the state and the redactions of a listed room', async () => {

@@ -12,7 +12,12 @@ export type DirectoryTableRow =
   | ({ kind: 'alias' } & AliasRow)
   | { kind: 'alias_removed'; alias: RoomAlias }
   /** Whether the room stands in the public room list. */
-  | { kind: 'room_visibility'; roomId: RoomId; visibility: 'public' | 'private' };
+  | { kind: 'room_visibility'; roomId: RoomId; visibility: 'public' | 'private' }
+  /** Whether the room stands in the list of a network that an application service bridges to. */
+  | { kind: 'network_room'; network: string; roomId: RoomId; visibility: 'public' | 'private' };
+
+/** Which list of rooms: the server's own, that of one network, or all of them as one. */
+export type RoomList = 'own' | 'all' | { readonly network: string };
 
 /** A room as lists of rooms show it. Storage keeps it with the room's current state. */
 export interface ListedRoom extends RoomListing {
@@ -51,11 +56,13 @@ export interface DirectoryReads {
     readonly limit: number;
     readonly search: string | null;
     readonly roomTypes: readonly (string | null)[] | null;
+    /** The server's own when not given. */
+    readonly list?: RoomList;
   }): Promise<ListedRoom[]>;
   /** In no order; rooms that are unknown here are left out. Whoever asks decides who may be told. */
   listRoomFacts(roomIds: ReadonlySet<RoomId>): Promise<RoomFacts[]>;
-  /** How many rooms the public list shows without a filter. */
-  countPublicRooms(): Promise<number>;
+  /** How many rooms the list shows without a filter. */
+  countPublicRooms(list?: RoomList): Promise<number>;
   /**
    * Of the next `limit` people behind `after` with words in their name or local part that begin with all of these, without regard to case or
    * accents: whom the searcher may know of, in the order in which they were first heard of. `last`: where to go on; null at the end. Words

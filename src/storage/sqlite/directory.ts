@@ -33,6 +33,12 @@ export function createDirectoryWrites({ connection, rooms, listings }: WriteDeps
   const putAlias = connection.prepare<[AliasRow]>(
     'INSERT OR REPLACE INTO aliases (alias, room_id, creator) VALUES (@alias, @roomId, @creator)',
   );
+  const putNetworkRoom = connection.prepare<[string, number]>(
+    'INSERT OR IGNORE INTO network_rooms (network, room_no) VALUES (?, ?)',
+  );
+  const removeNetworkRoom = connection.prepare<[string, number]>(
+    'DELETE FROM network_rooms WHERE network = ? AND room_no = ?',
+  );
   const removeAlias = connection.prepare<[RoomAlias]>('DELETE FROM aliases WHERE alias = ?');
 
   return {
@@ -41,6 +47,9 @@ export function createDirectoryWrites({ connection, rooms, listings }: WriteDeps
     },
     alias_removed(row) {
       removeAlias.run(row.alias);
+    },
+    network_room({ network, roomId, visibility }) {
+      (visibility === 'public' ? putNetworkRoom : removeNetworkRoom).run(network, rooms.put(roomId));
     },
     room_visibility({ roomId, visibility }) {
       listings.publish(rooms.put(roomId), visibility === 'public');

@@ -2,7 +2,7 @@ import { foldText } from '../../base/fold-text.ts';
 import type { RoomAlias, RoomId } from '../../matrix/ids.ts';
 import type { JsonObject } from '../../matrix/pdu.ts';
 import { isListable, isOpenRoom, listingOf, listingStateTypes } from '../../matrix/room-listing.ts';
-import type { DirectoryReads, ListedRoom } from '../contract/directory.ts';
+import type { DirectoryReads, ListedRoom, RoomList } from '../contract/directory.ts';
 import type { Connection } from './core/database.ts';
 import type { Turn } from './core/turn.ts';
 
@@ -99,6 +99,7 @@ interface Wanted {
   search: string | null;
   /** JSON list; null: any. */
   types: string | null;
+  network: string;
   limit: number;
 }
 
@@ -119,21 +120,39 @@ export function createListingReads(connection: Connection, turn: Turn): ListingR
   const isPublic = connection.prepare<[RoomId]>(
     `SELECT 1 FROM rooms r JOIN room_listings l ON l.room_no = r.room_no WHERE r.room_id = ? AND l.published = 1`,
   );
-  const inPublic = 'l.published = 1 AND l.listable = 1 AND l.joined_members > 0';
+  const listable = 'l.listable = 1 AND l.joined_members > 0';
+  /** The own list has an index of its own, so it is asked for in the index's words. */
+  const inList = {
+    own: `l.published = 1 AND ${listable}`,
+    network: `l.room_no IN (SELECT room_no FROM network_rooms WHERE network = @network) AND ${listable}`,
+    all: `(l.published = 1 OR EXISTS (SELECT 1 FROM network_rooms n WHERE n.room_no = l.room_no)) AND ${listable}`,
+  };
   /** Larger rooms stand before smaller ones; a place lies behind the room it names. */
-  const list = (range: '<=' | '>=', ties: '>' | '<', order: 'DESC' | 'ASC', tieOrder: 'ASC' | 'DESC') =>
+  const list = (
+    condition: string,
+    range: '<=' | '>=',
+    ties: '>' | '<',
+    order: 'DESC' | 'ASC',
+    tieOrder: 'ASC' | 'DESC',
+  ) =>
     connection.prepare<[Wanted], ListedRecord>(
       `SELECT ${listingColumns}
        FROM room_listings l JOIN rooms r ON r.room_no = l.room_no
-       WHERE ${inPublic}
+       WHERE ${condition}
          AND l.joined_members ${range} @members AND (l.joined_members <> @members
            OR l.room_no ${ties} coalesce((SELECT room_no FROM rooms WHERE room_id = @roomId), 0))
          AND (@search IS NULL OR instr(l.search_text, @search) > 0)
          AND (@types IS NULL OR EXISTS (SELECT 1 FROM json_each(@types) WHERE value IS l.room_type))
        ORDER BY l.joined_members ${order}, l.room_no ${tieOrder} LIMIT @limit`,
     );
-  const forward = list('<=', '>', 'DESC', 'ASC');
-  const backward = list('>=', '<', 'ASC', 'DESC');
+  const statementsOf = (condition: string) => ({
+    forward: list(condition, '<=', '>', 'DESC', 'ASC'),
+    backward: list(condition, '>=', '<', 'ASC', 'DESC'),
+    count: connection
+      .prepare<[{ network: string }], number>(`SELECT count(*) FROM room_listings l WHERE ${condition}`)
+      .pluck(),
+  });
+  const lists = { own: statementsOf(inList.own), network: statementsOf(inList.network), all: statementsOf(inList.all) };
   const current = (type: string) => `(
     SELECT e.client_text FROM current_state s JOIN events e ON e.event_no = s.event_no
     WHERE s.room_no = r.room_no AND s.type = '${type}' AND s.state_key = ''
@@ -144,19 +163,20 @@ export function createListingReads(connection: Connection, turn: Turn): ListingR
      FROM json_each(?) j CROSS JOIN rooms r ON r.room_id = j.value AND r.version IS NOT NULL
        JOIN room_listings l ON l.room_no = r.room_no`,
   );
-  const count = connection.prepare<[], number>(`SELECT count(*) FROM room_listings l WHERE ${inPublic}`).pluck();
 
   return {
     getVisibility: (roomId) => turn.read(() => (isPublic.get(roomId) === undefined ? 'private' : 'public')),
-    listPublicRooms: ({ from, direction, limit, search, roomTypes }) =>
+    listPublicRooms: ({ from, direction, limit, search, roomTypes, list: wantedList = 'own' }) =>
       turn.read(() => {
         const wanted: Wanted = {
           members: from?.joinedMembers ?? (direction === 'forward' ? Number.MAX_SAFE_INTEGER : 0),
           roomId: from?.roomId ?? '',
           search: search === null ? null : foldText(search),
           types: roomTypes === null ? null : JSON.stringify(roomTypes),
+          network: networkOf(wantedList),
           limit,
         };
+        const { forward, backward } = lists[kindOf(wantedList)];
         const found = direction === 'forward' ? forward.all(wanted) : backward.all(wanted).reverse();
         return found.map(listedOf);
       }),
@@ -170,8 +190,17 @@ export function createListingReads(connection: Connection, turn: Turn): ListingR
           encryption: contentOf(record.encryption),
         })),
       ),
-    countPublicRooms: () => turn.read(() => count.get() ?? 0),
+    countPublicRooms: (wanted = 'own') =>
+      turn.read(() => lists[kindOf(wanted)].count.get({ network: networkOf(wanted) }) ?? 0),
   };
+}
+
+function kindOf(wanted: RoomList): 'own' | 'all' | 'network' {
+  return typeof wanted === 'string' ? wanted : 'network';
+}
+
+function networkOf(wanted: RoomList): string {
+  return typeof wanted === 'string' ? '' : wanted.network;
 }
 
 function listedOf(record: ListedRecord): ListedRoom {
