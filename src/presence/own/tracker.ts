@@ -103,6 +103,7 @@ export class Tracker implements LocalSubjects {
     return counts;
   }
 
+  /** The returned function is called once, at its end. */
   begin(sync: SyncBegin): () => void {
     const { clock, settings } = this.#deps;
     const now = clock.monotonic();
@@ -112,11 +113,7 @@ export class Tracker implements LocalSubjects {
     if (device !== undefined && !this.#stopped && goesOn(device, sync, { now, timers: settings }))
       this.#keep(sync, subject, { ...device, syncs: device.syncs + 1 });
     else this.#update(sync, 'sync', (current) => beginSync(current, sync, { now, timers: settings }));
-    let open = sync.setPresence !== 'offline';
-    return () => {
-      if (open) this.#end(sync);
-      open = false;
-    };
+    return sync.setPresence === 'offline' ? () => {} : () => this.#end(sync);
   }
 
   /** It was connected and still is for a while, so nothing changes but the hour at which something may. */
