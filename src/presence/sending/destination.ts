@@ -15,7 +15,7 @@ export interface Mark {
 export interface Held {
   /** Every user there, now and to come; else those who were named. */
   readonly whole: boolean;
-  /** Null: sent by an earlier process, which is all that is known. */
+  /** Null: not known; an earlier process sent it, or nobody said whether it arrived. */
   readonly shown: Shown | null;
   /** Monotonic: when it is to be sent again. */
   readonly renewAt: number;
@@ -58,6 +58,12 @@ export class Destination {
     this.marks.set(subject, mark);
     this.urgent ||= how.urgent;
     return mark;
+  }
+
+  /** Whatever the destination holds of the subject is to be said anew. */
+  forgetShown(subject: UserId): void {
+    const held = this.held.get(subject);
+    if (held) this.held.set(subject, { ...held, shown: null });
   }
 
   narrow(subject: UserId, narrowing: Omit<Narrowing, 'destination' | 'subject'>): void {

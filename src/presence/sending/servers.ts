@@ -195,10 +195,10 @@ export class Servers implements EduSource {
         edus,
         more: entry.isWaiting,
         accepted: () => this.#accepted(destination, entry, built),
-        refused: () => this.#refused(destination, entry),
+        refused: () => this.#refused(destination, entry, built.done),
       };
     } catch (error) {
-      this.#refused(destination, entry);
+      this.#refused(destination, entry, []);
       throw error;
     }
   }
@@ -309,11 +309,12 @@ export class Servers implements EduSource {
     return { ...held, renewAt };
   }
 
-  #refused(name: ServerName, entry: Destination): void {
+  /** What arrived of it is not known, so neither is what the destination holds. */
+  #refused(name: ServerName, entry: Destination, attempted: readonly Group[]): void {
     entry.inFlight = false;
     entry.failures += 1;
-    // What arrived of it is not known.
     entry.progress = undefined;
+    for (const { subject } of attempted) entry.forgetShown(subject);
     this.#settle(name, entry);
   }
 

@@ -118,6 +118,21 @@ describe('an update', () => {
     expect(sent).toEqual(['online', 'offline', 'online', 'offline']);
   });
 
+  it('that changed back is sent where the answer to the one before it was lost', async () => {
+    await announce();
+    const deliver = world.deliver.bind(world);
+    world.deliver = async (parcel) => {
+      await deliver(parcel);
+      return false;
+    };
+    await world.put(alice, 'unavailable', 'arrives, and nobody says so');
+    await world.advance(1_000);
+    world.deliver = deliver;
+    await world.put(alice, 'unavailable', 'the first');
+    await world.advance(20_000);
+    expect(await world.get(dave, alice)).toMatchObject({ presence: 'unavailable', status_msg: 'the first' });
+  });
+
   it('that changed and changed back is not sent', async () => {
     await world.put(alice, 'online', 'one');
     await world.advance(0);
@@ -237,6 +252,23 @@ describe('the pace', () => {
       await world.advance(1_000);
     }
     expect(world.takeTransactions().length).toBeLessThanOrEqual(501);
+  });
+
+  it('does not count servers of which nothing is held or waits any more', async () => {
+    acceptAll(world);
+    const users = Array.from({ length: 500 }, (_, index) => user(`u:s${index}.test`));
+    await joinMany(world, room('many'), [bob, ...users]);
+    await world.put(bob, 'online');
+    await world.advance(60_000);
+    await world.put(bob, 'offline');
+    await world.advance(60_000);
+    world.takeTransactions();
+    // The window is that of one server again.
+    for (const state of ['online', 'unavailable'] as const) {
+      await world.put(alice, state, state);
+      await world.advance(1_000);
+    }
+    expect(world.takeTransactions(there)).toHaveLength(2);
   });
 
   it('costs a dead server one mark a subject, and an attempt each window at most', async () => {
