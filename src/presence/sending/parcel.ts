@@ -121,7 +121,7 @@ export class ParcelBuilder {
     const held = entry.held.get(subject);
     const isKnown = held?.shown && isSameShown(held.shown, shown) && !mark?.resend && !narrowing;
     const update =
-      audience && !isKnown && (presence || held)
+      audience && presence && !isKnown
         ? updateEntries(
             subject,
             { shown, lastActiveAgoMs: this.#ago(presence) },

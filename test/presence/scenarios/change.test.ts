@@ -353,6 +353,23 @@ describe('a setting', () => {
   });
 });
 
+describe('a setting that shares more', () => {
+  it.each([
+    ['without a limit', {}],
+    ['with a higher limit', { largestRoom: 10 }],
+  ] as const)('%s gives other servers at once what a room that was too large kept back', async (_, settings) => {
+    world = await World.start({ largestRoom: 5 });
+    await world.join(room('a'), alice, bob, carol, dave, erin, user('f'));
+    await world.leave(room('a'), user('f'));
+    await world.put(alice, 'online', 'hello');
+    await world.advance(2_000);
+    expect(await world.get(dave, alice)).toEqual({ presence: 'offline' });
+    await world.host(here).restart({ settings: { ...settings } });
+    await world.advance(2_000);
+    expect(await world.get(dave, alice)).toMatchObject({ presence: 'online', status_msg: 'hello' });
+  });
+});
+
 describe('a room that grows too large', () => {
   it('takes sight at once, and gives it back only below four fifths of the limit', async () => {
     world = await World.start({ largestRoom: 5 });

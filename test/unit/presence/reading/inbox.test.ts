@@ -133,6 +133,19 @@ describe('the inboxes', () => {
     disconnect: (userId: UserId) => void connected.delete(userId),
   };
 
+  it('stay for a minute after the last sync, whenever that was', async () => {
+    const inboxes = new Inboxes({ clock, roster });
+    const opened = inboxes.open(carol);
+    await clock.advance(50_000);
+    opened.beginPoll(phone);
+    opened.endPoll(phone);
+    await clock.advance(59_000);
+    expect(inboxes.find(carol)).toBe(opened);
+    await clock.advance(1_000);
+    expect(inboxes.find(carol)).toBeUndefined();
+    inboxes.stop();
+  });
+
   it('exist for who is connected, and a minute longer', async () => {
     const inboxes = new Inboxes({ clock, roster });
     const opened = inboxes.open(carol);
