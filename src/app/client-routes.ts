@@ -12,6 +12,7 @@ import { keyRoutes } from '../http/client/keys.ts';
 import { signingKeyRoutes } from '../http/client/keys-signing.ts';
 import { loginRoutes } from '../http/client/login.ts';
 import { mediaRoutes, unauthenticatedMediaRoutes } from '../http/client/media.ts';
+import { mediaAdministrationRoutes } from '../http/client/media-administration.ts';
 import { mediaUploadRoutes } from '../http/client/media-upload.ts';
 import { openIdRoutes } from '../http/client/openid.ts';
 import { presenceRoutes } from '../http/client/presence.ts';
@@ -117,6 +118,7 @@ export function clientRoutes({ config, clock, services }: Surroundings, parts: P
     ...presenceAudienceRoutes({ presence }),
     ...syncRoutes({ sync: reading.sync }),
     ...mediaRoutes(parts),
+    ...mediaAdministrationRoutes(parts),
     ...unauthenticatedMediaRoutes({ media: parts.media, open: config.media.unauthenticated }),
     ...mediaUploadRoutes({ media: parts.media, clock }),
     ...voipRoutes(),

@@ -1,4 +1,4 @@
-import type { ServerName } from './server-name.ts';
+import { isServerName, type ServerName } from './server-name.ts';
 
 /** The opaque part of an `mxc://` URI. */
 export type MediaId = string & { readonly __brand: 'MediaId' };
@@ -13,4 +13,10 @@ export function isMediaId(value: unknown): value is MediaId {
 /** `mxc://server/id` */
 export function mxcUri(server: ServerName, mediaId: MediaId): string {
   return `mxc://${server}/${mediaId}`;
+}
+
+/** Undefined for what is no such address. */
+export function parseMxcUri(uri: string): { server: ServerName; mediaId: MediaId } | undefined {
+  const [, server, mediaId] = /^mxc:\/\/([^/]+)\/([^/]+)$/.exec(uri) ?? [];
+  return isServerName(server) && isMediaId(mediaId) ? { server, mediaId } : undefined;
 }

@@ -30,7 +30,7 @@ export interface FindWish extends MediaAddress {
   readonly signal: AbortSignal;
 }
 
-export type FoundMedia = MediaRow & { readonly sniffedType: string | null };
+export type FoundMedia = MediaRow & { readonly sniffedType: string | null; readonly quarantined: boolean };
 
 export interface ContentsDeps {
   readonly serverName: ServerName;
@@ -57,7 +57,10 @@ export class Contents {
 
   /** Throws M_NOT_FOUND, M_NOT_YET_UPLOADED, and what fetching throws. */
   async get(wish: FindWish): Promise<FoundMedia> {
-    return wish.server === this.#deps.serverName ? this.#getOwn(wish) : this.#getCopy(wish);
+    const found = await (wish.server === this.#deps.serverName ? this.#getOwn(wish) : this.#getCopy(wish));
+    // The same answer as for what never was: it tells nobody that somebody took offence.
+    if (found.quarantined) throw notFound('There is no such media');
+    return found;
   }
 
   async #getOwn({ server, mediaId, waitMs, signal }: FindWish): Promise<FoundMedia> {

@@ -16,6 +16,7 @@ import { createImages } from './core/images.ts';
 import type { MediaSettings } from './core/settings.ts';
 import { createWebFetch } from './core/web-fetch.ts';
 import { type Preview, Previews } from './previews.ts';
+import { createQuarantine, type Quarantine } from './quarantine.ts';
 import { RemoteMedia } from './remote.ts';
 import { Sweeper } from './sweeper.ts';
 import { Thumbnails, type ThumbnailWish } from './thumbnails.ts';
@@ -31,6 +32,7 @@ export interface Media {
   getThumbnail(wish: FindWish, thumbnail: ThumbnailWish): Promise<Content>;
   /** Undefined: there are no previews. */
   readonly preview: ((url: string) => Promise<Preview>) | undefined;
+  readonly quarantine: Quarantine;
   /** Before the first call. */
   start(): Promise<void>;
   idle(): Promise<void>;
@@ -87,6 +89,7 @@ export function createMedia(deps: MediaDeps): Media {
     get: async (wish) => contents.present(await contents.get(wish)),
     getThumbnail: async (wish, thumbnail) => thumbnails.get(await contents.get(wish), thumbnail),
     preview: previews && ((url) => previews.get(url)),
+    quarantine: createQuarantine({ storage, clock, log }),
     async start() {
       await folder.prepare();
       sweeper.start();

@@ -66,6 +66,10 @@ const administration: readonly Endpoint[] = [
     body: { user_id: 'string!', content: 'object!', type: 'string', state_key: 'string' },
     good: { user_id: '$user', content: {} },
   },
+  { call: 'POST /_synapse/admin/v1/media/quarantine/{serverName}/{mediaId}', by: 'user' },
+  { call: 'POST /_synapse/admin/v1/media/unquarantine/{serverName}/{mediaId}', by: 'user' },
+  { call: 'POST /_synapse/admin/v1/room/{roomId}/media/quarantine', by: 'user' },
+  { call: 'POST /_synapse/admin/v1/user/{userId}/media/quarantine', by: 'user' },
   { call: 'GET /_synapse/admin/v1/event_reports', by: 'user', query: { from: 'integer', limit: 'integer' } },
 ];
 

@@ -58,6 +58,28 @@ export function describeMedia(open: OpenStorage): void {
     });
     afterEach(() => storage.stop());
 
+    it('in quarantine are so by their file, at every address, until it ends', async () => {
+      const rows: Row[] = [fileOf('a'), fileOf('b')];
+      for (const media of [content('one', 'a'), content('two', 'a', { uploader: bob }), content('other', 'b')])
+        rows.push({ kind: 'media', media });
+      await commit(storage, rows);
+      const isIn = async (mediaId: string) => {
+        const found = await storage.media.findMedia(address(mediaId));
+        return found?.awaited === false && found.quarantined;
+      };
+      const addresses = ['one', 'two', 'other', 'none'].map((mediaId) => address(mediaId));
+      expect((await storage.media.listQuarantinable(addresses)).sort()).toEqual([hash('a'), hash('b')]);
+      expect(await storage.media.listQuarantinableOf(bob)).toEqual([hash('a')]);
+      const put: Row = { kind: 'media_quarantined', hash: hash('a'), by: alice, atMs: 7 };
+      await commit(storage, [put]);
+      await commit(storage, [put]);
+      expect([await isIn('one'), await isIn('two'), await isIn('other')]).toEqual([true, true, false]);
+      expect(await storage.media.listQuarantinable(addresses)).toEqual([hash('b')]);
+      expect(await storage.media.listQuarantinableOf(bob)).toEqual([]);
+      await commit(storage, [{ kind: 'media_unquarantined', hash: hash('a') }]);
+      expect([await isIn('one'), await isIn('two'), await isIn('other')]).toEqual([false, false, false]);
+    });
+
     const write = (...rows: Row[]) => commit(storage, rows);
     const put = (...media: MediaRow[]) => write(...media.map((one) => ({ kind: 'media' as const, media: one })));
     const remove = (mediaId: string, server = here) =>
@@ -71,6 +93,7 @@ export function describeMedia(open: OpenStorage): void {
       expect(await storage.media.findMedia(address('one'))).toEqual({
         ...content('one', 'a', { fileName: '☕.png' }),
         sniffedType: 'image/png',
+        quarantined: false,
         awaited: false,
       });
       expect(await storage.media.findMedia(address('one', there))).toBeUndefined();

@@ -1,4 +1,4 @@
-import type { UserId } from '../../matrix/ids.ts';
+import type { RoomId, UserId } from '../../matrix/ids.ts';
 import type { MediaId } from '../../matrix/mxc.ts';
 import type { ServerName } from '../../matrix/server-name.ts';
 
@@ -67,6 +67,9 @@ export type MediaTableRow =
   | { kind: 'media_removed'; address: MediaAddress; atMs: number }
   /** Left out where there is one already, or where the source is nobody's content any more. */
   | { kind: 'media_thumbnail'; thumbnail: ThumbnailRow }
+  /** Nobody gets this content, at whichever address; holds also for one that is not kept any more, or that comes later. */
+  | { kind: 'media_quarantined'; hash: FileHash; by: UserId; atMs: number }
+  | { kind: 'media_unquarantined'; hash: FileHash }
   /** Unless something refers to it. */
   | { kind: 'media_file_removed'; hash: FileHash };
 
@@ -75,8 +78,16 @@ export interface MediaReads {
   findMedia(
     address: MediaAddress,
   ): Promise<
-    (MediaRow & { awaited: false; sniffedType: string | null }) | (AwaitedMediaRow & { awaited: true }) | undefined
+    | (MediaRow & { awaited: false; sniffedType: string | null; quarantined: boolean })
+    | (AwaitedMediaRow & { awaited: true })
+    | undefined
   >;
+  /** What these addresses have, once each, but for what is quarantined already. */
+  listQuarantinable(addresses: readonly MediaAddress[]): Promise<FileHash[]>;
+  /** The same of all that a user uploaded. */
+  listQuarantinableOf(uploader: UserId): Promise<FileHash[]>;
+  /** Addresses of media in a room's events, as the events write them. May take long, and keeps nobody waiting. */
+  listUrlsInRoom(roomId: RoomId): Promise<string[]>;
   findThumbnail(key: ThumbnailKey): Promise<ThumbnailRow | undefined>;
   findFile(hash: FileHash): Promise<(FileRow & { isUsed: boolean }) | undefined>;
   /** Of a user: contents that are awaited and may still come. */

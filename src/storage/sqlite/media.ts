@@ -13,19 +13,25 @@ import type {
 import type { Connection } from './core/database.ts';
 import type { Turn } from './core/turn.ts';
 import type { Writes } from './core/writes.ts';
+import type { createQuarantineReads, createQuarantineWrites } from './media-quarantine.ts';
 
 type Found = Omit<MediaRow, 'hash'> & {
   hash: FileHash | null;
   expiresAtMs: number | null;
   sniffedType: string | null;
+  quarantined: number;
 };
 type StoredKey = Omit<ThumbnailKey, 'animated'> & { animated: number };
 
-export function createMediaReads(connection: Connection, turn: Turn): MediaReads {
+type QuarantineReads = ReturnType<typeof createQuarantineReads>;
+type QuarantineKind = keyof ReturnType<typeof createQuarantineWrites>;
+
+export function createMediaReads(connection: Connection, turn: Turn): Omit<MediaReads, keyof QuarantineReads> {
   const media = connection.prepare<[MediaAddress], Found>(
     `SELECT m.server, m.media_id AS mediaId, m.source, m.uploader, m.hash, m.size, m.content_type AS contentType,
        m.file_name AS fileName, m.created_at_ms AS createdAtMs, m.expires_at_ms AS expiresAtMs,
-       m.last_used_at_ms AS lastUsedAtMs, f.sniffed_type AS sniffedType
+       m.last_used_at_ms AS lastUsedAtMs, f.sniffed_type AS sniffedType,
+       EXISTS (SELECT 1 FROM media_quarantine q WHERE q.hash = m.hash) AS quarantined
      FROM media m LEFT JOIN media_files f ON f.hash = m.hash WHERE m.server = @server AND m.media_id = @mediaId`,
   );
   const thumbnail = connection.prepare<[StoredKey], { hash: FileHash; size: number; contentType: string }>(
@@ -88,8 +94,8 @@ export function createMediaReads(connection: Connection, turn: Turn): MediaReads
 }
 
 function presentMedia(found: Found): Awaited<ReturnType<MediaReads['findMedia']>> {
-  const { hash, expiresAtMs, sniffedType, ...row } = found;
-  if (hash !== null) return { ...row, hash, sniffedType, awaited: false };
+  const { hash, expiresAtMs, sniffedType, quarantined, ...row } = found;
+  if (hash !== null) return { ...row, hash, sniffedType, quarantined: quarantined === 1, awaited: false };
   const { server, mediaId, uploader, createdAtMs } = row;
   // Both are written with every row without content.
   if (uploader === null || expiresAtMs === null) throw new Error(`the media ${mediaId} has neither content nor owner`);
@@ -100,7 +106,7 @@ function storeKey({ sourceHash, width, height, method, animated }: ThumbnailKey)
   return { sourceHash, width, height, method, animated: Number(animated) };
 }
 
-export function createMediaWrites(connection: Connection): Writes<MediaTableRow['kind']> {
+export function createMediaWrites(connection: Connection): Writes<Exclude<MediaTableRow['kind'], QuarantineKind>> {
   const release = createRelease(connection);
   const putFile = connection.prepare<[FileRow & { atMs: number }]>(
     `INSERT INTO media_files (hash, size, sniffed_type, unused_since_ms) VALUES (@hash, @size, @sniffedType, @atMs)

@@ -33,6 +33,7 @@ import { createImportReads, createImportWrites } from './imports.ts';
 import { createKeyBackupReads, createKeyBackupWrites } from './key-backups.ts';
 import { createKeyReads, createKeyStore } from './key-store.ts';
 import { createMediaReads, createMediaWrites } from './media.ts';
+import { createQuarantineReads, createQuarantineWrites } from './media-quarantine.ts';
 import { createOutgoingReads } from './outgoing.ts';
 import { createOutgoingWrites } from './outgoing-writes.ts';
 import { createPresenceReads, createPresenceWrites } from './presence.ts';
@@ -152,6 +153,7 @@ function assemble({ connection, close, slow, checkpointWorker, clock, log, synch
     ...createKeyBackupWrites(connection),
     ...keyStore.rows,
     ...createMediaWrites(connection),
+    ...createQuarantineWrites(connection),
     ...createOutgoingWrites(deps),
     ...createPresenceWrites(connection),
     ...createReportWrites(connection),
@@ -197,7 +199,10 @@ function assemble({ connection, close, slow, checkpointWorker, clock, log, synch
     federation: createFederationReads(connection, turn),
     imports: createImportReads(connection, turn),
     keyBackups: createKeyBackupReads(connection, turn),
-    media: createMediaReads(connection, turn),
+    media: {
+      ...createMediaReads(connection, turn),
+      ...createQuarantineReads({ connection, turn, rooms, slow }),
+    },
     outgoing: createOutgoingReads(connection, turn, destinations),
     presence: createPresenceReads(connection, turn),
     push: createPushReads(connection, turn),
