@@ -15,7 +15,11 @@ export interface BuiltEvent {
   /** Else the newest event of the room. */
   prevEvents?: readonly string[];
   transaction?: { deviceId: string; transactionId: string };
+  /** When its server says it was sent. */
+  sentAtMs?: number;
 }
+
+const someDayMs = 1_700_000_000_000;
 
 let rooms = 0;
 
@@ -57,8 +61,7 @@ export class RoomBuilder {
 
   /** Stores one event; its id. */
   async send(event: BuiltEvent): Promise<EventId> {
-    this.#depth += 1;
-    const eventId = `$${this.roomId.slice(1, this.roomId.indexOf(':'))}-${this.#depth}-${event.type}` as EventId;
+    const eventId = this.#nextId(event.type);
     const accepted = (event.verdict ?? 'accepted') === 'accepted';
     const before = this.#snapshot ?? this.#storage.newSnapshotId();
     const rows: Row[] = [];
@@ -89,6 +92,34 @@ export class RoomBuilder {
     return eventId;
   }
 
+  /** Messages in one commit, as if they had come together: a second apart, the first at `fromMs`. */
+  async sayMany(sender: string, bodies: readonly string[], fromMs = someDayMs): Promise<EventId[]> {
+    const at = this.#snapshot;
+    if (at === null) throw new Error('a room begins with its create event');
+    const rows: Row[] = [];
+    const eventIds: EventId[] = [];
+    for (const [n, body] of bodies.entries()) {
+      const event = {
+        sender,
+        type: 'm.room.message',
+        content: { msgtype: 'm.text', body },
+        sentAtMs: fromMs + n * 1_000,
+      };
+      const eventId = this.#nextId(event.type);
+      rows.push(this.#eventRow(event, eventId, { before: at, after: at }));
+      eventIds.push(eventId);
+      this.#last = eventId;
+    }
+    if (this.#last !== null) rows.push({ kind: 'extremities', roomId: this.roomId, eventIds: [this.#last] });
+    await this.#commit(rows);
+    return eventIds;
+  }
+
+  #nextId(type: string): EventId {
+    this.#depth += 1;
+    return `$${this.roomId.slice(1, this.roomId.indexOf(':'))}-${this.#depth}-${type}` as EventId;
+  }
+
   #eventRow(event: BuiltEvent, eventId: EventId, at: { before: SnapshotId; after: SnapshotId }): Row {
     const sender = event.sender as UserId;
     const { transaction } = event;
@@ -98,7 +129,7 @@ export class RoomBuilder {
       placement: 'timeline',
       snapshotBefore: at.before,
       snapshotAfter: at.after,
-      receivedAtMs: 1_700_000_000_000,
+      receivedAtMs: someDayMs,
       event: {
         eventId,
         roomId: this.roomId,
@@ -110,7 +141,7 @@ export class RoomBuilder {
           ...(event.stateKey === undefined ? {} : { state_key: event.stateKey }),
           content: event.content ?? {},
           depth: this.#depth,
-          origin_server_ts: 1_700_000_000_000,
+          origin_server_ts: event.sentAtMs ?? someDayMs,
           prev_events: (event.prevEvents ?? (this.#last === null ? [] : [this.#last])) as EventId[],
           auth_events: [],
           hashes: { sha256: '' },
