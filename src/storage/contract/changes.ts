@@ -73,6 +73,8 @@ export type Change =
   | { kind: 'event_rewritten'; roomId: RoomId; eventId: EventId }
   /** The current state of the room changed; `types` are the event types among the differences. */
   | { kind: 'current_state'; roomId: RoomId; types: readonly string[] }
+  /** The room's aliases on this server are others than before. */
+  | { kind: 'aliases'; roomId: RoomId }
   | { kind: 'account_deactivated'; userId: UserId }
   | { kind: 'device_removed'; userId: UserId; deviceId: DeviceId }
   | { kind: 'access_tokens_removed'; userId: UserId; deviceId: DeviceId | null }

@@ -20,6 +20,7 @@ import type { PushTableRow } from './push.ts';
 import type { ReceiptTableRow } from './receipts.ts';
 import type { ReportTableRow } from './reports.ts';
 import type { RoomTableRow } from './rooms.ts';
+import type { ServiceTableRow } from './services.ts';
 import type { StateTableRow } from './state.ts';
 import type { ToDeviceTableRow } from './to-device.ts';
 import type { UnreadTableRow } from './unread.ts';
@@ -51,6 +52,7 @@ export type Row =
   | ReportTableRow
   | ReceiptTableRow
   | RoomTableRow
+  | ServiceTableRow
   | StateTableRow
   | UnreadTableRow
   | ToDeviceTableRow

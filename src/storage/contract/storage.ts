@@ -21,6 +21,7 @@ import type { RelationReads } from './relations.ts';
 import type { ReportReads } from './reports.ts';
 import type { RoomReads } from './rooms.ts';
 import type { SearchReads } from './search.ts';
+import type { ServiceReads } from './services.ts';
 import type { StateReads } from './state.ts';
 import type { ToDeviceReads } from './to-device.ts';
 import type { UnreadReads } from './unread.ts';
@@ -53,6 +54,7 @@ export interface Storage {
   readonly reports: ReportReads;
   readonly rooms: RoomReads;
   readonly search: SearchReads;
+  readonly services: ServiceReads;
   readonly state: StateReads;
   readonly toDevice: ToDeviceReads;
   readonly unread: UnreadReads;

@@ -31,7 +31,7 @@ interface WriteDeps {
 
 export function createDirectoryWrites({ connection, rooms, listings }: WriteDeps): Writes<DirectoryTableRow['kind']> {
   const putAlias = connection.prepare<[AliasRow]>(
-    'INSERT OR REPLACE INTO aliases (alias, room_id, creator) VALUES (@alias, @roomId, @creator)',
+    'INSERT INTO aliases (alias, room_id, creator) VALUES (@alias, @roomId, @creator)',
   );
   const putNetworkRoom = connection.prepare<[string, number]>(
     'INSERT OR IGNORE INTO network_rooms (network, room_no) VALUES (?, ?)',
@@ -39,14 +39,18 @@ export function createDirectoryWrites({ connection, rooms, listings }: WriteDeps
   const removeNetworkRoom = connection.prepare<[string, number]>(
     'DELETE FROM network_rooms WHERE network = ? AND room_no = ?',
   );
-  const removeAlias = connection.prepare<[RoomAlias]>('DELETE FROM aliases WHERE alias = ?');
+  const removeAlias = connection
+    .prepare<[RoomAlias], RoomId>('DELETE FROM aliases WHERE alias = ? RETURNING room_id')
+    .pluck();
 
   return {
-    alias(row) {
+    alias(row, step) {
+      for (const roomId of removeAlias.all(row.alias)) step.change({ kind: 'aliases', roomId });
       putAlias.run(row);
+      step.change({ kind: 'aliases', roomId: row.roomId });
     },
-    alias_removed(row) {
-      removeAlias.run(row.alias);
+    alias_removed({ alias }, step) {
+      for (const roomId of removeAlias.all(alias)) step.change({ kind: 'aliases', roomId });
     },
     network_room({ network, roomId, visibility }) {
       (visibility === 'public' ? putNetworkRoom : removeNetworkRoom).run(network, rooms.put(roomId));

@@ -45,6 +45,7 @@ import { createRoomListings } from './room-listings.ts';
 import { createRoomWrites } from './room-writes.ts';
 import { createRoomReads } from './rooms.ts';
 import { createSearchReads } from './search.ts';
+import { createServiceReads, createServiceWrites } from './services.ts';
 import { createStateReads } from './state.ts';
 import { createStateWrites } from './state-writes.ts';
 import { createToDeviceReads, createToDeviceWrites } from './to-device.ts';
@@ -141,6 +142,7 @@ function assemble({ connection, close, slow, checkpointWorker, clock, log, synch
   const deps = { connection, turn, ...numberings, snapshots, states, listings, names, waiting, records, unread };
   const imports = createImportWrites(deps);
   const keyStore = createKeyStore(connection);
+  const toDevice = createToDeviceWrites(connection);
   const changeWrites = createChangeWrites(connection);
   const writes: Writes<RowKind> = {
     ...createAccountWrites(connection, { names, erased, keys: keyStore.removal }),
@@ -160,9 +162,10 @@ function assemble({ connection, close, slow, checkpointWorker, clock, log, synch
     ...createPushWrites(connection),
     ...createReceiptWrites(connection, rooms),
     ...createRoomWrites(deps),
+    ...createServiceWrites(connection, toDevice.collect),
     ...createStateWrites(deps),
     ...unread.rows,
-    ...createToDeviceWrites(connection),
+    ...toDevice.rows,
     ...waiting.rows,
   };
   const committer: Committer = new Committer({
@@ -211,6 +214,7 @@ function assemble({ connection, close, slow, checkpointWorker, clock, log, synch
     reports: createReportReads(connection, turn),
     rooms: createRoomReads(connection, turn, rooms),
     search: createSearchReads({ connection, turn, rooms, slow }),
+    services: createServiceReads(connection, turn, rooms),
     state: createStateReads(deps),
     toDevice: createToDeviceReads(connection, turn),
     unread: createUnreadReads(deps),

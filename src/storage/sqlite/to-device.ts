@@ -39,7 +39,13 @@ export function createToDeviceReads(connection: Connection, turn: Turn): ToDevic
   };
 }
 
-export function createToDeviceWrites(connection: Connection): Writes<ToDeviceTableRow['kind']> {
+export interface ToDeviceWrites {
+  readonly rows: Writes<ToDeviceTableRow['kind']>;
+  /** The device has all up to there. */
+  collect(device: DeviceName, upTo: Position): void;
+}
+
+export function createToDeviceWrites(connection: Connection): ToDeviceWrites {
   // Read and written in one statement: who has no such device, or has it no more, gets nothing.
   const put = (devices: string) =>
     connection.prepare<[Put], { deviceId: DeviceId; place: number }>(
@@ -61,7 +67,7 @@ export function createToDeviceWrites(connection: Connection): Writes<ToDeviceTab
        ) WHERE place <= ?
      )`,
   );
-  const collect = connection.prepare<[UserId, DeviceId, Position]>(
+  const remove = connection.prepare<[UserId, DeviceId, Position]>(
     'DELETE FROM to_device_messages WHERE user_id = ? AND device_id = ? AND position <= ?',
   );
   const putReceived = connection.prepare<[ServerName, string, number]>(
@@ -73,7 +79,8 @@ export function createToDeviceWrites(connection: Connection): Writes<ToDeviceTab
      )`,
   );
 
-  return {
+  const collect: ToDeviceWrites['collect'] = ({ userId, deviceId }, upTo) => void remove.run(userId, deviceId, upTo);
+  const rows: Writes<ToDeviceTableRow['kind']> = {
     to_device({ messages }, step) {
       const position = positionOf(step);
       const devices: DeviceName[] = [];
@@ -88,11 +95,12 @@ export function createToDeviceWrites(connection: Connection): Writes<ToDeviceTab
       if (devices.length > 0) step.change({ kind: 'to_device', position, devices });
     },
     to_device_collected({ userId, deviceId, upTo }) {
-      collect.run(userId, deviceId, upTo);
+      collect({ userId, deviceId }, upTo);
     },
     to_device_received({ origin, messageId, receivedAtMs }, step) {
       putReceived.run(origin, messageId, receivedAtMs);
       prune.run(step.nowMs - keepReceivedMs, pruneMax);
     },
   };
+  return { rows, collect };
 }
