@@ -17,6 +17,8 @@ export interface ServiceCall {
   /** The path of before `/_matrix/app`, where there was one: asked when the service does not know the other. */
   readonly legacyPath?: string;
   readonly body?: JsonObject;
+  /** In place of `body`: JSON that is sent as it is. */
+  readonly bodyText?: string;
   /** Of each of the two requests at most. */
   readonly timeoutMs: number;
   readonly signal?: AbortSignal;
@@ -32,8 +34,9 @@ const responseBytesMax = 64 * 1024;
  * commonly stand on loopback.
  */
 export function createServiceCalls({ http }: { http: Pick<OutgoingHttp, 'request'> }): CallService {
-  const request = (service: ReachableService, path: string, call: ServiceCall): Promise<OutgoingResponse> =>
-    http.request({
+  const request = (service: ReachableService, path: string, call: ServiceCall): Promise<OutgoingResponse> => {
+    const body = call.bodyText ?? (call.body && JSON.stringify(call.body));
+    return http.request({
       target: service.url.target,
       method: call.method,
       path: service.url.basePath + path,
@@ -41,13 +44,14 @@ export function createServiceCalls({ http }: { http: Pick<OutgoingHttp, 'request
         host: service.url.host,
         authorization: `Bearer ${service.hsToken}`,
         'user-agent': 'Lantern',
-        ...(call.body ? { 'content-type': 'application/json' } : {}),
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
       },
-      ...(call.body ? { body: JSON.stringify(call.body) } : {}),
+      ...(body === undefined ? {} : { body }),
       timeoutMs: call.timeoutMs,
       responseBytesMax,
       ...(call.signal ? { signal: call.signal } : {}),
     });
+  };
 
   return async (service, call) => {
     const answer = await request(service, `/_matrix/app/v1${call.path}`, call);

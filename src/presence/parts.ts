@@ -26,11 +26,13 @@ import type { Shown } from './core/shown.ts';
 import { Tracker } from './own/tracker.ts';
 import { Inboxes } from './reading/inbox.ts';
 import { Reader } from './reading/reader.ts';
+import { bareOfflineText, presenceEventText } from './reading/render.ts';
 import { Sights } from './reading/sight.ts';
 import { PresenceTokens } from './reading/token.ts';
 import { CopyStore } from './receiving/copy-store.ts';
 import type { ReceiverDeps } from './receiving/receiver.ts';
 import { Servers } from './sending/servers.ts';
+import { Services } from './sending/services.ts';
 import { defaultPresenceSettings, type PresenceSettings } from './settings.ts';
 
 export interface PresenceDeps {
@@ -75,6 +77,14 @@ export function createParts(deps: PresenceDeps) {
   const stanceTowards = (server: ServerName) => awareness.stanceTowards(server);
   const subjects = { ...common, tracker, remote, inboxes, awareness, stanceTowards };
   const servers = new Servers(subjects);
+  const services = new Services({
+    ...subjects,
+    findSight(subject, viewer) {
+      const sight = sights.find(subject, viewer);
+      return sight === 'denied' ? undefined : { shown: sight.shown, text: presenceEventText(subject, sight) };
+    },
+    bareOffline: bareOfflineText,
+  });
   const rows = new AudienceRows({
     ...subjects,
     servers,
@@ -84,6 +94,7 @@ export function createParts(deps: PresenceDeps) {
   const dispatcher = new Dispatcher({
     ...subjects,
     servers,
+    services,
     async narrow(destination, subject) {
       const held = rows.findHeld(destination, subject);
       if (held) await commitRows(deps.storage, [rows.narrowingRow(destination, subject, held)]);
@@ -108,7 +119,7 @@ export function createParts(deps: PresenceDeps) {
     marksWaiting: () => servers.marksWaiting,
     narrowingsWaiting: () => servers.narrowingsWaiting,
   });
-  return { ...subjects, servers, rows, dispatcher, sights, reader, receiver };
+  return { ...subjects, servers, services, rows, dispatcher, sights, reader, receiver };
 }
 
 /** What everything else stands on: settings, and the facts that the policy is asked with. */

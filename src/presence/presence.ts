@@ -35,6 +35,7 @@ export function createPresence(deps: PresenceDeps): Presence {
 
   return {
     source: parts.servers,
+    services: parts.services,
     ...createLife(parts),
     begin: (request) => beginSync(parts, request),
     mayTell: (viewer, deviceId, since) => parts.reader.mayTell(viewer, deviceId, since),

@@ -1,3 +1,5 @@
+import type { EphemeralSource } from '../appservices/sending/ephemeral-source.ts';
+import type { ServiceAudience } from '../appservices/sending/service-sender.ts';
 import type { EduSource } from '../federation-out/edu-source.ts';
 import type { DeviceId, RoomId, UserId } from '../matrix/ids.ts';
 import type { JsonObject } from '../matrix/pdu.ts';
@@ -55,10 +57,19 @@ export interface PresenceStatus {
   currently_active?: boolean;
 }
 
+/** Presence for application services: a service is told of whom one of its users sees. */
+export interface PresenceOfServices extends EphemeralSource {
+  /** Whom services stand for. Once, before the start. */
+  serve(audience: ServiceAudience): void;
+  /** Behind the start of presence and of the sender to services. */
+  start(): void;
+}
+
 /** Everything that other folders ask of presence. */
 export interface Presence extends PresencePart {
   /** For the sender. */
   readonly source: EduSource;
+  readonly services: PresenceOfServices;
   /** Loads what is stored; before the first request. */
   start(): Promise<void>;
   /** Writes what is not written yet; nothing is answered afterwards. */

@@ -2,6 +2,7 @@ import type { UserId } from '../../matrix/ids.ts';
 import type { ServerName } from '../../matrix/server-name.ts';
 import type { Narrowing } from '../../storage/contract/presence.ts';
 import type { Marking } from '../core/marking.ts';
+import type { PastChange } from '../core/past.ts';
 import type { Shown } from '../core/shown.ts';
 
 /** The inbox of a connected viewer, as those write to it who tell of changes. */
@@ -16,6 +17,14 @@ export interface ViewerInbox {
 export interface ViewerInboxes {
   /** Undefined for a viewer who is not connected. */
   find(viewer: UserId): ViewerInbox | undefined;
+}
+
+/** What application services are to be told, as those mark it who tell of changes. */
+export interface ServiceMarks {
+  /** The subject's state changed. */
+  mark(subject: UserId): void;
+  /** Who sees whom changed. */
+  markChange(change: PastChange): void;
 }
 
 /** What other servers are to be told, as those mark it who tell of changes. */

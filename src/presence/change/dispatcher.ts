@@ -10,6 +10,7 @@ import type { PastChange } from '../core/past.ts';
 import type { RulesOfUsers } from '../core/rules.ts';
 import { isBlank, isSameShown, shownOffline } from '../core/shown.ts';
 import { type PolicyFacts, reaches } from '../policy.ts';
+import type { ServiceMarks } from './addressees.ts';
 import { AudienceChanges, type AudienceChangesDeps, type AudienceJob } from './audience-changes.ts';
 
 /** Changes of audience that wait; who would add to them is made to wait by `room()`. */
@@ -21,6 +22,7 @@ const walkedAtOnceMax = 1_000;
 export interface DispatcherDeps extends Omit<AudienceChangesDeps, 'listConnected' | 'changedLately'> {
   background: Background;
   rules: Pick<RulesOfUsers, 'namedBy'>;
+  services: ServiceMarks;
   metrics: PresenceMetrics;
 }
 
@@ -106,6 +108,7 @@ export class Dispatcher {
     for (const [subject, copies] of before) {
       const present = this.#deps.remote.copiesOf(subject);
       if (present === copies) continue;
+      this.#deps.services.mark(subject);
       const then = this.#before(from);
       for (const viewer of await this.#listReceivers(subject, then)) {
         if (this.#addressReceived({ subject, viewer }, { before: copies, after: present }, then?.facts))
@@ -183,6 +186,7 @@ export class Dispatcher {
     try {
       await this.#audienceChanges.tell(job);
     } finally {
+      this.#deps.services.markChange(job.change);
       this.#unfinished.shift();
     }
   }
@@ -204,6 +208,7 @@ export class Dispatcher {
     metrics.suppressed.add(asked - recipients);
     for (const server of listServers(subject, roster, this.#now))
       servers.mark(server, subject, { ...how, resend: false });
+    this.#deps.services.mark(subject);
   }
 
   /** The same where it is the roster's own set, which changes: for who walks it at once. */

@@ -1,5 +1,6 @@
 import { acceptsType } from '../../matrix/filter.ts';
 import type { RoomId } from '../../matrix/ids.ts';
+import { receiptContents } from '../../matrix/receipt-content.ts';
 import type { ReceiptRow } from '../../storage/contract/receipts.ts';
 import type { Storage } from '../../storage/contract/storage.ts';
 import type { Answer } from '../answer.ts';
@@ -25,7 +26,8 @@ export function createEphemeralStream(deps: EphemeralDeps): SyncStream {
         answer.joinedRoom(roomId).ephemeral.push(JSON.stringify({ type: 'm.typing', content: { user_ids: userIds } }));
       }
       for (const [roomId, rows] of await listReceipts(deps, scope, answer)) {
-        answer.joinedRoom(roomId).ephemeral.push(...encodeReceipts(rows));
+        const texts = receiptContents(rows).map((content) => JSON.stringify({ type: 'm.receipt', content }));
+        answer.joinedRoom(roomId).ephemeral.push(...texts);
       }
     },
   };
@@ -75,33 +77,4 @@ async function listReceipts(deps: EphemeralDeps, scope: SyncScope, answer: Answe
 function isVisible(scope: SyncScope, row: ReceiptRow): boolean {
   if (row.userId === scope.viewer.userId) return true;
   return row.receiptType === 'm.read' && !scope.ignored.has(row.userId);
-}
-
-type ReceiptContent = Record<string, Record<string, Record<string, { ts: number; thread_id?: string }>>>;
-
-/**
- * event → type → user → the receipt. One user may have read one event in several threads, which that shape cannot hold:
- * what does not fit goes into a further `m.receipt`.
- */
-function encodeReceipts(rows: readonly ReceiptRow[]): string[] {
-  const contents: ReceiptContent[] = [];
-  for (const row of rows) {
-    if (!contents.some((content) => put(content, row))) {
-      const content: ReceiptContent = {};
-      put(content, row);
-      contents.push(content);
-    }
-  }
-  return contents.map((content) => JSON.stringify({ type: 'm.receipt', content }));
-}
-
-/** False where the place is taken. */
-function put(content: ReceiptContent, row: ReceiptRow): boolean {
-  const ofEvent = content[row.eventId] ?? {};
-  const ofType = ofEvent[row.receiptType] ?? {};
-  if (ofType[row.userId] !== undefined) return false;
-  ofType[row.userId] = row.threadId === null ? { ts: row.ts } : { ts: row.ts, thread_id: row.threadId };
-  ofEvent[row.receiptType] = ofType;
-  content[row.eventId] = ofEvent;
-  return true;
 }
