@@ -1,4 +1,5 @@
 import type { Accounts } from '../accounts/accounts.ts';
+import type { ServiceSender } from '../appservices/sending/service-sender.ts';
 import type { Aliases } from '../directory/aliases.ts';
 import type { Hierarchy } from '../directory/hierarchy.ts';
 import type { PublicRooms } from '../directory/public-rooms.ts';
@@ -34,6 +35,7 @@ export interface Parts {
   readonly waiters: Waiters;
   readonly outgoing: Outgoing;
   readonly services: ServiceParts;
+  readonly serviceSender: ServiceSender;
   readonly presence: Presence;
   readonly rooms: Rooms;
   readonly aliases: Aliases;

@@ -1,3 +1,5 @@
+import type { Registration } from '../appservices/registration.ts';
+import type { ServiceSender } from '../appservices/sending/service-sender.ts';
 import type { Clock } from '../base/clock.ts';
 import { createKeyBackups } from '../e2ee/key-backups.ts';
 import { createKeyCounts } from '../e2ee/key-counts.ts';
@@ -7,7 +9,7 @@ import { createToDeviceInbox } from '../e2ee/to-device-inbox.ts';
 import { createReadMarkers } from '../ephemeral/read-markers.ts';
 import { ReceiptMarks } from '../ephemeral/receipt-marks.ts';
 import { createReceipts } from '../ephemeral/receipts.ts';
-import { createTyping } from '../ephemeral/typing.ts';
+import { createTyping, type Typing } from '../ephemeral/typing.ts';
 import { createFeed } from '../feed/change-feed.ts';
 import type { Reaction } from '../feed/feed.ts';
 import { createRecentReads } from '../feed/recent-reads.ts';
@@ -38,6 +40,7 @@ import { createPresenceOf } from './presence-parts.ts';
 import { createPushParts } from './push-parts.ts';
 import { createRoomParts, noticesSender } from './room-parts.ts';
 import { createServiceParts } from './service-parts.ts';
+import { createServiceSenderOf } from './service-sending-parts.ts';
 import type { Surroundings } from './surroundings.ts';
 import type { Parts } from './wiring-parts.ts';
 
@@ -49,6 +52,7 @@ export interface Lantern {
   readonly roster: Roster;
   readonly presence: Presence;
   readonly outgoing: Outgoing;
+  readonly serviceSender: ServiceSender;
   /** Loads what lives in memory and takes up what was waiting. Before the listeners open. */
   start(): Promise<void>;
   /** Ends the long-polls, so that stopping does not wait for them. */
@@ -97,10 +101,11 @@ export async function createLantern(surroundings: Surroundings, storage: Storage
     roster,
     presence,
     outgoing,
+    serviceSender: parts.serviceSender,
     http: {
       routes: [...clientRoutes(surroundings, parts, { sync, keyChanges }), ...incoming.routes],
       authenticate: (token) => accounts.authenticate(token),
-      services: parts.services.acting,
+      services: { ...parts.services.acting, findByToken: (token) => findService(parts, token) },
       watchSignOut: accounts.watchSignOut,
       verifyServer: incoming.verifyServer,
       rateLimits: createRateLimits({ clock, perMinute: rateLimitsOf(surroundings.config) }),
@@ -130,6 +135,10 @@ async function createParts(surroundings: Surroundings, storage: Storage): Promis
   const outgoing = createOutgoing(surroundings, storage);
   const services = createServiceParts(surroundings, storage);
   const presence = createPresenceOf(surroundings, { storage, roster, waiters, outgoing });
+  const serviceSender = createServiceSenderOf(surroundings, {
+    ...{ storage, roster, feed, presence, services },
+    listTyping: (roomId) => typing.listTyping(roomId),
+  });
   const push = await createPushParts(surroundings, { storage, roster, feed, outgoing });
   const roomParts = createRoomParts(surroundings, {
     storage,
@@ -144,12 +153,13 @@ async function createParts(surroundings: Surroundings, storage: Storage): Promis
   const { membership } = rooms;
   const deactivation = createDeactivation({ storage, credentials: accounts.credentials, membership, log });
   const poke = (destination: ServerName) => outgoing.sender.poke(destination);
-  const typing = createTyping({
+  const typing: Typing = createTyping({
     serverName,
     roster,
     poke,
     onChange: (roomId) => {
       for (const userId of roster.connectedUsersIn(roomId)) waiters.wake(userId);
+      serviceSender.typingChanged(roomId);
     },
     clock,
     random,
@@ -165,6 +175,7 @@ async function createParts(surroundings: Surroundings, storage: Storage): Promis
     waiters,
     outgoing,
     services,
+    serviceSender,
     presence,
     ...roomParts,
     accounts,
@@ -209,9 +220,16 @@ function pokeDestinations({ sender }: Outgoing, changes: readonly Change[]): voi
     if (change.kind === 'outgoing') for (const destination of change.destinations) sender.poke(destination);
 }
 
+/** The service of a token, which so is there: whatever was kept back from it is sent. */
+function findService({ services, serviceSender }: Parts, asToken: string): Registration | undefined {
+  const service = services.acting.findByToken(asToken);
+  if (service) serviceSender.serviceIsBack(service.id);
+  return service;
+}
+
 async function start(
   { config, services }: Surroundings,
-  { outgoing, presence, feed, rooms, accounts, deactivation, keys, media, pushSender }: Parts,
+  { outgoing, presence, feed, rooms, accounts, deactivation, keys, media, pushSender, serviceSender }: Parts,
 ): Promise<void> {
   for (const { sender } of services.all) await accounts.registration.ensureReserved(sender);
   await presence.start();
@@ -225,11 +243,13 @@ async function start(
   await deactivation.start();
   await media.start();
   await pushSender.start();
+  await serviceSender.start();
+  presence.services.start();
 }
 
 /** One part's rest may be another's work, so it takes a round in which nobody had any. */
 async function idle(parts: Parts): Promise<void> {
-  const { feed, presence, rooms, outgoing, deactivation, keys, media, pushSender, storage } = parts;
+  const { feed, presence, rooms, outgoing, deactivation, keys, media, pushSender, serviceSender, storage } = parts;
   for (let position = -1; position !== storage.position(); ) {
     position = storage.position();
     await deactivation.idle();
@@ -240,6 +260,7 @@ async function idle(parts: Parts): Promise<void> {
     await presence.idle();
     await outgoing.sender.idle();
     await pushSender.idle();
+    await serviceSender.idle();
   }
 }
 
@@ -254,6 +275,7 @@ async function stop({ clock }: Surroundings, parts: Parts): Promise<void> {
   await feed.stop();
   await outgoing.sender.stop();
   await parts.pushSender.stop();
+  await parts.serviceSender.stop();
   await presence.stop();
   await accounts.stop();
   await outgoing.health.stop();

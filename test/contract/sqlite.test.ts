@@ -29,6 +29,7 @@ import { describeReports } from './reports.contract.ts';
 import { describeRestart, type Place } from './restart.contract.ts';
 import { describeRooms } from './rooms.contract.ts';
 import { describeSearch } from './search.contract.ts';
+import { describeServices } from './services.contract.ts';
 import { describeState } from './state.contract.ts';
 import { describeToDevice } from './to-device.contract.ts';
 import { describeUnread } from './unread.contract.ts';
@@ -77,6 +78,7 @@ describe('SQLite storage', () => {
   describeReports(open);
   describeRooms(open);
   describeSearch(open);
+  describeServices(open);
   describeState(open);
   describeToDevice(openWithClock);
   describeUnread(open);
