@@ -191,6 +191,8 @@ export class Servers implements EduSource {
         return nothing;
       }
       entry.urgent = this.#isUrgentStill(entry, built);
+      // Some have it now, and some have what was before.
+      if (built.progress) entry.forgetShown(built.progress.subject);
       return {
         edus,
         more: entry.isWaiting,
