@@ -80,6 +80,7 @@ describe("the machine's clock, set", () => {
   it.each([hour, -hour])('by %i ms, hides no loss from a client that comes after a restart', async (ms) => {
     world.clock.step(ms);
     await world.leave(room('a'), alice);
+    await world.advance(60_000);
     await world.host(here).restart();
     expect(await bobs.read()).toContainEqual(offline(alice));
   });

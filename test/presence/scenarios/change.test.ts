@@ -205,6 +205,22 @@ describe('a narrowing', () => {
   });
 });
 
+describe('a narrowing that is on its way', () => {
+  it('does not clear the one that follows it meanwhile', async () => {
+    const deliver = world.deliver.bind(world);
+    world.deliver = async (parcel) => {
+      world.deliver = deliver;
+      const arrives = await deliver(parcel);
+      await world.host(here).putAccountData(alice, sharingConfigType, { denied_users: [dave, erin] });
+      return arrives;
+    };
+    await world.share(alice, { denied_users: [dave] });
+    await world.advance(5_000);
+    for (const viewer of [dave, erin]) expect(await world.get(viewer, alice)).toEqual({ presence: 'offline' });
+    expect(await world.host(here).storage.presence.listNarrowings()).toEqual([]);
+  });
+});
+
 describe('a narrowing that could not be delivered', () => {
   it('arrives after an outage of the other server', async () => {
     world.host(there).isDown = true;

@@ -318,6 +318,20 @@ describe('keep-alive', () => {
     expect(world.takeTransactions(there)).toEqual([]);
   });
 
+  it('goes on after a restart of who has been the same for an hour', async () => {
+    await world.put(alice, 'unavailable', 'here all day');
+    world.device(alice).poll('unavailable', true);
+    world.device(alice, 'PUT').poll('unavailable', true);
+    await world.advance(3_600_000);
+    await world.host(here).restart();
+    world.device(alice).poll('unavailable', true);
+    world.device(alice, 'PUT').poll('unavailable', true);
+    await world.advance(1_000_000);
+    expect(await world.get(dave, alice)).toMatchObject({ presence: 'unavailable', status_msg: 'here all day' });
+    await world.advance(1_000_000);
+    expect(await world.get(dave, alice)).toMatchObject({ presence: 'unavailable', status_msg: 'here all day' });
+  });
+
   it('goes on after a restart before the copies there expire', async () => {
     const end = world.device(alice).poll();
     await world.advance(1_100_000);
