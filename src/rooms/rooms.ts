@@ -1,5 +1,4 @@
 import type { Reaction } from '../feed/feed.ts';
-import type { UserId } from '../matrix/ids.ts';
 import type { JsonObject } from '../matrix/pdu.ts';
 import type { ServerName } from '../matrix/server-name.ts';
 import type { Change } from '../storage/contract/changes.ts';
@@ -35,8 +34,6 @@ import { createMembershipServer, type MembershipServer } from './serve/room-serv
 export type RoomsDeps = Omit<RoomsCore, 'lock'> & {
   /** What `createRoom` makes unless told otherwise. */
   readonly defaultRoomVersion: string;
-  /** Who invites to this server's notices, which nobody rejects. */
-  readonly noticesSender: UserId;
   /** Whether users may put rooms into the public list. */
   readonly publishing: boolean;
 };
@@ -86,7 +83,6 @@ export function createRooms(deps: RoomsDeps): Rooms {
   const inviteOther: InviteRemote = (invite, content) => inviteRemote(core, invite, content);
   const membership = createMembershipChanges({
     ...core,
-    noticesSender: deps.noticesSender,
     joinRemote: joins.join,
     tellFirst: (server) => tellFirst(core, server),
     leaveRemote: (invite, content) => leaveRemote(core, invite, content),

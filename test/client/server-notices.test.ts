@@ -64,6 +64,7 @@ describe('a server notice', () => {
     expect(refusal(await alice.call('POST', inRoom(roomId, 'leave'), {}))).toEqual(refused);
     const byState = inRoom(roomId, 'state', 'm.room.member', alice.userId);
     expect(refusal(await alice.call('PUT', byState, { membership: 'leave' }))).toEqual(refused);
+    expect(refusal(await alice.call('POST', inRoom(roomId, 'kick'), { user_id: alice.userId }))).toEqual(refused);
     await alice.join(roomId);
     await alice.leave(roomId);
     await notify(alice, 'two');
@@ -160,6 +161,16 @@ describe('the user who speaks for the server', () => {
         forbidden,
       );
     }
+  });
+
+  it('is in no rooms but those of its notices: nobody may invite it', async () => {
+    await notify(alice, 'one');
+    const roomId = await alice.createRoom();
+    const member = inRoom(roomId, 'state', 'm.room.member', sender);
+    expect(refusal(await alice.call('POST', inRoom(roomId, 'invite'), { user_id: sender }))).toEqual(forbidden);
+    expect(refusal(await alice.call('PUT', member, { membership: 'invite' }))).toEqual(forbidden);
+    expect(refusal(await alice.call('POST', '/createRoom', { invite: [sender] }))).toEqual(forbidden);
+    expect((await getState(alice, roomId, 'm.room.member', sender)).status).toBe(404);
   });
 
   it('has no presence for anybody', async () => {

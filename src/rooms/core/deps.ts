@@ -75,6 +75,8 @@ export interface RoomsCore {
   readonly serverName: ServerName;
   /** Adds this server's signature. */
   readonly sign: SignObject;
+  /** Who speaks for this server: nobody rejects their invite, and nobody invites them. */
+  readonly noticesSender: UserId;
   readonly roster: Roster;
   readonly requests: FederationRequests;
   /** Tries now what waits to be sent to a server; resolves when it has it or could not be reached. */

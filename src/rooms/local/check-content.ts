@@ -1,5 +1,5 @@
-import { badAlias, badJson, invalidParam } from '../../matrix/errors.ts';
-import { isRoomAlias, isUserId, type RoomAlias, type RoomId } from '../../matrix/ids.ts';
+import { badAlias, badJson, forbidden, invalidParam } from '../../matrix/errors.ts';
+import { isRoomAlias, isUserId, type RoomAlias, type RoomId, type UserId } from '../../matrix/ids.ts';
 import type { JsonObject } from '../../matrix/pdu.ts';
 import { readCreators } from '../core/creators.ts';
 import type { RoomsCore } from '../core/deps.ts';
@@ -7,7 +7,7 @@ import type { NewEvent } from '../core/room-draft.ts';
 import { membershipOf } from '../state-reads.ts';
 import { checkLevelShapes } from './level-shapes.ts';
 
-type CheckDeps = Pick<RoomsCore, 'storage' | 'ports'>;
+type CheckDeps = Pick<RoomsCore, 'storage' | 'ports' | 'noticesSender'>;
 
 /**
  * What a client's own event must fulfil beyond the rules that hold for everybody's. May ask another server where an alias
@@ -24,15 +24,21 @@ export async function checkLocalContent(deps: CheckDeps, event: NewEvent & { roo
       if (event.stateKey === '') await checkCanonicalAlias(deps, event.roomId, event.content);
       return;
     case 'm.room.member':
-      return checkMember(event);
+      return checkMember(deps, event);
     default:
       return;
   }
 }
 
-function checkMember({ stateKey, content }: NewEvent): void {
+function checkMember(deps: CheckDeps, { stateKey, content }: NewEvent): void {
   if (!isUserId(stateKey)) throw badJson('The state key of a member event is a user id');
   if (content.membership !== membershipOf(content)) throw badJson('There is no such membership');
+  if (content.membership === 'invite') checkInvited(deps, stateKey);
+}
+
+/** Who speaks for the server is in the rooms that it makes, and in no others. */
+export function checkInvited({ noticesSender }: Pick<RoomsCore, 'noticesSender'>, target: UserId): void {
+  if (target === noticesSender) throw forbidden('This user speaks for the server and cannot be invited');
 }
 
 async function checkPowerLevels(deps: CheckDeps, { roomId, content }: NewEvent & { roomId: RoomId }): Promise<void> {

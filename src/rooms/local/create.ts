@@ -14,6 +14,7 @@ import { commitDraft } from '../core/commit-draft.ts';
 import type { RoomsCore } from '../core/deps.ts';
 import { RoomDraft } from '../core/room-draft.ts';
 import { newRoomHead } from '../core/room-head.ts';
+import { checkInvited } from './check-content.ts';
 import type { CreateEvents } from './create-event.ts';
 import { type CreateRoomRequest, planRoom, type RoomPlan } from './create-plan.ts';
 import { memberContent } from './member-content.ts';
@@ -21,7 +22,7 @@ import type { InviteRemote } from './send.ts';
 
 export type CreateDeps = Pick<
   RoomsCore,
-  'storage' | 'clock' | 'sign' | 'lock' | 'roster' | 'serverName' | 'ports' | 'log'
+  'storage' | 'clock' | 'sign' | 'lock' | 'roster' | 'serverName' | 'ports' | 'log' | 'noticesSender'
 > & {
   readonly createEvents: CreateEvents;
   readonly defaultRoomVersion: string;
@@ -49,6 +50,7 @@ export function createCreating(deps: CreateDeps): Creating {
       if (!version) throw unsupportedRoomVersion('This server does not support that room version');
       if (request.visibility === 'public' && !deps.publishing) throw forbidden('You may not list rooms here');
       const plan = planRoom(request, { creator, version, serverName: deps.serverName });
+      for (const target of plan.invites) checkInvited(deps, target);
       if (plan.alias && deps.ports.mayMakeAlias?.(plan.alias, serviceId) === false) {
         throw exclusive('The alias is reserved for an application service');
       }

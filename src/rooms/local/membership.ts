@@ -14,16 +14,15 @@ import type { Membership, StoredMembership } from '../../storage/contract/rooms.
 import { askForInvited } from '../core/ask-for-invited.ts';
 import type { RoomsCore } from '../core/deps.ts';
 import { isHeldHere, isLocalRoom } from '../core/local-room.ts';
+import { checkInvited } from './check-content.ts';
 import { memberContent, withoutAuthoriser } from './member-content.ts';
 import type { InviteRemote } from './send.ts';
 import { type MemberChange, sendMember } from './send-member.ts';
 
 export type MembershipDeps = Pick<
   RoomsCore,
-  'storage' | 'clock' | 'sign' | 'lock' | 'roster' | 'serverName' | 'ports'
+  'storage' | 'clock' | 'sign' | 'lock' | 'roster' | 'serverName' | 'ports' | 'noticesSender'
 > & {
-  /** Who invites to the server's notices. */
-  readonly noticesSender: UserId;
   /** Joins through other servers; throws a MatrixError when none lets the user in. local: this server is in the room now. */
   readonly joinRemote: (join: {
     readonly userId: UserId;
@@ -149,9 +148,7 @@ export function createMembershipChanges(deps: MembershipDeps): MembershipChanges
       const row = await storage.rooms.findMembership(roomId, userId);
       if (row?.membership === 'leave') return;
       if (!row || row.membership === 'ban') throw forbidden('You are not in this room');
-      if (row.membership === 'invite' && row.sender === deps.noticesSender) {
-        throw cannotLeaveServerNoticeRoom('This is where the server tells you what you must know');
-      }
+      checkMayReject(deps, row);
       await leave(roomId, userId, row, reason);
     },
 
@@ -161,6 +158,7 @@ export function createMembershipChanges(deps: MembershipDeps): MembershipChanges
     },
 
     async invite({ roomId, sender, target, reason }, more = {}) {
+      checkInvited(deps, target);
       await askForInvited(deps, target);
       const content = await memberContent(
         deps,
@@ -172,6 +170,8 @@ export function createMembershipChanges(deps: MembershipDeps): MembershipChanges
     },
 
     async kick({ roomId, sender, target, reason }) {
+      // Who makes themselves leave leaves.
+      if (sender === target) checkMayReject(deps, await storage.rooms.findMembership(roomId, target));
       const content = { ...reasonOf(reason), membership: 'leave' };
       await change({ roomId, sender, target, content, check: mustBeIn });
     },
@@ -196,6 +196,13 @@ export function createMembershipChanges(deps: MembershipDeps): MembershipChanges
       });
     },
   };
+}
+
+/** "The client must not expect to be able to reject an invite to join the server notices room." */
+function checkMayReject({ noticesSender }: MembershipDeps, row: StoredMembership | undefined): void {
+  if (row?.membership === 'invite' && row.sender === noticesSender) {
+    throw cannotLeaveServerNoticeRoom('This is where the server tells you what you must know');
+  }
 }
 
 function reasonOf(reason: string | undefined): JsonObject {

@@ -41,7 +41,7 @@ export interface Sending {
 
 export type SendDeps = Pick<
   RoomsCore,
-  'storage' | 'clock' | 'sign' | 'lock' | 'roster' | 'serverName' | 'ports' | 'log'
+  'storage' | 'clock' | 'sign' | 'lock' | 'roster' | 'serverName' | 'ports' | 'log' | 'noticesSender'
 > & {
   /** Invites a user of another server, whose server has to sign first. */
   readonly inviteRemote: InviteRemote;

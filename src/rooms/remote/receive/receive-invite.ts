@@ -68,6 +68,7 @@ function checkIsInvite(deps: RoomsCore, { pdu }: RoomEvent, origin: ServerName):
   if (pdu.type !== 'm.room.member' || membershipOf(pdu.content) !== 'invite') throw invalidParam('This is no invite');
   const target = pdu.state_key;
   if (!isUserId(target) || serverOfUser(target) !== deps.serverName) throw invalidParam('The invited user is not ours');
+  if (target === deps.noticesSender) throw forbidden('This user speaks for the server and cannot be invited');
   if (serverOfUser(pdu.sender) !== origin) throw forbidden('The inviting user is not yours');
   return target;
 }
