@@ -116,10 +116,7 @@ export async function createLantern(surroundings: Surroundings, storage: Storage
       log,
     },
     start: () => start(surroundings, parts),
-    endWaits: () => {
-      windows.stop();
-      waiters.stop();
-    },
+    endWaits: () => waiters.stop(),
     idle: () => idle(parts),
     stop: () => stop(surroundings, parts),
   };

@@ -6,8 +6,8 @@ import { type KeyOwner, withDefault } from './keys/device-keys.ts';
 
 /** What is left of a device's keys, for every `/sync`: it must not ask the database to say the same again. */
 export interface KeyCounts {
-  /** Members of the response (client-server API, "Extensions to /sync"): JSON text, without braces. */
-  textOf(device: KeyOwner): Promise<string>;
+  /** Members of the response (client-server API, "Extensions to /sync"): JSON text, without braces. No promise where it is known. */
+  textOf(device: KeyOwner): string | Promise<string>;
   /** Whether something changed with after < position ≤ upTo. Of what is long ago it is not known: the next answer, whatever for, tells the numbers. */
   mayHaveChanged(device: KeyOwner, after: Position, upTo: Position): boolean;
   /** For the feed, before all that wakes readers. */
@@ -21,19 +21,20 @@ export function createKeyCounts({ storage }: { storage: Pick<Storage, 'oneTimeKe
   const texts = new LRUCache<string, string>({ max: devicesMax });
   const changedAt = new LRUCache<string, Position>({ max: devicesMax });
   let changes = 0;
+
+  async function read(device: KeyOwner): Promise<string> {
+    const changesBefore = changes;
+    const { oneTimeKeys, unusedFallbackTypes } = await storage.oneTimeKeys.countKeys(device.userId, device.deviceId);
+    const text =
+      `"device_one_time_keys_count":${JSON.stringify(withDefault(oneTimeKeys))},` +
+      `"device_unused_fallback_key_types":${JSON.stringify(unusedFallbackTypes)}`;
+    // What was read may be older than a change meanwhile.
+    if (changes === changesBefore) texts.set(keyOf(device), text);
+    return text;
+  }
+
   return {
-    async textOf(device) {
-      const known = texts.get(keyOf(device));
-      if (known !== undefined) return known;
-      const changesBefore = changes;
-      const { oneTimeKeys, unusedFallbackTypes } = await storage.oneTimeKeys.countKeys(device.userId, device.deviceId);
-      const text =
-        `"device_one_time_keys_count":${JSON.stringify(withDefault(oneTimeKeys))},` +
-        `"device_unused_fallback_key_types":${JSON.stringify(unusedFallbackTypes)}`;
-      // What was read may be older than a change meanwhile.
-      if (changes === changesBefore) texts.set(keyOf(device), text);
-      return text;
-    },
+    textOf: (device) => texts.get(keyOf(device)) ?? read(device),
     mayHaveChanged(device, after, upTo) {
       const position = changedAt.get(keyOf(device));
       return position !== undefined && position > after && position <= upTo;

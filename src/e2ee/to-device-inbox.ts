@@ -8,8 +8,8 @@ import type { DeviceName } from '../storage/contract/to-device.ts';
 const emptyMax = 50_000;
 
 export interface ToDeviceInbox {
-  /** The device has all up to there, and gets none of it again. */
-  collect(device: DeviceName, upTo: Position): Promise<void>;
+  /** The device has all up to there, and gets none of it again. Undefined where nothing waits. */
+  collect(device: DeviceName, upTo: Position): Promise<void> | undefined;
   /** The oldest messages with after < position ≤ upTo, where those up to `after` are collected; JSON texts. */
   list(
     device: DeviceName,
@@ -40,12 +40,13 @@ export function createToDeviceInbox(deps: { storage: Pick<Storage, 'toDevice' | 
     }
   };
 
+  const remove = async (device: DeviceName, upTo: Position): Promise<void> => {
+    const waiting = await storage.toDevice.listMessages(device, { after: 0, upTo, limit: 1 });
+    if (waiting.length > 0) await storage.commit({ rows: [{ kind: 'to_device_collected', ...device, upTo }] });
+  };
+
   return {
-    async collect(device, upTo) {
-      if (empty.has(keyOf(device))) return;
-      const waiting = await storage.toDevice.listMessages(device, { after: 0, upTo, limit: 1 });
-      if (waiting.length > 0) await storage.commit({ rows: [{ kind: 'to_device_collected', ...device, upTo }] });
-    },
+    collect: (device, upTo) => (empty.has(keyOf(device)) ? undefined : remove(device, upTo)),
     async list(device, range) {
       if (empty.has(keyOf(device))) return [];
       // Also behind the end of the range: what came since does not make the inbox an empty one.

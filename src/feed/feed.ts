@@ -37,10 +37,19 @@ export interface Waiters {
   /** Take a ticket *before* reading; a wake behind the ticket ends the wait at once, so nothing falls between. */
   ticket(userId: UserId): WaitTicket;
   /** Resolves true when the user was woken since the ticket, false at the time-out or when `signal` is aborted. */
-  wait(ticket: WaitTicket, timeoutMs: number, signal: EndSignal): Promise<boolean>;
+  wait(ticket: WaitTicket, until: WaitEnd): Promise<boolean>;
   wake(userId: UserId): void;
   /** Ends all waits (with false), for the stop. */
   stop(): void;
+}
+
+export interface WaitEnd {
+  readonly timeoutMs: number;
+  readonly signal: EndSignal;
+  /** A wake before this moment of the monotonic clock ends the wait then, or a few milliseconds later. */
+  readonly notBeforeMs?: number | undefined;
+  /** There is something to tell already: as if the user had been woken since the ticket. */
+  readonly isWoken?: boolean;
 }
 
 export interface WaitTicket {

@@ -3,7 +3,7 @@ import type { Clock } from '../base/clock.ts';
 import type { EndSignal } from '../base/ending.ts';
 import { Sweeper } from '../base/sweeper.ts';
 import type { UserId } from '../matrix/ids.ts';
-import type { Waiters, WaitTicket } from './feed.ts';
+import type { WaitEnd, Waiters, WaitTicket } from './feed.ts';
 
 /** Waits of one user at once; with a further one the oldest ends, as if its time were over. */
 const waitsPerUserMax = 32;
@@ -15,6 +15,8 @@ const rulers: readonly { readonly fromMs: number; readonly slotMs: number }[] = 
   { fromMs: 10_000, slotMs: 500 },
   { fromMs: 1_000, slotMs: 50 },
 ];
+/** Waits that were woken before they may end do so at the marks of this one. */
+const openingSlotMs = 10;
 /** Waits that end without a look at how long the turn lasts. */
 const endedAtOnce = 50;
 /**
@@ -27,22 +29,28 @@ const countersLength = 65_536;
 /** One long-poll. It is its own listener for the abort, so that waiting costs one object. */
 class Wait {
   readonly userId: UserId;
-  readonly slot: number;
-  readonly signal: EndSignal;
+  readonly notBeforeMs: number;
+  /** Where it stands among those that end by time. */
+  slot: number;
+  /** It ends when it may. */
+  isWoken: boolean;
+  readonly #signal: EndSignal;
   readonly #resolve: (woken: boolean) => void;
   readonly #owner: WaitersInMemory;
 
   constructor(
     owner: WaitersInMemory,
-    what: { userId: UserId; slot: number; signal: EndSignal },
+    what: { userId: UserId; notBeforeMs: number; slot: number; isWoken: boolean; signal: EndSignal },
     resolve: (woken: boolean) => void,
   ) {
     this.#owner = owner;
     this.userId = what.userId;
+    this.notBeforeMs = what.notBeforeMs;
     this.slot = what.slot;
-    this.signal = what.signal;
+    this.isWoken = what.isWoken;
+    this.#signal = what.signal;
     this.#resolve = resolve;
-    this.signal.addEventListener('abort', this);
+    this.#signal.addEventListener('abort', this);
   }
 
   handleEvent(): void {
@@ -50,7 +58,7 @@ class Wait {
   }
 
   settle(woken: boolean): void {
-    this.signal.removeEventListener('abort', this);
+    this.#signal.removeEventListener('abort', this);
     this.#resolve(woken);
   }
 }
@@ -74,12 +82,15 @@ class WaitersInMemory implements Waiters {
     return { userId, generation: this.#counters[counterOf(userId)] ?? 0 };
   }
 
-  wait(ticket: WaitTicket, timeoutMs: number, signal: EndSignal): Promise<boolean> {
-    const { userId } = ticket;
-    if (this.#counters[counterOf(userId)] !== ticket.generation) return Promise.resolve(true);
+  wait({ userId, generation }: WaitTicket, until: WaitEnd): Promise<boolean> {
+    const { timeoutMs, signal, notBeforeMs = 0 } = until;
+    const isWoken = until.isWoken === true || this.#counters[counterOf(userId)] !== generation;
+    const now = this.#clock.monotonic();
+    if (isWoken && notBeforeMs <= now) return Promise.resolve(true);
     if (this.#stopped || signal.aborted || timeoutMs <= 0) return Promise.resolve(false);
+    const slot = isWoken ? openingSlot(notBeforeMs) : slotBefore(now + timeoutMs, timeoutMs);
     return new Promise((resolve) => {
-      this.#begin(new Wait(this, { userId, slot: this.#slotAfter(timeoutMs), signal }, resolve));
+      this.#begin(new Wait(this, { userId, notBeforeMs, slot, isWoken, signal }, resolve));
     });
   }
 
@@ -87,7 +98,12 @@ class WaitersInMemory implements Waiters {
     const counter = counterOf(userId);
     this.#counters[counter] = (this.#counters[counter] ?? 0) + 1;
     const waits = this.#byUser.get(userId);
-    if (waits) for (const wait of [...waits]) this.end(wait, true);
+    if (waits === undefined) return;
+    const now = this.#clock.monotonic();
+    for (const wait of [...waits]) {
+      if (wait.notBeforeMs <= now) this.end(wait, true);
+      else if (!wait.isWoken) this.#hold(wait);
+    }
   }
 
   stop(): void {
@@ -104,28 +120,43 @@ class WaitersInMemory implements Waiters {
 
   #begin(wait: Wait): void {
     const waits = addTo(this.#byUser, wait.userId, wait);
-    addTo(this.#bySlot, wait.slot, wait);
-    if (this.#slots.timeOf(wait.slot) === undefined) this.#slots.set(wait.slot, wait.slot);
+    this.#place(wait);
     if (waits.size <= waitsPerUserMax) return;
     const [oldest] = waits;
     if (oldest) this.end(oldest, false);
   }
 
-  #slotAfter(timeoutMs: number): number {
-    const endsAt = this.#clock.monotonic() + timeoutMs;
-    const ruler = rulers.find(({ fromMs }) => timeoutMs >= fromMs);
-    return ruler === undefined ? endsAt : Math.floor(endsAt / ruler.slotMs) * ruler.slotMs;
+  #place(wait: Wait): void {
+    addTo(this.#bySlot, wait.slot, wait);
+    if (this.#slots.timeOf(wait.slot) === undefined) this.#slots.set(wait.slot, wait.slot);
+  }
+
+  /** Until it may end. */
+  #hold(wait: Wait): void {
+    removeFrom(this.#bySlot, wait.slot, wait);
+    wait.isWoken = true;
+    wait.slot = openingSlot(wait.notBeforeMs);
+    this.#place(wait);
   }
 
   /** Of those who all began in one moment, such as after a restart, many end in one. A slot is found empty when all in it were woken before. */
   async #endSlot(slot: number): Promise<void> {
     let ended = 0;
     for (const wait of [...(this.#bySlot.get(slot) ?? [])]) {
-      this.end(wait, false);
+      this.end(wait, wait.isWoken);
       ended += 1;
       if (ended % endedAtOnce === 0) await breathe();
     }
   }
+}
+
+function slotBefore(endsAtMs: number, timeoutMs: number): number {
+  const ruler = rulers.find(({ fromMs }) => timeoutMs >= fromMs);
+  return ruler === undefined ? endsAtMs : Math.floor(endsAtMs / ruler.slotMs) * ruler.slotMs;
+}
+
+function openingSlot(notBeforeMs: number): number {
+  return Math.ceil(notBeforeMs / openingSlotMs) * openingSlotMs;
 }
 
 function addTo<K>(map: Map<K, Set<Wait>>, key: K, wait: Wait): Set<Wait> {

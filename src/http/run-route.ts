@@ -95,22 +95,43 @@ async function runOpen(
   }
 }
 
-async function runUser(
+/** No frame of its own where the token is known and nothing is counted: a request that waits for minutes keeps every one that it passed. */
+function runUser(
   deps: RunRouteDeps,
   route: UserRoute,
   context: RequestContext,
   pathParams: PathParams,
 ): Promise<unknown> {
   const known = authenticateUser(deps.access, context);
-  const requester = known instanceof Promise ? await known : known;
+  if (known instanceof Promise || route.counts !== undefined || route.checkCaller !== undefined)
+    return runWhenKnown(deps, route, context, { known, pathParams });
+  if (isPerson(known)) deps.onSeen(known, context.ip);
+  const caller = { requester: known, pathParams };
+  // Nothing was waited for since the token was looked at.
+  return route.waits === true
+    ? untilSignedOut(deps, route, context, { ...caller, isSure: true })
+    : handleOf(deps, route, context, caller);
+}
+
+async function runWhenKnown(
+  deps: RunRouteDeps,
+  route: UserRoute,
+  context: RequestContext,
+  { known, pathParams }: { readonly known: Requester | Promise<Requester>; readonly pathParams: PathParams },
+): Promise<unknown> {
+  const requester = await known;
   if (isPerson(requester)) deps.onSeen(requester, context.ip);
   if (route.counts !== undefined && isLimited(requester)) await deps.rateLimits.count(route.counts, requester.userId);
   if (route.checkCaller) await route.checkCaller(requester.userId);
-  const handle = (): Promise<unknown> => handleOf(deps, route, context, { requester, pathParams });
-  if (route.waits !== true) return handle();
-  // Nothing was waited for since the token was looked at.
-  const isSure = known === requester && route.counts === undefined;
-  return untilSignedOut(deps, context, { requester, isSure }, handle);
+  const caller = { requester, pathParams };
+  return route.waits === true
+    ? untilSignedOut(deps, route, context, { ...caller, isSure: false })
+    : handleOf(deps, route, context, caller);
+}
+
+interface Caller {
+  readonly requester: Requester;
+  readonly pathParams: PathParams;
 }
 
 /** What a service does in somebody's name tells nothing of where they are, nor that they are there at all. */
@@ -126,12 +147,13 @@ async function handleOf(
   deps: RunRouteDeps,
   route: UserRoute,
   context: RequestContext,
-  { requester, pathParams }: { readonly requester: Requester; readonly pathParams: PathParams },
+  { requester, pathParams }: Caller,
 ): Promise<unknown> {
   const limit = isLimited(requester) ? deps.callerLimit : undefined;
   limit?.enter(requester.userId);
   try {
-    const body = await readJson(deps, route, context, deps.limits.userBodyBytesMax);
+    const body =
+      route.body === undefined ? undefined : await readJson(deps, route, context, deps.limits.userBodyBytesMax);
     const request = Object.assign(parts(route, context, pathParams, body?.value), { requester });
     if (route.activity === true && isPerson(requester)) deps.onActivity(requester);
     const result = await route.handle(request);
@@ -141,13 +163,14 @@ async function handleOf(
   }
 }
 
-/** What `handle` gives, unless the device is signed out meanwhile: then it ends at once and tells nothing more. */
+/** What the route gives, unless the device is signed out meanwhile: then it ends at once and tells nothing more. */
 async function untilSignedOut(
   deps: RunRouteDeps,
+  route: UserRoute,
   context: RequestContext,
-  { requester, isSure }: { readonly requester: Requester; readonly isSure: boolean },
-  handle: () => Promise<unknown>,
+  caller: Caller & { readonly isSure: boolean },
 ): Promise<unknown> {
+  const { requester } = caller;
   let signedOut = false;
   const endWatch = deps.watchSignOut(withAnyDevice(requester), () => {
     signedOut = true;
@@ -155,8 +178,8 @@ async function untilSignedOut(
   });
   try {
     // It may have been signed out just before the watch began.
-    if (!isSure) await authenticateUser(deps.access, context);
-    const result = await handle();
+    if (!caller.isSure) await authenticateUser(deps.access, context);
+    const result = await handleOf(deps, route, context, caller);
     if (!signedOut) return result;
   } catch (error) {
     if (!signedOut) throw error;

@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache';
-import type { Clock, Timer } from '../base/clock.ts';
+import type { Clock } from '../base/clock.ts';
 import type { DeviceId, UserId } from '../matrix/ids.ts';
 
 export interface WindowLengths {
@@ -12,30 +12,19 @@ export interface WindowLengths {
 const busyFromPerSecond = 1_000;
 /** Devices that are remembered; one that was forgotten is answered at once. */
 const devicesMax = 20_000;
-/** Windows end at the marks of this ruler, so that many devices share one timer and one position. */
-const slotMs = 10;
-
-/** All whose window ends at one moment. */
-interface Slot {
-  readonly promise: Promise<void>;
-  readonly open: () => void;
-  readonly timer: Timer;
-}
 
 /**
  * Gathers what comes up shortly after one another into one answer. A device that was not answered in the last moments is answered at once; the
- * next answer waits for the end of the device's window, and so does a long-poll that already has something to tell. Whoever asks with
- * `timeout=0` never waits.
+ * next answer waits for the end of the device's window, and so does a long-poll that already has something to tell. Who waits, and until when at most, is
+ * the business of `/sync` and its waiters.
  */
 export class AnswerWindows {
   readonly #clock: Clock;
   readonly #lengths: WindowLengths;
   readonly #answeredAtMs = new LRUCache<string, number>({ max: devicesMax });
-  readonly #slots = new Map<number, Slot>();
   #second = Number.NEGATIVE_INFINITY;
   #answers = 0;
   #answersBefore = 0;
-  #stopped = false;
 
   constructor(deps: { clock: Clock; lengths: WindowLengths }) {
     this.#clock = deps.clock;
@@ -49,39 +38,12 @@ export class AnswerWindows {
     if (this.#lengths.quietMs > 0) this.#answeredAtMs.set(keyOf(userId, deviceId), nowMs);
   }
 
-  /** The end of the device's window; undefined where none is open. The promise is shared and resolves at the stop too. */
-  untilOpen(userId: UserId, deviceId: DeviceId): Promise<void> | undefined {
+  /** The end of the device's window, by the monotonic clock; undefined where none is open. */
+  opensAtMs(userId: UserId, deviceId: DeviceId): number | undefined {
     const answeredAtMs = this.#answeredAtMs.get(keyOf(userId, deviceId));
-    if (answeredAtMs === undefined || this.#stopped) return undefined;
+    if (answeredAtMs === undefined) return undefined;
     const endsAtMs = answeredAtMs + (this.#isBusy() ? this.#lengths.busyMs : this.#lengths.quietMs);
-    if (endsAtMs <= this.#clock.monotonic()) return undefined;
-    return this.#slotAt(Math.ceil(endsAtMs / slotMs) * slotMs).promise;
-  }
-
-  /** Opens all windows, for good. */
-  stop(): void {
-    this.#stopped = true;
-    for (const slot of this.#slots.values()) {
-      slot.timer.clear();
-      slot.open();
-    }
-    this.#slots.clear();
-  }
-
-  #slotAt(atMs: number): Slot {
-    const known = this.#slots.get(atMs);
-    if (known) return known;
-    let open = (): void => {};
-    const promise = new Promise<void>((resolve) => {
-      open = resolve;
-    });
-    const timer = this.#clock.setTimer(atMs - this.#clock.monotonic(), () => {
-      this.#slots.delete(atMs);
-      open();
-    });
-    const slot = { promise, open, timer };
-    this.#slots.set(atMs, slot);
-    return slot;
+    return endsAtMs <= this.#clock.monotonic() ? undefined : endsAtMs;
   }
 
   #count(nowMs: number): void {

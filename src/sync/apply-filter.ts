@@ -36,8 +36,8 @@ export function acceptsSection(filter: RoomEventFilter, roomId: string): boolean
 }
 
 export interface FilterResolver {
-  /** The parameter of `/sync`: JSON if it begins with `{`, else the id of an uploaded one. Throws M_INVALID_PARAM. */
-  resolve(userId: UserId, parameter: string | null): Promise<SyncFilter>;
+  /** The parameter of `/sync`: JSON if it begins with `{`, else the id of an uploaded one. Throws or rejects with M_INVALID_PARAM. No promise where it is known. */
+  resolve(userId: UserId, parameter: string | null): SyncFilter | Promise<SyncFilter>;
 }
 
 export function createFilterResolver(deps: { readonly storage: Pick<Storage, 'accounts'> }): FilterResolver {
@@ -53,14 +53,16 @@ export function createFilterResolver(deps: { readonly storage: Pick<Storage, 'ac
   }
 
   return {
-    async resolve(userId, parameter) {
+    resolve(userId, parameter) {
       if (parameter === null) return everything;
       const key = `${userId} ${parameter}`;
-      const known = parsed.get(key);
-      if (known) return known;
-      const filter = await read(userId, parameter);
-      parsed.set(key, filter);
-      return filter;
+      return (
+        parsed.get(key) ??
+        read(userId, parameter).then((filter) => {
+          parsed.set(key, filter);
+          return filter;
+        })
+      );
     },
   };
 }

@@ -37,7 +37,7 @@ export interface SyncDeps {
   >;
   readonly roster: Pick<Roster, 'roomsOf' | 'snapshotOfRooms' | 'usersIn' | 'shareRoom' | 'connect' | 'disconnect'>;
   readonly waiters: Pick<Waiters, 'ticket' | 'wait'>;
-  readonly windows: Pick<AnswerWindows, 'answered' | 'untilOpen'>;
+  readonly windows: Pick<AnswerWindows, 'answered' | 'opensAtMs'>;
   readonly typing: TypingReads;
   readonly presence: PresencePart;
   readonly toDevice: Pick<ToDeviceInbox, 'list' | 'collect'>;
@@ -94,8 +94,11 @@ export function createSync(deps: SyncDeps): Sync {
   return async (request) => {
     const { userId, deviceId } = request.requester;
     const since = request.since === null ? null : checkToken(deps, request.since);
-    const filter = await filters.resolve(userId, request.filter);
-    if (since !== null) await deps.toDevice.collect({ userId, deviceId }, since.toDevice);
+    // Mostly both are known at once, and a long-poll does not pay for waiting for nothing.
+    const resolved = filters.resolve(userId, request.filter);
+    const filter = resolved instanceof Promise ? await resolved : resolved;
+    const collecting = since === null ? undefined : deps.toDevice.collect(request.requester, since.toDevice);
+    if (collecting !== undefined) await collecting;
     const lazy = filter.roomState.lazyLoadMembers ? lazyMembers.open(userId, deviceId, request.since) : null;
     deps.roster.connect(userId);
     try {
@@ -133,10 +136,8 @@ async function poll({ deps, streams, quiet }: Parts, request: SyncRequest, parse
   const { filter } = parsed;
   const endsAtMs = deps.clock.monotonic() + request.timeoutMs;
   let after: Position = parsed.since?.position ?? 0;
-  if (request.since !== null) {
-    after = quiet.find(userId, deviceId, { since: request.since, filter }) ?? after;
-    if (request.timeoutMs >= windowedFromMs && !request.fullState) await deps.windows.untilOpen(userId, deviceId);
-  }
+  if (request.since !== null) after = quiet.find(userId, deviceId, { since: request.since, filter }) ?? after;
+  const opensAtMs = isWindowed(request) ? deps.windows.opensAtMs(userId, deviceId) : undefined;
   for (;;) {
     // Before anything is read: what comes up meanwhile ends the wait at once.
     const ticket = deps.waiters.ticket(userId);
@@ -153,7 +154,8 @@ async function poll({ deps, streams, quiet }: Parts, request: SyncRequest, parse
       nowMs: deps.clock.now(),
     };
     const asked = listAsked(streams, question);
-    if (request.since === null || asked.length > 0) {
+    const isHeld = asked.length > 0 && opensAtMs !== undefined && deps.clock.monotonic() < opensAtMs;
+    if (request.since === null || (asked.length > 0 && !isHeld)) {
       const answer = readNow(asked, question) ?? (await read(deps, asked, question));
       if (request.since === null || !answer.isEmpty()) {
         deps.windows.answered(userId, deviceId);
@@ -161,15 +163,20 @@ async function poll({ deps, streams, quiet }: Parts, request: SyncRequest, parse
       }
     }
     // Nothing up to here concerned this client, so the next reading begins where this one ended.
-    if (question.upTo > after) {
+    if (question.upTo > after && !isHeld) {
       after = question.upTo;
       quiet.put(userId, deviceId, { since: request.since, filter, upTo: after });
     }
     const leftMs = request.fullState ? 0 : endsAtMs - deps.clock.monotonic();
-    if (leftMs <= 0 || !(await deps.waiters.wait(ticket, leftMs, request.signal))) {
+    const until = { timeoutMs: leftMs, signal: request.signal, notBeforeMs: opensAtMs, isWoken: isHeld };
+    if (leftMs <= 0 || !(await deps.waiters.wait(ticket, until))) {
       return encode(deps, new Answer(), request.since, request);
     }
   }
+}
+
+function isWindowed({ since, timeoutMs, fullState }: SyncRequest): boolean {
+  return since !== null && timeoutMs >= windowedFromMs && !fullState;
 }
 
 const none: readonly SyncStream[] = [];
@@ -206,20 +213,22 @@ function finish(
   { upTo, typing, lazy }: SyncQuestion,
   answer: Answer,
   request: SyncRequest,
-): Promise<string> {
+): string | Promise<string> {
   const toDevice = answer.toDeviceUpTo ?? upTo;
   const nextBatch = encodeSyncToken({ position: upTo, toDevice, typing, presence: answer.presenceToken });
   lazy?.tell(nextBatch, answer.membersTold);
   return encode(deps, answer, nextBatch, request);
 }
 
-async function encode(
+function encode(
   { keyCounts }: SyncDeps,
   answer: Answer,
   nextBatch: string,
   { requester, useStateAfter }: SyncRequest,
-): Promise<string> {
-  return encodeAnswer(answer, nextBatch, { useStateAfter, always: await keyCounts.textOf(requester) });
+): string | Promise<string> {
+  const known = keyCounts.textOf(requester);
+  if (typeof known === 'string') return encodeAnswer(answer, nextBatch, { useStateAfter, always: known });
+  return known.then((always) => encodeAnswer(answer, nextBatch, { useStateAfter, always }));
 }
 
 /** A token from the future is none of ours: it would make the client wait for what it already has. */

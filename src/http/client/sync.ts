@@ -38,8 +38,8 @@ export function syncRoutes(deps: SyncRoutesDeps): Route[] {
       path: clientPath('/sync'),
       query,
       waits: true,
-      async handle({ query: asked, requester, ending }) {
-        const text = await deps.sync({
+      handle({ query: asked, requester, ending }) {
+        const text = deps.sync({
           requester: withAnyDevice(requester),
           since: asked.since ?? null,
           timeoutMs: Math.min(Number(asked.timeout ?? 0), timeoutMsMax),
@@ -50,7 +50,7 @@ export function syncRoutes(deps: SyncRoutesDeps): Route[] {
           useStateAfter: stateAfterOf(asked),
           signal: ending,
         });
-        return new Reply(200, text);
+        return text.then((body) => new Reply(200, body));
       },
     }),
   ];

@@ -11,9 +11,16 @@ function setUp() {
   const waiters = createWaiters({ clock });
   const results: string[] = [];
   const wait = (name: string, userId: UserId, timeoutMs: number, signal = new AbortController().signal) => {
-    void waiters.wait(waiters.ticket(userId), timeoutMs, signal).then((woken) => results.push(`${name} ${woken}`));
+    void waiters.wait(waiters.ticket(userId), { timeoutMs, signal }).then((woken) => results.push(`${name} ${woken}`));
   };
-  return { clock, waiters, results, wait };
+  const waitHeld = (name: string, userId: UserId, how: { heldMs: number; isWoken?: boolean }) => {
+    const { signal } = new AbortController();
+    const notBeforeMs = clock.monotonic() + how.heldMs;
+    void waiters
+      .wait(waiters.ticket(userId), { timeoutMs: 30_000, signal, notBeforeMs, isWoken: how.isWoken ?? false })
+      .then((woken) => results.push(`${name} ${woken}`));
+  };
+  return { clock, waiters, results, wait, waitHeld };
 }
 
 describe('waiters', () => {
@@ -31,7 +38,7 @@ describe('waiters', () => {
     const { waiters } = setUp();
     const ticket = waiters.ticket(alice);
     waiters.wake(alice);
-    expect(await waiters.wait(ticket, 30_000, new AbortController().signal)).toBe(true);
+    expect(await waiters.wait(ticket, { timeoutMs: 30_000, signal: new AbortController().signal })).toBe(true);
   });
 
   it('let a wait run when the wake was behind an earlier ticket only', async () => {
@@ -117,7 +124,9 @@ describe('waiters', () => {
 
   it('do not wait when there is no time to', async () => {
     const { waiters } = setUp();
-    expect(await waiters.wait(waiters.ticket(alice), 0, new AbortController().signal)).toBe(false);
+    expect(await waiters.wait(waiters.ticket(alice), { timeoutMs: 0, signal: new AbortController().signal })).toBe(
+      false,
+    );
   });
 
   it('end the oldest wait of a user who has too many, and keep those of others', async () => {
@@ -136,6 +145,51 @@ describe('waiters', () => {
     wait('late', alice, 30_000);
     await clock.advance(0);
     expect(results.sort()).toEqual(['alice false', 'bob false', 'late false']);
+    expect(clock.pendingCount).toBe(0);
+  });
+
+  it('are held by what woke them too early, once, until they may end', async () => {
+    const { clock, waiters, results, waitHeld } = setUp();
+    waitHeld('phone', alice, { heldMs: 50 });
+    await clock.advance(20);
+    waiters.wake(alice);
+    waiters.wake(alice);
+    await clock.advance(29);
+    expect(results).toEqual([]);
+    await clock.advance(1);
+    expect(results).toEqual(['phone true']);
+  });
+
+  it('end at once when they are woken after that moment, and by their time when nobody wakes them', async () => {
+    const { clock, waiters, results, waitHeld } = setUp();
+    waitHeld('woken', alice, { heldMs: 50 });
+    waitHeld('left alone', bob, { heldMs: 50 });
+    await clock.advance(60);
+    expect(results).toEqual([]);
+    waiters.wake(alice);
+    await clock.advance(0);
+    expect(results).toEqual(['woken true']);
+    await clock.advance(30_000);
+    expect(results).toEqual(['woken true', 'left alone false']);
+  });
+
+  it('end when they may where there is something to tell already', async () => {
+    const { clock, results, waitHeld } = setUp();
+    waitHeld('now', alice, { heldMs: 0, isWoken: true });
+    waitHeld('later', bob, { heldMs: 50, isWoken: true });
+    await clock.advance(0);
+    expect(results).toEqual(['now true']);
+    await clock.advance(50);
+    expect(results).toEqual(['now true', 'later true']);
+  });
+
+  it('end at the stop and with their caller while they are held', async () => {
+    const { clock, waiters, results, waitHeld } = setUp();
+    waitHeld('phone', alice, { heldMs: 50 });
+    waiters.wake(alice);
+    waiters.stop();
+    await clock.advance(100);
+    expect(results).toEqual(['phone false']);
     expect(clock.pendingCount).toBe(0);
   });
 });
