@@ -139,11 +139,15 @@ class WaitersInMemory implements Waiters {
     this.#place(wait);
   }
 
-  /** Of those who all began in one moment, such as after a restart, many end in one. A slot is found empty when all in it were woken before. */
+  /**
+   * Who was woken ends at once: held back once more, readers would lag behind those who write. Of those whose time is over many end in one moment when
+   * they began in one, such as after a restart. A slot is found empty when all in it were woken before.
+   */
   async #endSlot(slot: number): Promise<void> {
     let ended = 0;
     for (const wait of [...(this.#bySlot.get(slot) ?? [])]) {
       this.end(wait, wait.isWoken);
+      if (wait.isWoken) continue;
       ended += 1;
       if (ended % endedAtOnce === 0) await breathe();
     }
