@@ -1,6 +1,7 @@
 import type { Registration } from '../appservices/registration.ts';
 import type { ServiceSender } from '../appservices/sending/service-sender.ts';
 import type { Clock } from '../base/clock.ts';
+import { createLoopShare } from '../base/loop-share.ts';
 import { createKeyBackups } from '../e2ee/key-backups.ts';
 import { createKeyCounts } from '../e2ee/key-counts.ts';
 import { createKeys } from '../e2ee/keys.ts';
@@ -67,7 +68,11 @@ export interface Lantern {
 export async function createLantern(surroundings: Surroundings, storage: Storage): Promise<Lantern> {
   const parts = await createParts(surroundings, storage);
   const { roster, feed, waiters, outgoing, presence, typing, accounts } = parts;
-  const windows = new AnswerWindows({ clock: surroundings.clock, lengths: windowLengths(surroundings.config) });
+  const windows = new AnswerWindows({
+    clock: surroundings.clock,
+    lengths: windowLengths(surroundings.config),
+    loopShare: createLoopShare(),
+  });
   const recent = createRecentReads(storage);
   // Before all that wakes a reader.
   feed.onChanges((changes) => recent.apply(changes));

@@ -1,15 +1,21 @@
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../base/clock.ts';
+import type { LoopShare } from '../base/loop-share.ts';
 import type { DeviceId, UserId } from '../matrix/ids.ts';
 
 export interface WindowLengths {
   /** After an answer with something in it, the device's next such answer comes no sooner. Zero: at once. */
   readonly quietMs: number;
-  /** The same while more than `busyFromPerSecond` answers a second are given out. */
+  /** The same while more than `busyFromPerSecond` answers a second are given out; up to twice as much while the process has hardly time for them. */
   readonly busyMs: number;
 }
 
 const busyFromPerSecond = 1_000;
+/** Longer windows make fewer answers of the same changes, so they grow while the loop works more than the one share of its time, and shrink below the other. */
+const growFromShare = 0.6;
+const shrinkBelowShare = 0.4;
+const growth = 1.25;
+const busyTimesMax = 2;
 /** Devices that are remembered; one that was forgotten is answered at once. */
 const devicesMax = 20_000;
 
@@ -25,10 +31,18 @@ export class AnswerWindows {
   #second = Number.NEGATIVE_INFINITY;
   #answers = 0;
   #answersBefore = 0;
+  readonly #loopShare: LoopShare;
+  #busyTimes = 1;
 
-  constructor(deps: { clock: Clock; lengths: WindowLengths }) {
+  constructor(deps: { clock: Clock; lengths: WindowLengths; loopShare: LoopShare }) {
     this.#clock = deps.clock;
     this.#lengths = deps.lengths;
+    this.#loopShare = deps.loopShare;
+  }
+
+  /** So much is told that there is something at the end of nearly every window: whoever comes in one may as well wait without a look. */
+  get isBusy(): boolean {
+    return Math.max(this.#answers, this.#answersBefore) >= busyFromPerSecond;
   }
 
   /** The device was told something just now. */
@@ -42,7 +56,7 @@ export class AnswerWindows {
   opensAtMs(userId: UserId, deviceId: DeviceId): number | undefined {
     const answeredAtMs = this.#answeredAtMs.get(keyOf(userId, deviceId));
     if (answeredAtMs === undefined) return undefined;
-    const endsAtMs = answeredAtMs + (this.#isBusy() ? this.#lengths.busyMs : this.#lengths.quietMs);
+    const endsAtMs = answeredAtMs + (this.isBusy ? this.#busyTimes * this.#lengths.busyMs : this.#lengths.quietMs);
     return endsAtMs <= this.#clock.monotonic() ? undefined : endsAtMs;
   }
 
@@ -52,12 +66,14 @@ export class AnswerWindows {
       this.#answersBefore = second === this.#second + 1 ? this.#answers : 0;
       this.#answers = 0;
       this.#second = second;
+      this.#adapt(this.#loopShare());
     }
     this.#answers += 1;
   }
 
-  #isBusy(): boolean {
-    return Math.max(this.#answers, this.#answersBefore) >= busyFromPerSecond;
+  #adapt(share: number): void {
+    if (share > growFromShare) this.#busyTimes = Math.min(busyTimesMax, this.#busyTimes * growth);
+    else if (share < shrinkBelowShare) this.#busyTimes = Math.max(1, this.#busyTimes / growth);
   }
 }
 

@@ -37,7 +37,7 @@ export interface SyncDeps {
   >;
   readonly roster: Pick<Roster, 'roomsOf' | 'snapshotOfRooms' | 'usersIn' | 'shareRoom' | 'connect' | 'disconnect'>;
   readonly waiters: Pick<Waiters, 'ticket' | 'wait'>;
-  readonly windows: Pick<AnswerWindows, 'answered' | 'opensAtMs'>;
+  readonly windows: Pick<AnswerWindows, 'answered' | 'isBusy' | 'opensAtMs'>;
   readonly typing: TypingReads;
   readonly presence: PresencePart;
   readonly toDevice: Pick<ToDeviceInbox, 'list' | 'collect'>;
@@ -153,8 +153,10 @@ async function poll({ deps, streams, quiet }: Parts, request: SyncRequest, parse
       lazy: parsed.lazy,
       nowMs: deps.clock.now(),
     };
-    const asked = listAsked(streams, question);
-    const isHeld = asked.length > 0 && opensAtMs !== undefined && deps.clock.monotonic() < opensAtMs;
+    const isEarly = opensAtMs !== undefined && deps.clock.monotonic() < opensAtMs;
+    const asked = isEarly && deps.windows.isBusy ? streams : listAsked(streams, question);
+    // It has, or may have, something to tell that waits for the end of its window.
+    const isHeld = isEarly && asked.length > 0;
     if (request.since === null || (asked.length > 0 && !isHeld)) {
       const answer = readNow(asked, question) ?? (await read(deps, asked, question));
       if (request.since === null || !answer.isEmpty()) {

@@ -120,7 +120,7 @@ export class SyncFixture {
       wakes(changes);
     });
     const { roster, typing, presence } = this;
-    const windows = new AnswerWindows({ clock, lengths: { quietMs: 0, busyMs: 0 } });
+    const windows = new AnswerWindows({ clock, lengths: { quietMs: 0, busyMs: 0 }, loopShare: () => 0 });
     const reads = { storage, roster, typing, presence, toDevice, keyCounts, unread };
     this.text = createSync({ ...reads, waiters, windows, clock });
   }

@@ -9,7 +9,8 @@ const laptop = 'LAPTOP' as DeviceId;
 
 function setUp(lengths = { quietMs: 50, busyMs: 100 }) {
   const clock = new ManualClock();
-  return { clock, windows: new AnswerWindows({ clock, lengths }) };
+  const load = { share: 0.1 };
+  return { clock, load, windows: new AnswerWindows({ clock, lengths, loopShare: () => load.share }) };
 }
 
 describe('the window of a device', () => {
@@ -44,5 +45,25 @@ describe('the window of a device', () => {
     const { windows } = setUp({ quietMs: 0, busyMs: 0 });
     windows.answered(alice, phone);
     expect(windows.opensAtMs(alice, phone)).toBeUndefined();
+  });
+
+  it('grows to twice its length while the process has hardly time, and shrinks to what it was', async () => {
+    const { clock, load, windows } = setUp();
+    const lengthAfterSeconds = async (seconds: number): Promise<number> => {
+      for (let second = 0; second < seconds; second += 1) {
+        await clock.advance(1_000);
+        for (let n = 0; n < 1_000; n += 1) windows.answered(alice, phone);
+      }
+      return (windows.opensAtMs(alice, phone) ?? 0) - clock.monotonic();
+    };
+    expect(await lengthAfterSeconds(1)).toBe(100);
+    load.share = 0.7;
+    expect(await lengthAfterSeconds(1)).toBe(125);
+    expect(await lengthAfterSeconds(20)).toBe(200);
+    load.share = 0.5;
+    expect(await lengthAfterSeconds(20)).toBe(200);
+    load.share = 0.3;
+    expect(await lengthAfterSeconds(1)).toBe(160);
+    expect(await lengthAfterSeconds(20)).toBe(100);
   });
 });
