@@ -52,6 +52,17 @@ describe('cross-signing keys', () => {
     expect((await query(alice, alice)).master_keys).toMatchObject({ [alice.userId]: { keys: other.master_key.keys } });
   });
 
+  it('come by the path that matrix-js-sdk has for them too', async () => {
+    const keys = keysFor(alice);
+    const answer = await fetch(`${server.url}/_matrix/client/unstable${path}`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${alice.accessToken}` },
+      body: JSON.stringify(keys),
+    });
+    expect([answer.status, await answer.json()]).toEqual([200, {}]);
+    expect((await query(alice, alice)).master_keys).toMatchObject({ [alice.userId]: { keys: keys.master_key.keys } });
+  });
+
   it('that are added need the password too', async () => {
     const { master_key, self_signing_key } = keysFor(alice);
     await alice.ok('POST', path, { master_key });

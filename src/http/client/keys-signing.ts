@@ -39,7 +39,8 @@ export function signingKeyRoutes({ keys, accounts }: SigningKeyRoutesDeps): Rout
   return [
     userRoute({
       method: 'POST',
-      path: clientPath('/keys/device_signing/upload'),
+      // The last is where matrix-js-sdk's own method sends it, the specification's path notwithstanding.
+      path: clientPath('/keys/device_signing/upload', 'v3', 'r0', 'unstable'),
       body: z.object({
         master_key: optional(key),
         self_signing_key: optional(key),
