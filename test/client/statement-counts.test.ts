@@ -134,6 +134,86 @@ const calls: readonly Call[] = [
     most: 3,
     make: ({ user }) => user.ok('POST', '/user_directory/search', { search_term: 'member' }),
   },
+  {
+    name: 'joining',
+    most: 60,
+    async prepare({ friend, room }) {
+      await friend.leave(room);
+      await server.settle();
+    },
+    make: ({ friend, room }) => friend.join(room),
+  },
+  {
+    name: 'the newest message and its relations',
+    most: 17,
+    async make({ user, room }) {
+      const { chunk } = await user.ok('GET', `${inRoom(room, 'messages')}?dir=b&limit=1`);
+      await user.ok('GET', `/_matrix/client/v1/rooms/${encode(room)}/relations/${encode(chunk[0].event_id)}`);
+    },
+  },
+  {
+    name: 'a search in messages',
+    most: 14,
+    make: ({ user }) => user.ok('POST', '/search', { search_categories: { room_events: { search_term: 'message' } } }),
+  },
+  {
+    name: 'the hierarchy of a room',
+    most: 10,
+    make: ({ user, room }) => user.ok('GET', `/_matrix/client/v1/rooms/${encode(room)}/hierarchy`),
+  },
+  {
+    name: 'asking for the keys of everybody in a room',
+    most: 6,
+    async make({ user, room }) {
+      const { joined } = await user.ok('GET', inRoom(room, 'joined_members'));
+      const deviceKeys = Object.fromEntries(Object.keys(joined).map((userId) => [userId, []]));
+      await user.ok('POST', '/keys/query', { device_keys: deviceKeys });
+    },
+  },
+  {
+    name: 'claiming a key of everybody in a room',
+    most: 12,
+    async make({ user, room }) {
+      const { joined } = await user.ok('GET', inRoom(room, 'joined_members'));
+      const oneTimeKeys = Object.fromEntries(
+        Object.keys(joined).map((userId) => [userId, { DEVICE: 'signed_curve25519' }]),
+      );
+      await user.ok('POST', '/keys/claim', { one_time_keys: oneTimeKeys });
+    },
+  },
+  {
+    name: 'what changed of keys',
+    most: 8,
+    async make({ user }) {
+      const { next_batch: from } = await user.sync();
+      await user.ok('GET', `/keys/changes?from=${from}&to=${from}`);
+    },
+  },
+  {
+    name: 'a receipt',
+    most: 16,
+    async make({ user, room }) {
+      const { chunk } = await user.ok('GET', `${inRoom(room, 'messages')}?dir=b&limit=1`);
+      await user.ok('POST', inRoom(room, 'receipt', 'm.read', chunk[0].event_id), {});
+    },
+  },
+  {
+    name: 'typing',
+    most: 2,
+    make: ({ user, room }) => user.ok('PUT', inRoom(room, 'typing', user.userId), { typing: true, timeout: 1_000 }),
+  },
+  {
+    name: 'media, sent and fetched',
+    most: 14,
+    async make({ user }) {
+      const { content_uri: uri } = await user.ok('POST', '/_matrix/media/v3/upload', { some: 'json' });
+      const { status } = await user.call(
+        'GET',
+        `/_matrix/client/v1/media/download/${String(uri).slice('mxc://'.length)}`,
+      );
+      expect(status).toBe(200);
+    },
+  },
   { name: 'a profile', most: 4, make: ({ user }) => user.ok('GET', `/profile/${encode(user.userId)}`) },
 ];
 
