@@ -81,7 +81,7 @@ const calls: readonly Call[] = [
   },
   {
     name: 'an initial sync with the rooms that were left',
-    most: 21,
+    most: 20,
     prepare: async (life) => fresh(life),
     make: ({ user }) => user.sync({ filter: leavers }),
   },
@@ -234,7 +234,7 @@ describe('a server that has been running', () => {
 
 describe('a server that has just started', () => {
   /** Layers of state and texts that stand for numbers are read when first asked for, all that are needed together. */
-  const coldMax = 37;
+  const coldMax = 40;
 
   it.each(calls.filter(({ prepare }) => prepare === undefined || prepare.length === 1))(
     'asks for what it does not know yet together: $name',
