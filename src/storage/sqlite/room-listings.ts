@@ -125,7 +125,9 @@ export function createListingReads(connection: Connection, turn: Turn): ListingR
   const inList = {
     own: `l.published = 1 AND ${listable}`,
     network: `l.room_no IN (SELECT room_no FROM network_rooms WHERE network = @network) AND ${listable}`,
-    all: `(l.published = 1 OR EXISTS (SELECT 1 FROM network_rooms n WHERE n.room_no = l.room_no)) AND ${listable}`,
+    all: `l.room_no IN (
+        SELECT room_no FROM room_listings l WHERE l.published = 1 AND ${listable} UNION ALL SELECT room_no FROM network_rooms
+      ) AND ${listable}`,
   };
   /** Larger rooms stand before smaller ones; a place lies behind the room it names. */
   const list = (
