@@ -214,14 +214,10 @@ describe('an upload', () => {
       call.on('error', () => resolve(0)).on('response', (response) => resolve(response.statusCode ?? 0));
       call.write('half of it');
     });
-    await untilFiles(incoming(), 1);
-    let status: number | undefined;
-    void answered.then((told) => {
-      status = told;
-    });
-    // What is on its way when the clock moves puts the end off.
-    while (status === undefined) await server.clock.advance(61_000);
-    expect(status).toBe(408);
+    await untilFiles(incoming(), 1, 'half of it'.length);
+    await server.clock.untilTimerIn(60_000);
+    await server.clock.advance(60_000);
+    expect(await answered).toBe(408);
     await untilFiles(incoming(), 0);
   });
 

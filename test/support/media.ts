@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { readdirSync, watch } from 'node:fs';
+import { readdirSync, statSync, watch } from 'node:fs';
+import { join } from 'node:path';
 import { deflateSync } from 'node:zlib';
 import type { TestUser } from './user.ts';
 
@@ -36,11 +37,18 @@ export async function callBytes(
   };
 }
 
-/** Resolves when the folder holds so many files; looks again whenever the system tells of a change in it. */
-export async function untilFiles(folder: string, count: number): Promise<void> {
+/** Resolves when the folder holds so many files, each of so many bytes at least; looks again whenever the system tells of a change in it. */
+export async function untilFiles(folder: string, count: number, bytes = 0): Promise<void> {
+  const isThere = (): boolean => {
+    const names = readdirSync(folder);
+    return (
+      names.length === count &&
+      names.every((name) => (statSync(join(folder, name), { throwIfNoEntry: false })?.size ?? -1) >= bytes)
+    );
+  };
   const watcher = watch(folder);
   try {
-    while (readdirSync(folder).length !== count) await once(watcher, 'change');
+    while (!isThere()) await once(watcher, 'change');
   } finally {
     watcher.close();
   }
