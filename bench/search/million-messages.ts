@@ -16,6 +16,8 @@ import { watch } from '../support/watch.ts';
 const messagesDefault = 1_000_000;
 const rooms = 200;
 const batch = 500;
+/** The last ones are written as a server writes them, one by one; the others fill the room. */
+const single = 10_000;
 /** One message in so many holds the rare word. */
 const rareEvery = 10_000;
 
@@ -30,9 +32,10 @@ export const millionMessagesPart: BenchPart = {
     const folder = mkdtempSync(join(tmpdir(), 'lantern-bench-'));
     const storage = await openSqliteStorage({ file: join(folder, 'lantern.db'), clock: systemClock });
     try {
+      await fill(storage, { from: 0, to: messages - single, perCommit: batch });
       const startedAt = now();
-      await fill(storage, messages);
-      const perMessage = (1_000 * elapsedMs(startedAt, now())) / messages;
+      await fill(storage, { from: messages - single, to: messages, perCommit: 1 });
+      const perMessage = (1_000 * elapsedMs(startedAt, now())) / single;
       const every = Array.from({ length: rooms }, (_, index) => roomIdOf(index));
       const own = every.slice(0, 20);
       const recent = { order: 'recent' as const };
@@ -69,10 +72,13 @@ function roomIdOf(index: number): RoomId {
   return `!room${index}:a.test` as RoomId;
 }
 
-async function fill(storage: Storage, messages: number): Promise<void> {
+async function fill(
+  storage: Storage,
+  { from, to, perCommit }: { readonly from: number; readonly to: number; readonly perCommit: number },
+): Promise<void> {
   const sender = '@sender:a.test' as UserId;
-  for (let start = 0; start < messages; start += batch) {
-    const rows = Array.from({ length: Math.min(batch, messages - start) }, (_, offset): Row => {
+  for (let start = from; start < to; start += batch) {
+    const rows = Array.from({ length: Math.min(batch, to - start) }, (_, offset): Row => {
       const number = start + offset;
       const words = Array.from(
         { length: 8 },
@@ -104,7 +110,11 @@ async function fill(storage: Storage, messages: number): Promise<void> {
         receivedAtMs: number,
       };
     });
-    await Promise.all(rows.map((row) => storage.commit({ rows: [row], expect: [] })));
+    const commits = [];
+    for (let at = 0; at < rows.length; at += perCommit) {
+      commits.push(storage.commit({ rows: rows.slice(at, at + perCommit), expect: [] }));
+    }
+    await Promise.all(commits);
   }
 }
 
