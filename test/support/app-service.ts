@@ -14,10 +14,23 @@ export interface ServiceRequest {
   readonly body: any;
 }
 
+/** A transaction as it came. */
+export interface TakenTransaction {
+  readonly id: string;
+  readonly text: string;
+  // biome-ignore lint/suspicious/noExplicitAny: a test reads whatever was sent
+  readonly body: any;
+  readonly authorization: string | undefined;
+}
+
 export interface ServiceAnswer {
   readonly status: number;
   readonly body?: unknown;
 }
+
+/** Where the API stands below the service's address. */
+const base = '/base';
+const transactionPath = /^\/_matrix\/app\/v1\/transactions\/([^/?]+)$/;
 
 /** An application service: keeps what it is asked, and answers as the test wants. */
 export class TestService {
@@ -29,6 +42,8 @@ export class TestService {
   answer: (request: ServiceRequest) => ServiceAnswer | 'never' | Promise<ServiceAnswer | 'never'> = () => ({
     status: 200,
   });
+  /** The status to answer a transaction with: what a service is sent is another matter than what it is asked. */
+  onTransaction: (transaction: TakenTransaction) => Promise<number> | number = () => 200;
   readonly #server: Server;
   readonly #folder: string;
 
@@ -36,7 +51,7 @@ export class TestService {
     this.#server = server;
     this.#folder = parts.folder;
     this.id = parts.id;
-    this.url = `http://127.0.0.1:${parts.port}`;
+    this.url = `http://127.0.0.1:${parts.port}${base}`;
     this.file = join(parts.folder, 'registration.yaml');
   }
 
@@ -65,12 +80,19 @@ export class TestService {
         const text = Buffer.concat(chunks).toString();
         const asked = {
           method: request.method ?? '',
-          path: request.url ?? '',
+          path: (request.url ?? '').slice(base.length),
           authorization: request.headers.authorization,
           body: text === '' ? undefined : JSON.parse(text),
         };
-        // What it is sent is another matter than what it is asked, and taken whatever it answers to that.
-        if (asked.path.startsWith('/_matrix/app/v1/transactions/')) return void response.writeHead(200).end('{}');
+        const { method, path, authorization, body } = asked;
+        const [, id] = transactionPath.exec(path) ?? [];
+        if (!request.url?.startsWith(base) || (id !== undefined && method !== 'PUT')) {
+          return void response.writeHead(404).end('{}');
+        }
+        if (id !== undefined) {
+          const status = await service.onTransaction({ id, text, body, authorization });
+          return void response.writeHead(status, { 'content-type': 'application/json' }).end('{}');
+        }
         service.requests.push(asked);
         const failed = (error: unknown): ServiceAnswer => ({ status: 500, body: { error: String(error) } });
         const answer = await Promise.resolve(service.answer(asked)).catch(failed);
