@@ -6,7 +6,7 @@ import type { Numbering } from './core/numbering.ts';
 import type { Turn } from './core/turn.ts';
 import { positionOf, type Writes } from './core/writes.ts';
 
-interface Stored {
+export interface StoredReceipt {
   roomNo: number;
   userId: UserId;
   receiptType: ReceiptType;
@@ -17,41 +17,44 @@ interface Stored {
   position: Position;
 }
 
-const columns = `room_no AS roomNo, user_id AS userId, receipt_type AS receiptType, thread_id AS threadId,
+export const receiptColumns = `room_no AS roomNo, user_id AS userId, receipt_type AS receiptType, thread_id AS threadId,
   event_id AS eventId, ts, position`;
 
-function parse({ roomNo: _, ...record }: Stored, roomId: RoomId): ReceiptRow & { position: Position } {
+export function parseReceipt(
+  { roomNo: _, ...record }: StoredReceipt,
+  roomId: RoomId,
+): ReceiptRow & { position: Position } {
   return { ...record, roomId, threadId: record.threadId === '' ? null : record.threadId };
 }
 
 export function createReceiptReads(connection: Connection, turn: Turn, rooms: Numbering<RoomId>): ReceiptReads {
-  const find = connection.prepare<[number, UserId, string, string], Stored>(
-    `SELECT ${columns} FROM receipts WHERE room_no = ? AND user_id = ? AND receipt_type = ? AND thread_id = ?`,
+  const find = connection.prepare<[number, UserId, string, string], StoredReceipt>(
+    `SELECT ${receiptColumns} FROM receipts WHERE room_no = ? AND user_id = ? AND receipt_type = ? AND thread_id = ?`,
   );
-  const ofUsers = connection.prepare<[string, number], Stored>(
-    `SELECT ${columns} FROM json_each(?) CROSS JOIN receipts ON room_no = ? AND user_id = value`,
+  const ofUsers = connection.prepare<[string, number], StoredReceipt>(
+    `SELECT ${receiptColumns} FROM json_each(?) CROSS JOIN receipts ON room_no = ? AND user_id = value`,
   );
-  const since = connection.prepare<[Position, Position], Stored>(
-    `SELECT ${columns} FROM receipts WHERE position > ? AND position <= ? ORDER BY position`,
+  const since = connection.prepare<[Position, Position], StoredReceipt>(
+    `SELECT ${receiptColumns} FROM receipts WHERE position > ? AND position <= ? ORDER BY position`,
   );
-  const ofRoom = connection.prepare<[number, Position], Stored>(
-    `SELECT ${columns} FROM receipts WHERE room_no = ? AND position <= ? ORDER BY position`,
+  const ofRoom = connection.prepare<[number, Position], StoredReceipt>(
+    `SELECT ${receiptColumns} FROM receipts WHERE room_no = ? AND position <= ? ORDER BY position`,
   );
-  const ofRooms = connection.prepare<[string, Position], Stored>(
-    `SELECT ${columns} FROM json_each(?) CROSS JOIN receipts ON room_no = value WHERE position <= ? ORDER BY position`,
+  const ofRooms = connection.prepare<[string, Position], StoredReceipt>(
+    `SELECT ${receiptColumns} FROM json_each(?) CROSS JOIN receipts ON room_no = value WHERE position <= ? ORDER BY position`,
   );
 
   return {
     find: (roomId, userId, receiptType, threadId) =>
       turn.read(() => {
         const record = find.get(rooms.find(roomId) ?? 0, userId, receiptType, threadId ?? '');
-        return record && parse(record, roomId);
+        return record && parseReceipt(record, roomId);
       }),
     listOfUsers: (roomId, userIds) =>
       turn.read(() =>
         ofUsers
           .all(JSON.stringify([...new Set(userIds)]), rooms.find(roomId) ?? 0)
-          .map((record) => parse(record, roomId)),
+          .map((record) => parseReceipt(record, roomId)),
       ),
     listSince: (roomIds, after, upTo) =>
       turn.read(() => {
@@ -59,22 +62,22 @@ export function createReceiptReads(connection: Connection, turn: Turn, rooms: Nu
         if (roomIds.size === 0) return found;
         for (const record of since.all(after, upTo)) {
           const roomId = rooms.text(record.roomNo);
-          if (roomIds.has(roomId)) found.push(parse(record, roomId));
+          if (roomIds.has(roomId)) found.push(parseReceipt(record, roomId));
         }
         return found;
       }),
     listOfRooms: (roomIds, upTo) =>
       turn.read(() => {
         const found = ofRooms.all(JSON.stringify([...rooms.findAll(roomIds).values()]), upTo);
-        return found.map((record) => parse(record, rooms.text(record.roomNo)));
+        return found.map((record) => parseReceipt(record, rooms.text(record.roomNo)));
       }),
     listOfRoom: (roomId, upTo) =>
-      turn.read(() => ofRoom.all(rooms.find(roomId) ?? 0, upTo).map((record) => parse(record, roomId))),
+      turn.read(() => ofRoom.all(rooms.find(roomId) ?? 0, upTo).map((record) => parseReceipt(record, roomId))),
   };
 }
 
 export function createReceiptWrites(connection: Connection, rooms: Numbering<RoomId>): Writes<'receipt'> {
-  const put = connection.prepare<[Stored]>(
+  const put = connection.prepare<[StoredReceipt]>(
     `INSERT OR REPLACE INTO receipts (room_no, user_id, receipt_type, thread_id, event_id, ts, position)
      VALUES (@roomNo, @userId, @receiptType, @threadId, @eventId, @ts, @position)`,
   );

@@ -1,6 +1,5 @@
-import type { DeviceId, EventId, RoomAlias, RoomId, UserId } from '../../matrix/ids.ts';
+import type { DeviceId, RoomAlias, RoomId, UserId } from '../../matrix/ids.ts';
 import type { Position } from '../contract/numbers.ts';
-import type { ReceiptType } from '../contract/receipts.ts';
 import {
   type ArrivedEvent,
   arrivedMax,
@@ -13,20 +12,10 @@ import type { Connection } from './core/database.ts';
 import type { Numbering } from './core/numbering.ts';
 import type { Turn } from './core/turn.ts';
 import type { Writes } from './core/writes.ts';
+import { parseReceipt, receiptColumns, type StoredReceipt } from './receipts.ts';
 
 type TransactionRecord = Omit<ServiceTransaction, 'collected'> & { collected: string };
 type InRoom<T> = Omit<T, 'roomId'> & { readonly roomNo: number };
-
-interface ReceiptRecord {
-  roomNo: number;
-  userId: UserId;
-  receiptType: ReceiptType;
-  /** Empty: unthreaded. */
-  threadId: string;
-  eventId: EventId;
-  ts: number;
-  position: Position;
-}
 
 export function createServiceReads(connection: Connection, turn: Turn, rooms: Numbering<RoomId>): ServiceReads {
   const progress = connection.prepare<[string], Position>('SELECT position FROM services WHERE service_id = ?').pluck();
@@ -34,10 +23,8 @@ export function createServiceReads(connection: Connection, turn: Turn, rooms: Nu
     `SELECT service_id AS serviceId, transaction_id AS transactionId, body, up_to AS upTo, collected
      FROM service_transactions WHERE service_id = ?`,
   );
-  const receipts = connection.prepare<[Position, Position, number], ReceiptRecord>(
-    `SELECT room_no AS roomNo, user_id AS userId, receipt_type AS receiptType, thread_id AS threadId, event_id AS eventId,
-       ts, position
-     FROM receipts WHERE position > ? AND position <= ? ORDER BY position LIMIT ?`,
+  const receipts = connection.prepare<[Position, Position, number], StoredReceipt>(
+    `SELECT ${receiptColumns} FROM receipts WHERE position > ? AND position <= ? ORDER BY position LIMIT ?`,
   );
   return {
     findProgress: (serviceId) => turn.read(() => progress.get(serviceId)),
@@ -47,12 +34,11 @@ export function createServiceReads(connection: Connection, turn: Turn, rooms: Nu
         return record && { ...record, collected: JSON.parse(record.collected) };
       }),
     listReceipts: (after, upTo, limit) =>
-      turn.read(() =>
-        namedRooms(rooms, receipts.all(after, upTo, limit)).map(({ threadId, ...receipt }) => ({
-          ...receipt,
-          threadId: threadId === '' ? null : threadId,
-        })),
-      ),
+      turn.read(() => {
+        const found = receipts.all(after, upTo, limit);
+        rooms.texts(new Set(found.map(({ roomNo }) => roomNo)));
+        return found.map((record) => parseReceipt(record, rooms.text(record.roomNo)));
+      }),
     ...createArrivedReads(connection, turn, rooms),
     ...createRoomReads(connection, turn, rooms),
     ...createInboxReads(connection, turn),
