@@ -246,7 +246,7 @@ async function start(
   await media.start();
   await pushSender.start();
   await serviceSender.start();
-  presence.services.start();
+  await presence.services.start();
 }
 
 /** One part's rest may be another's work, so it takes a round in which nobody had any. */

@@ -61,8 +61,8 @@ export interface PresenceStatus {
 export interface PresenceOfServices extends EphemeralSource {
   /** Whom services stand for. Once, before the start. */
   serve(audience: ServiceAudience): void;
-  /** Behind the start of presence and of the sender to services. */
-  start(): void;
+  /** Behind the start of presence and of the sender to services. Nothing is given to a service before. */
+  start(): Promise<void>;
 }
 
 /** Everything that other folders ask of presence. */

@@ -152,6 +152,19 @@ export function describePresence(open: OpenStorage): void {
       expect(await storage.presence.listAwareServers()).toEqual([{ server: there, seenAtMs: 9 }]);
     });
 
+    it('knows of whom services may show something, by pages, until they do not or are not kept', async () => {
+      const at = (subject: typeof alice, serviceId = 'bridge', held = true) =>
+        ({ kind: 'presence_at_service', serviceId, subject, held }) as const;
+      await commit(storage, [at(carol), at(alice), at(alice), at(bob), at(bob, 'other')]);
+      expect(await storage.presence.listHeldByService('bridge', null, 2)).toEqual([alice, bob]);
+      expect(await storage.presence.listHeldByService('bridge', bob, 2)).toEqual([carol]);
+      await commit(storage, [at(alice, 'bridge', false), at(alice, 'other', false)]);
+      expect(await storage.presence.listHeldByService('bridge', null, 5)).toEqual([bob, carol]);
+      await commit(storage, [{ kind: 'services_kept', serviceIds: ['other'] }]);
+      expect(await storage.presence.listHeldByService('bridge', null, 5)).toEqual([]);
+      expect(await storage.presence.listHeldByService('other', null, 5)).toEqual([bob]);
+    });
+
     it('finds its small facts again', async () => {
       await commit(storage, [
         { kind: 'presence_fact', name: 'a', value: '1' },

@@ -13,7 +13,13 @@ class Service {
   readonly #host: Host;
   pokes = 0;
 
-  constructor(world: World, { isNew = true } = {}) {
+  static async start(world: World): Promise<Service> {
+    const service = new Service(world);
+    await service.#host.presence.services.start();
+    return service;
+  }
+
+  private constructor(world: World) {
     this.#host = world.host(here);
     const isUserOf = (_: string, userId: string): boolean => userId.startsWith('@ghost');
     const audience: ServiceAudience = {
@@ -21,13 +27,11 @@ class Service {
       usersIn: (_, roomId) =>
         new Set([...this.#host.roster.localUsersIn(roomId)].filter((userId) => isUserOf(id, userId))),
       isUserOf,
-      isNew: () => isNew,
       poke: () => {
         this.pokes += 1;
       },
     };
     this.#host.presence.services.serve(audience);
-    this.#host.presence.services.start();
   }
 
   /** What a transaction would carry now; `lost`: nobody knows whether it came. */
@@ -45,7 +49,7 @@ class Service {
 describe('presence for a service', () => {
   it('is that of whom one of its users sees, and of nobody else', async () => {
     const world = await World.start();
-    const service = new Service(world);
+    const service = await Service.start(world);
     await world.join(lobby, alice, ghost);
     await world.join(attic, bob);
     await world.put(alice, 'online', 'here');
@@ -57,7 +61,7 @@ describe('presence for a service', () => {
 
   it('is that of its own users, and of a subject who lets one of them in is enough', async () => {
     const world = await World.start();
-    const service = new Service(world);
+    const service = await Service.start(world);
     await world.join(lobby, alice, ghost, other);
     await world.share(alice, { denied_users: [ghost] });
     await world.put(alice, 'online');
@@ -76,7 +80,7 @@ describe('presence for a service', () => {
       (world: World) => world.leave(lobby, alice),
     ]) {
       const world = await World.start();
-      const service = new Service(world);
+      const service = await Service.start(world);
       await world.join(lobby, alice, ghost);
       await world.put(alice, 'online', 'secret');
       expect(await service.take()).toEqual(['alice online secret']);
@@ -89,7 +93,7 @@ describe('presence for a service', () => {
 
   it('is asked of the policy when it is built: who denies between mark and sending is not told of', async () => {
     const world = await World.start();
-    const service = new Service(world);
+    const service = await Service.start(world);
     await world.join(lobby, alice, ghost);
     await world.put(alice, 'online', 'secret');
     await world.share(alice, { denied_users: ['@ghost*'] });
@@ -98,7 +102,7 @@ describe('presence for a service', () => {
 
   it('is taken back where nobody knows whether it came', async () => {
     const world = await World.start();
-    const service = new Service(world);
+    const service = await Service.start(world);
     await world.join(lobby, alice, ghost);
     await world.put(alice, 'online', 'secret');
     expect(await service.take({ lost: true })).toEqual(['alice online secret']);
@@ -109,7 +113,7 @@ describe('presence for a service', () => {
 
   it('tells the latest state only, and an equal one not again', async () => {
     const world = await World.start();
-    const service = new Service(world);
+    const service = await Service.start(world);
     await world.join(lobby, alice, ghost);
     await world.put(alice, 'online', 'one');
     await world.put(alice, 'unavailable', 'two');
@@ -120,7 +124,7 @@ describe('presence for a service', () => {
 
   it('tells what does not fit into one transaction with the next', async () => {
     const world = await World.start();
-    const service = new Service(world);
+    const service = await Service.start(world);
     await world.join(lobby, alice, bob, ghost);
     await world.put(alice, 'online');
     await world.put(bob, 'online');
@@ -133,7 +137,7 @@ describe('presence for a service', () => {
 
   it('of a stranger needs both sides, as for everybody', async () => {
     const world = await World.start();
-    const service = new Service(world);
+    const service = await Service.start(world);
     await world.share(alice, { allowed_users: [ghost] });
     await world.put(alice, 'online', 'for one');
     expect(await service.take()).toEqual([]);
@@ -145,7 +149,7 @@ describe('presence for a service', () => {
 
   it('of another server is what that server addressed to one of its users', async () => {
     const world = await World.start();
-    const service = new Service(world);
+    const service = await Service.start(world);
     await world.join(lobby, alice, ghost, remote);
     await world.share(remote, { denied_users: ['@ghost*'] });
     await world.put(remote, 'online', 'for alice');
@@ -157,16 +161,81 @@ describe('presence for a service', () => {
     expect(await service.take()).toEqual(['rita online for alice']);
   });
 
-  it('after a restart is the present of everybody near, for nobody knows what was told before', async () => {
+  it('after a restart is the present of everybody near, and of whom it was told and sees no more one offline', async () => {
     const world = await World.start();
+    const service = await Service.start(world);
     await world.join(lobby, alice, bob, ghost);
     await world.put(alice, 'online', 'still here');
     await world.put(bob, 'online', 'secret');
+    expect(await service.take()).toHaveLength(2);
     await world.share(bob, { denied_users: ['@ghost*'] });
     await world.host(here).restart({ crash: true });
-    const service = new Service(world, { isNew: false });
-    expect((await service.take()).sort()).toEqual(['alice online still here', 'bob offline']);
+    const next = await Service.start(world);
+    expect((await next.take()).sort()).toEqual(['alice online still here', 'bob offline']);
+    expect(await next.take()).toEqual([]);
+    await world.host(here).restart({ crash: true });
+    expect(await (await Service.start(world)).take()).toEqual(['alice online still here']);
+  });
+
+  it('is taken back by the next process, once, of whoever was lost with the last room, whichever way', async () => {
+    for (const end of [
+      (world: World) => world.leave(lobby, ghost),
+      (world: World) => world.leave(lobby, alice),
+      async (world: World) => {
+        await world.leave(lobby, alice);
+        await world.leave(lobby, ghost);
+      },
+    ]) {
+      const world = await World.start();
+      const service = await Service.start(world);
+      await world.join(lobby, alice, ghost);
+      await world.put(alice, 'online', 'stale');
+      expect(await service.take()).toEqual(['alice online stale']);
+      await end(world);
+      await world.host(here).restart({ crash: true });
+      const next = await Service.start(world);
+      expect(await next.take()).toEqual(['alice offline']);
+      await world.host(here).restart({ crash: true });
+      expect(await (await Service.start(world)).take()).toEqual([]);
+    }
+  });
+
+  it('of whom it was never told is not taken back after a restart', async () => {
+    const world = await World.start();
+    await Service.start(world);
+    await world.join(lobby, alice, ghost);
+    await world.put(alice, 'online', 'told to nobody');
+    await world.leave(lobby, ghost);
+    await world.host(here).restart({ crash: true });
+    expect(await (await Service.start(world)).take()).toEqual([]);
+  });
+
+  it('is taken back by the next process also where nobody knows whether it came', async () => {
+    const world = await World.start();
+    const service = await Service.start(world);
+    await world.join(lobby, alice, ghost);
+    await world.put(alice, 'online', 'maybe');
+    expect(await service.take({ lost: true })).toEqual(['alice online maybe']);
+    await world.leave(lobby, ghost);
+    await world.host(here).restart({ crash: true });
+    expect(await (await Service.start(world)).take()).toEqual(['alice offline']);
+  });
+
+  it('is not given at all to who is denied while it is written down', async () => {
+    const world = await World.start();
+    const service = await Service.start(world);
+    await world.join(lobby, alice, ghost);
+    await world.put(alice, 'online', 'secret');
+    await world.host(here).presence.idle();
+    const taken = world.host(here).presence.services.take(id, 100);
+    const denied = world.share(alice, { denied_users: ['@ghost*'] });
+    const { events, accepted } = await taken;
+    accepted();
+    expect(events).toEqual([]);
+    await denied;
     expect(await service.take()).toEqual([]);
+    await world.host(here).restart({ crash: true });
+    expect(await (await Service.start(world)).take()).toEqual([]);
   });
 
   it('for a new service names nobody whom it never saw', async () => {
@@ -175,13 +244,13 @@ describe('presence for a service', () => {
     await world.put(alice, 'online');
     await world.put(bob, 'online', 'secret');
     await world.share(bob, { denied_users: ['@ghost*'] });
-    const service = new Service(world);
+    const service = await Service.start(world);
     expect(await service.take()).toEqual(['alice online']);
   });
 
   it('is nothing where the server has none', async () => {
     const world = await World.start({ enabled: false });
-    const service = new Service(world);
+    const service = await Service.start(world);
     await world.join(lobby, alice, ghost);
     await world.put(alice, 'online');
     expect(await service.take()).toEqual([]);
@@ -189,7 +258,7 @@ describe('presence for a service', () => {
 
   it('is not waited for by a service when somebody it does not see changes', async () => {
     const world = await World.start();
-    const service = new Service(world);
+    const service = await Service.start(world);
     await world.join(lobby, alice, ghost);
     await world.join(attic, bob);
     await service.take();

@@ -82,14 +82,13 @@ export class ServiceQueue {
     return this.#failures > 0;
   }
 
-  /** Where the service stands. True for one that was never here before: it begins now. */
-  async load(): Promise<boolean> {
+  /** Where the service stands. One that was never here before begins now. */
+  async load(): Promise<void> {
     const { storage } = this.#deps;
     const stored = await storage.services.findProgress(this.service.id);
     this.#readTo = stored ?? storage.position();
     this.#storedTo = this.#readTo;
     if (stored === undefined) await this.#commit(this.#progressRow());
-    return stored === undefined;
   }
 
   /** Something happened at this position that may concern the service. */

@@ -23,8 +23,6 @@ export interface ServiceAudience {
   /** Users of the service who are joined to the room. Live: not to be kept over an await. */
   usersIn(serviceId: string, roomId: RoomId): ReadonlySet<UserId>;
   isUserOf(serviceId: string, userId: UserId): boolean;
-  /** It was never here before this process began, and so was told nothing. Known when the sender has started. */
-  isNew(serviceId: string): boolean;
   /** There is something ephemeral to send. Cheap. */
   poke(serviceId: string): void;
 }
@@ -40,7 +38,6 @@ export class ServiceSender {
   readonly #queues = new Map<string, ServiceQueue>();
   readonly #sources: EphemeralSource[] = [];
   readonly #typing: TypingSource;
-  readonly #new = new Set<string>();
 
   constructor(deps: ServiceSenderDeps) {
     this.#deps = deps;
@@ -76,7 +73,7 @@ export class ServiceSender {
   /** Takes up what was waiting when the process ended. What a service was told that is not configured any more is forgotten. */
   async start(): Promise<void> {
     await this.#deps.storage.commit({ rows: [{ kind: 'services_kept', serviceIds: [...this.#queues.keys()] }] });
-    for (const [serviceId, queue] of this.#queues) if (await queue.load()) this.#new.add(serviceId);
+    for (const queue of this.#queues.values()) await queue.load();
     for (const queue of this.#queues.values()) queue.poke();
   }
 
@@ -147,7 +144,6 @@ export class ServiceSender {
         const queue = queueOf(serviceId);
         return queue !== undefined && this.#interest.isUserOf(queue.service, userId);
       },
-      isNew: (serviceId) => this.#new.has(serviceId),
       poke: (serviceId) => queueOf(serviceId)?.poke(),
     };
   }

@@ -4,6 +4,8 @@ import type { Background } from '../../base/background.ts';
 import { breathe } from '../../base/breathe.ts';
 import type { RoomId, UserId } from '../../matrix/ids.ts';
 import type { Roster } from '../../roster/roster.ts';
+import type { Row } from '../../storage/contract/commit.ts';
+import type { Storage } from '../../storage/contract/storage.ts';
 import type { PastChange } from '../core/past.ts';
 import { listNamed, type RulesOfUsers } from '../core/rules.ts';
 import { isBlank, isSameShown, type Shown, shownOffline } from '../core/shown.ts';
@@ -20,6 +22,10 @@ export interface ServicesDeps {
   readonly rules: Pick<RulesOfUsers, 'namedBy' | 'rulesOf'>;
   readonly tracker: Pick<LocalSubjects, 'find' | 'subjects'>;
   readonly remote: Pick<RemoteSubjects, 'has' | 'subjects'>;
+  readonly storage: {
+    readonly presence: Pick<Storage['presence'], 'listHeldByService'>;
+    readonly commit: Storage['commit'];
+  };
   readonly background: Background;
   /** As `/sync` would give it to the viewer; undefined for whoever is not in the audience. */
   findSight(subject: UserId, viewer: UserId): SightOfViewer | undefined;
@@ -33,7 +39,11 @@ interface Service {
   readonly marks: Map<UserId, number>;
   /** What it holds; null where that is not known. Nothing of whoever is not in here. */
   readonly told: Map<UserId, Shown | null>;
+  /** Of whom storage says that it may hold something: at least those in `told`. */
+  readonly stored: Set<UserId>;
 }
+
+const heldPerPage = 1_000;
 
 /** Told by one parcel. */
 interface Told {
@@ -45,8 +55,8 @@ interface Told {
 /**
  * Presence for application services: which subjects each may have to be told of. State and policy are asked when a transaction is built, for the
  * service's users one by one, so what is handed out never outlives a denial. Who was shown and is not any more is told of once, by a bare
- * `offline`. What a service holds is forgotten with the process; the next one tells it of everybody who has a record, as with a sync token from
- * before a restart.
+ * `offline`. Of whom a service may hold something is stored before it is told, so that the next process takes back what does not hold any more,
+ * whatever became of the subject; what it holds of them is not, so it is told of these anew.
  */
 export class Services implements EphemeralSource {
   readonly name = 'presence';
@@ -54,6 +64,7 @@ export class Services implements EphemeralSource {
   #audience: ServiceAudience | undefined;
   #services: Service[] = [];
   #marks = 0;
+  #isStarted = false;
 
   constructor(deps: ServicesDeps) {
     this.#deps = deps;
@@ -62,27 +73,39 @@ export class Services implements EphemeralSource {
   /** Once, before the start. */
   serve(audience: ServiceAudience): void {
     this.#audience = audience;
-    this.#services = audience.serviceIds.map((id) => ({ id, marks: new Map(), told: new Map() }));
+    this.#services = audience.serviceIds.map((id) => ({
+      id,
+      marks: new Map(),
+      told: new Map(),
+      stored: new Set(),
+    }));
   }
 
-  /** When everything is loaded and services are known as new or not. */
-  start(): void {
+  /** When everything is loaded. */
+  async start(): Promise<void> {
+    for (const service of this.#services) await this.#load(service);
+    this.#isStarted = true;
     if (this.#services.length === 0) return;
     this.#deps.background.run('presence for services', async () => {
       const { tracker, remote } = this.#deps;
       for (const subject of [...tracker.subjects(), ...remote.subjects()]) {
-        this.#takeUp(subject);
+        this.mark(subject);
         await breathe();
       }
     });
   }
 
-  /** What an earlier process told of the subject is not known. */
-  #takeUp(subject: UserId): void {
-    for (const service of this.#services) {
-      if (!this.#isNear(service, subject)) continue;
-      if (this.#audience?.isNew(service.id) === false && !service.told.has(subject)) service.told.set(subject, null);
-      this.#mark(service, subject);
+  /** Of whom an earlier process told it; what, is not known. */
+  async #load(service: Service): Promise<void> {
+    for (let after: UserId | null = null; ; ) {
+      const page: UserId[] = await this.#deps.storage.presence.listHeldByService(service.id, after, heldPerPage);
+      for (const subject of page) {
+        service.stored.add(subject);
+        service.told.set(subject, null);
+        this.#mark(service, subject);
+      }
+      after = page.at(-1) ?? null;
+      if (after === null) return;
     }
   }
 
@@ -112,38 +135,68 @@ export class Services implements EphemeralSource {
   }
 
   hasPending(serviceId: string): boolean {
-    return (this.#find(serviceId)?.marks.size ?? 0) > 0;
+    return this.#isStarted && (this.#find(serviceId)?.marks.size ?? 0) > 0;
   }
 
   async take(serviceId: string, max: number): Promise<EphemeralParcel> {
     const service = this.#find(serviceId);
     if (!service) return emptyParcel;
+    let { events, told } = await this.#build(service, max);
+    for (let added = listNotStored(service, told); added.length > 0; added = listNotStored(service, told)) {
+      await this.#store(service, added);
+      // They may have denied meanwhile.
+      ({ events, told } = await this.#build(service, max));
+    }
+    // Without an answer nobody knows what arrived.
+    for (const { subject } of told) service.told.set(subject, null);
+    return { events, accepted: () => this.#accepted(service, told), refused: () => {} };
+  }
+
+  async #build(service: Service, max: number): Promise<{ events: string[]; told: Told[] }> {
     const events: string[] = [];
     const told: Told[] = [];
     for (const [subject, mark] of [...service.marks]) {
       if (events.length === max) break;
       await breathe();
       const shown = this.#encode(service, subject, events);
-      // There was nothing to say, whatever becomes of the transaction.
-      if (shown === undefined) {
-        this.#clear(service, { subject, mark });
+      if (shown !== undefined) {
+        told.push({ subject, mark, shown });
         continue;
       }
-      told.push({ subject, mark, shown });
-      // Without an answer nobody knows what arrived.
-      service.told.set(subject, null);
+      // There was nothing to say, whatever becomes of the transaction.
+      this.#clear(service, { subject, mark });
+      if (!service.told.has(subject)) this.#forget(service, [subject]);
     }
-    return {
-      events,
-      accepted: () => {
-        for (const one of told) {
-          if (isBlank(one.shown)) service.told.delete(one.subject);
-          else service.told.set(one.subject, one.shown);
-          this.#clear(service, one);
-        }
-      },
-      refused: () => {},
-    };
+    return { events, told };
+  }
+
+  #accepted(service: Service, told: readonly Told[]): void {
+    for (const one of told) {
+      if (!isBlank(one.shown)) service.told.set(one.subject, one.shown);
+      else service.told.delete(one.subject);
+      this.#clear(service, one);
+    }
+    this.#forget(
+      service,
+      told.filter(({ shown }) => isBlank(shown)).map(({ subject }) => subject),
+    );
+  }
+
+  async #store(service: Service, subjects: readonly UserId[]): Promise<void> {
+    const rows = subjects.map((subject) => heldRow(service, subject, true));
+    // A power cut must not leave at the service what nobody knows of.
+    await this.#deps.storage.commit({ rows, durable: true });
+    for (const subject of subjects) service.stored.add(subject);
+  }
+
+  /** It holds nothing of them. */
+  #forget(service: Service, subjects: readonly UserId[]): void {
+    const gone = subjects.filter((subject) => service.stored.delete(subject));
+    if (gone.length === 0) return;
+    const rows = gone.map((subject) => heldRow(service, subject, false));
+    this.#deps.background.run('forget what a service held', async () => {
+      await this.#deps.storage.commit({ rows });
+    });
   }
 
   /** What the service holds once it has taken the text that is added; undefined when nothing is. */
@@ -213,4 +266,12 @@ export class Services implements EphemeralSource {
   #find(serviceId: string): Service | undefined {
     return this.#services.find(({ id }) => id === serviceId);
   }
+}
+
+function listNotStored({ stored }: Service, told: readonly Told[]): UserId[] {
+  return told.map(({ subject }) => subject).filter((subject) => !stored.has(subject));
+}
+
+function heldRow({ id: serviceId }: Service, subject: UserId, held: boolean): Row {
+  return { kind: 'presence_at_service', serviceId, subject, held };
 }

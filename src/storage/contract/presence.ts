@@ -56,6 +56,8 @@ export type PresenceTableRow =
   | { kind: 'presence_losses_pruned'; beforeMs: number }
   /** The server sent `allowed_recipients` then, for the last time; null: it is not known to honour it any more. */
   | { kind: 'presence_aware_server'; server: ServerName; seenAtMs: number | null }
+  /** Whether the service may show something of the subject. Nothing is kept of services that are not among `services_kept`. */
+  | { kind: 'presence_at_service'; serviceId: string; subject: UserId; held: boolean }
   /** Something small that presence must find again at its next start; null removes it. */
   | { kind: 'presence_fact'; name: string; value: string | null };
 
@@ -84,6 +86,8 @@ export interface PresenceReads {
   findNarrowing(destination: ServerName, subject: UserId): Promise<Narrowing | undefined>;
   listLosses(viewer: UserId, sinceMs: number): Promise<{ subject: UserId; atMs: number }[]>;
   listAwareServers(): Promise<AwareServer[]>;
+  /** Of whom the service may show something, by their ids behind `after`. */
+  listHeldByService(serviceId: string, after: UserId | null, limit: number): Promise<UserId[]>;
   listFacts(): Promise<{ name: string; value: string }[]>;
 }
 

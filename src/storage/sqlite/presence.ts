@@ -60,6 +60,11 @@ export function createPresenceReads(connection: Connection, turn: Turn): Presenc
   const aware = connection.prepare<[], AwareServer>(
     'SELECT server, seen_at_ms AS seenAtMs FROM presence_aware_servers ORDER BY server',
   );
+  const held = connection
+    .prepare<[string, string, number], UserId>(
+      'SELECT subject FROM presence_at_services WHERE service_id = ? AND subject > ? ORDER BY subject LIMIT ?',
+    )
+    .pluck();
   const facts = connection.prepare<[], { name: string; value: string }>(
     'SELECT name, value FROM presence_facts ORDER BY name',
   );
@@ -78,6 +83,7 @@ export function createPresenceReads(connection: Connection, turn: Turn): Presenc
     findNarrowing: (destination, subject) => turn.read(() => narrowing.get(destination, subject)),
     listLosses: (viewer, sinceMs) => turn.read(() => losses.all(viewer, sinceMs)),
     listAwareServers: () => turn.read(() => aware.all()),
+    listHeldByService: (serviceId, after, limit) => turn.read(() => held.all(serviceId, after ?? '', limit)),
     listFacts: () => turn.read(() => facts.all()),
   };
 }
@@ -113,6 +119,12 @@ export function createPresenceWrites(connection: Connection): Writes<PresenceTab
     'INSERT OR REPLACE INTO presence_aware_servers (server, seen_at_ms) VALUES (?, ?)',
   );
   const removeAware = connection.prepare<[ServerName]>('DELETE FROM presence_aware_servers WHERE server = ?');
+  const putHeld = connection.prepare<[string, UserId]>(
+    'INSERT OR IGNORE INTO presence_at_services (service_id, subject) VALUES (?, ?)',
+  );
+  const removeHeld = connection.prepare<[string, UserId]>(
+    'DELETE FROM presence_at_services WHERE service_id = ? AND subject = ?',
+  );
   const putFact = connection.prepare<[string, string]>(
     'INSERT OR REPLACE INTO presence_facts (name, value) VALUES (?, ?)',
   );
@@ -153,6 +165,9 @@ export function createPresenceWrites(connection: Connection): Writes<PresenceTab
     presence_aware_server({ server, seenAtMs }) {
       if (seenAtMs === null) removeAware.run(server);
       else putAware.run(server, seenAtMs);
+    },
+    presence_at_service({ serviceId, subject, held }) {
+      (held ? putHeld : removeHeld).run(serviceId, subject);
     },
     presence_fact({ name, value }) {
       if (value === null) removeFact.run(name);

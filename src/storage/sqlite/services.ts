@@ -182,6 +182,9 @@ export function createServiceWrites(
   const keep = connection.prepare<[string]>(
     'DELETE FROM services WHERE service_id NOT IN (SELECT value FROM json_each(?))',
   );
+  const keepPresence = connection.prepare<[string]>(
+    'DELETE FROM presence_at_services WHERE service_id NOT IN (SELECT value FROM json_each(?))',
+  );
   return {
     service_progress({ serviceId, position }) {
       putProgress.run(serviceId, position);
@@ -197,7 +200,9 @@ export function createServiceWrites(
       for (const { upTo, ...device } of collected) collect(device, upTo);
     },
     services_kept({ serviceIds }) {
-      keep.run(JSON.stringify(serviceIds));
+      const kept = JSON.stringify(serviceIds);
+      keep.run(kept);
+      keepPresence.run(kept);
     },
   };
 }
