@@ -53,7 +53,8 @@ export class Host {
   readonly woken: UserId[] = [];
   /** Refuses what others send while true. */
   isDown = false;
-  readonly #sending = new Set<ServerName>();
+  /** Of this process. */
+  #sending = new Set<ServerName>();
   #starts = 0;
 
   private constructor(world: World, name: ServerName, storage: Storage, settings: Partial<PresenceSettings>) {
@@ -86,6 +87,7 @@ export class Host {
     if (how.downMs) await this.#wait(how.downMs);
     this.roster = new MembershipIndex({ serverName: this.name });
     await this.roster.load(this.storage.rooms);
+    this.#sending = new Set();
     this.presence = this.#create(how.settings ?? this.settings);
     await this.presence.start();
   }
@@ -107,8 +109,9 @@ export class Host {
   }
 
   async send(destination: ServerName): Promise<void> {
-    if (this.#sending.has(destination)) return;
-    this.#sending.add(destination);
+    const sending = this.#sending;
+    if (sending.has(destination)) return;
+    sending.add(destination);
     const source = this.presence.source;
     try {
       while (source.hasPending(destination)) {
@@ -121,7 +124,7 @@ export class Host {
         parcel.accepted();
       }
     } finally {
-      this.#sending.delete(destination);
+      sending.delete(destination);
     }
   }
 

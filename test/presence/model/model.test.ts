@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, it } from 'vitest';
 import { devices } from './owner.ts';
 import { Play, type Rules } from './play.ts';
-import { everybody, owners, pauses, places, type Step } from './story.ts';
+import { everybody, mishaps, owners, pauses, places, type Step } from './story.ts';
 
 /**
  * Two whole presences and a third server that speaks the wire; whatever happens, in the end everybody sees what thirty lines
@@ -47,7 +47,11 @@ const step = fc.oneof(
   },
 ) satisfies fc.Arbitrary<Step>;
 const batch = fc.uniqueArray(step, { minLength: 1, maxLength: 3, selector: (each) => each.who });
-const play = fc.array(fc.tuple(batch, fc.constantFrom(...pauses)), { minLength: 1, maxLength: 10 });
+const pause = fc.oneof(
+  { weight: 3, arbitrary: fc.constantFrom(...pauses) },
+  { weight: 1, arbitrary: fc.constantFrom(...mishaps) },
+);
+const play = fc.array(fc.tuple(batch, pause), { minLength: 1, maxLength: 10 });
 
 const byDefault = { allowed: [places[1]], denied: ['@*'] };
 const override = { allowed: [], denied: ['@*:wire.test', owners[1]] };

@@ -5,7 +5,18 @@ import { PresenceStorage } from '../../support/presence-storage.ts';
 import { type Client, here, there, World } from '../../support/presence-world.ts';
 import { type Facts, isForWhoeverComes, isGiven, maySee, rooms as sharedRooms } from './oracle.ts';
 import { Owner } from './owner.ts';
-import { after, everybody, owners, type Pause, places, possibleAfter, type Step, tellStep } from './story.ts';
+import {
+  after,
+  everybody,
+  owners,
+  type Pause,
+  places,
+  possibleAfter,
+  type Step,
+  tellPause,
+  tellStep,
+} from './story.ts';
+import { Ways } from './ways.ts';
 import { textOf, WireServer, wire } from './wire-server.ts';
 
 /** By which rules a story goes: the settings of both servers, and what they mean in the model. */
@@ -29,6 +40,7 @@ export class Play {
   readonly #rules: Rules;
   readonly #world: World;
   readonly #wire: WireServer;
+  readonly #ways: Ways;
   readonly #owners: ReadonlyMap<UserId, Owner>;
   /** By owner and text: who could see it at some moment while it was so. Each status is said once. */
   readonly #seers = new Map<string, Set<UserId>>();
@@ -48,11 +60,12 @@ export class Play {
     };
     this.#owners = new Map(owners.map((userId) => [userId, new Owner(world, userId, rules.goesIdle === true)]));
     const deliver = world.deliver.bind(world);
-    world.deliver = async (parcel) => {
+    this.#ways = new Ways(world, async (parcel) => {
       if (parcel.to !== wire) return deliver(parcel);
-      if (!this.#wire.isDown) this.#receiveOnWire(parcel.push);
-      return !this.#wire.isDown;
-    };
+      this.#receiveOnWire(parcel.push);
+      return true;
+    });
+    world.deliver = (parcel) => this.#ways.carry(parcel);
   }
 
   static async start(rules: Rules): Promise<Play> {
@@ -96,21 +109,19 @@ export class Play {
 
   async pause(kind: Pause): Promise<void> {
     if (this.#violation) throw new Error(this.#violation);
-    this.story.push(kind);
-    const world = this.#world;
-    if (kind === 'everybody looks') for (const userId of owners) await this.#look(userId);
-    else if (kind === 'a second') await world.advance(1_000);
+    this.story.push(tellPause(kind));
+    if (typeof kind !== 'string') this.#ways.trouble(kind.server, kind.trouble);
+    else if (kind === 'everybody looks') for (const userId of owners) await this.#look(userId);
+    else if (kind === 'a second') await this.#world.advance(1_000);
     else if (kind === 'a minute') await this.#wait(60_000);
     else if (kind === 'half an hour') await this.#wait(1_900_000);
-    else if (kind === 'outage there') world.host(there).isDown = true;
-    else if (kind === 'outage of the wire server') this.#wire.isDown = true;
-    else if (kind === 'all are back') this.#allBack();
+    else if (kind === 'all is well again') this.#ways.mend();
     else if (kind !== 'at once') await this.#restart(kind);
   }
 
   /** Everything is back and has settled: what everybody sees is what the oracle says. */
   async end(): Promise<void> {
-    this.#allBack();
+    this.#ways.mend();
     await this.#wait(60_000);
     await this.#wait(330_000);
     for (const viewer of owners) await this.#look(viewer);
@@ -138,19 +149,15 @@ export class Play {
       await host.commit(places.map((roomId) => ({ kind: 'room', roomId, version: '11' })));
   }
 
-  #allBack(): void {
-    this.#world.host(there).isDown = false;
-    this.#wire.isDown = false;
-  }
-
   async #wait(ms: number): Promise<void> {
     await this.#world.advance(ms);
     for (const owner of this.#owners.values()) owner.settled();
     this.#note([this.#facts]);
   }
 
-  async #restart(kind: Pause): Promise<void> {
+  async #restart(kind: string): Promise<void> {
     const name = kind.endsWith(' there') ? there : here;
+    this.#ways.endProcess(name);
     await this.#world.host(name).restart({ crash: kind.startsWith('crash') });
     for (const [userId, owner] of this.#owners) if (serverOfUser(userId) === name) owner.afterRestart();
     this.#note([this.#facts]);

@@ -1,8 +1,10 @@
 import type { RoomId, UserId } from '../../../src/matrix/ids.ts';
 import type { PresenceState } from '../../../src/matrix/presence.ts';
-import { room, user } from '../../support/presence-world.ts';
+import { here, room, there, user } from '../../support/presence-world.ts';
 import { type Config, type Facts, withSizes } from './oracle.ts';
 import type { DeviceName } from './owner.ts';
+import { troubles } from './ways.ts';
+import { wire } from './wire-server.ts';
 
 /** What stories are made of. */
 
@@ -29,11 +31,16 @@ export const pauses = [
   'crash here',
   'restart there',
   'crash there',
-  'outage there',
-  'outage of the wire server',
-  'all are back',
+  'all is well again',
 ] as const;
-export type Pause = (typeof pauses)[number];
+const servers = [here, there, wire] as const;
+/** From now on something is wrong with the way to a server. */
+export const mishaps = servers.flatMap((server) => troubles.map((trouble) => ({ server, trouble })));
+export type Pause = (typeof pauses)[number] | (typeof mishaps)[number];
+
+export function tellPause(pause: Pause): string {
+  return typeof pause === 'string' ? pause : `${pause.server} ${pause.trouble}`;
+}
 
 /** What a step makes of the facts. Whoever leaves a room does not share with it any more. */
 export function after(facts: Facts, step: Step): Facts {

@@ -9,7 +9,6 @@ export const wire = 'wire.test' as ServerName;
  * `allowed_recipients`: an update is for whoever shares a room, whatever stands in the list.
  */
 export class WireServer {
-  isDown = false;
   readonly isAware: boolean;
   /** By subject, in order of arrival: whom the update named (null: whoever shares a room), and what it said. */
   readonly #copies = new Map<UserId, { recipients: readonly string[] | null; text: string }[]>();
