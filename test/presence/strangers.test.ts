@@ -133,6 +133,16 @@ describe('who takes back their consent', () => {
     await world.share(bob, { allowed_users: [alice] });
     expect(await bobs.readStates()).toEqual({ [alice]: 'online' });
   });
+
+  it('of another server and gives it again sees her as she is by then', async () => {
+    await daves.read();
+    await world.share(dave, {});
+    await daves.read();
+    await world.put(alice, 'unavailable', 'meanwhile');
+    await world.advance(2_000);
+    await world.share(dave, { allowed_users: [alice] });
+    expect(await daves.read()).toMatchObject([{ sender: alice, presence: 'unavailable', status_msg: 'meanwhile' }]);
+  });
 });
 
 describe('who is not let in any more', () => {
@@ -253,6 +263,30 @@ describe('without consent', () => {
     expect(await bobs.readStates()).not.toMatchObject({ [erin]: 'online' });
     await world.host(here).setMembership({ roomId: room('b'), userId: bob, before: 'leave', after: 'join' });
     expect(await bobs.readStates()).toMatchObject({ [erin]: 'online' });
+  });
+
+  it('and the end of the wish for somebody takes nothing from what the room will show', async () => {
+    await world.put(erin, 'online', 'for the room');
+    await world.advance(2_000);
+    await world.join(room('b'), user('friend'));
+    await world.leave(room('b'), bob);
+    await world.advance(2_000);
+    await world.share(bob, { allowed_users: [erin] });
+    await world.share(bob, { allowed_users: [] });
+    await world.join(room('b'), bob);
+    await world.advance(2_000);
+    expect(await bobs.readStates()).toMatchObject({ [erin]: 'online' });
+  });
+
+  it('neither the wish for somebody nor its end tells whether others here are shown them', async () => {
+    await world.put(erin, 'online', 'for the room');
+    await world.advance(2_000);
+    expect(await world.get(bob, erin)).toMatchObject({ status_msg: 'for the room' });
+    const carols = await connect(user('carol'));
+    for (const allowed of [[erin], []]) {
+      await world.share(carols.userId, { allowed_users: allowed });
+      expect(await carols.read()).toEqual([]);
+    }
   });
 });
 

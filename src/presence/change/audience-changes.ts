@@ -1,42 +1,24 @@
 import { breathe } from '../../base/breathe.ts';
-import type { Waiters } from '../../feed/feed.ts';
 import { type RoomId, serverOfUser, type UserId } from '../../matrix/ids.ts';
 import type { ServerName } from '../../matrix/server-name.ts';
 import type { Roster } from '../../roster/roster.ts';
 import { changesMeeting, compareOnServer, listServers, losesWhole, type Moment, momentOf } from '../core/audience.ts';
-import { type Copy, findGoverning, findVisible } from '../core/copies.ts';
-import { type Ground, newDifference, withDifference } from '../core/facts.ts';
-import { type Past, type PastChange, undoIn } from '../core/past.ts';
-import { listNamed, type RulesOfUsers } from '../core/rules.ts';
+import type { PastChange } from '../core/past.ts';
+import { listNamed } from '../core/rules.ts';
 import { isBlank } from '../core/shown.ts';
 import type { LocalSubjects, RemoteSubjects } from '../core/subjects.ts';
-import { listensTo, type PolicyFacts, reaches } from '../policy.ts';
-import type { ServerMarks, ViewerInboxes } from './addressees.ts';
+import { reaches } from '../policy.ts';
+import type { ServerMarks } from './addressees.ts';
+import { RemoteAudience, type RemoteAudienceDeps } from './remote-audience.ts';
+import { type AudienceJob, type Turn, Turns, type TurnsDeps } from './turn.ts';
 
-export interface AudienceChangesDeps {
+export interface AudienceChangesDeps extends TurnsDeps, Omit<RemoteAudienceDeps, 'turns' | 'facts'> {
   serverName: ServerName;
   tracker: Pick<LocalSubjects, 'find'>;
-  remote: Pick<RemoteSubjects, 'has' | 'isNear' | 'copiesOf' | 'dropViewers' | 'remove' | 'keep'>;
-  rules: Pick<RulesOfUsers, 'namedBy'>;
-  roster: Pick<
-    Roster,
-    | 'roomsOf'
-    | 'usersIn'
-    | 'localUsersIn'
-    | 'serversIn'
-    | 'usersOfServerIn'
-    | 'serversSharingWith'
-    | 'shareRoom'
-    | 'isConnected'
-    | 'connectedUsersIn'
-  >;
-  ground: Ground;
-  past: Pick<Past, 'differenceBefore' | 'next'>;
-  inboxes: ViewerInboxes;
+  remote: RemoteAudienceDeps['remote'] & Pick<RemoteSubjects, 'has'>;
+  roster: RemoteAudienceDeps['roster'] &
+    Pick<Roster, 'usersIn' | 'serversIn' | 'usersOfServerIn' | 'serversSharingWith' | 'shareRoom' | 'isConnected'>;
   servers: Pick<ServerMarks, 'mark' | 'covers' | 'isNarrowed'>;
-  waiters: Pick<Waiters, 'wake'>;
-  stanceTowards: Moment['stanceTowards'];
-  now(): number;
   isLocal(userId: UserId): boolean;
   /** Everybody connected who shares a room with the subject or names them, and the subject. */
   listConnected(subject: UserId): Promise<ReadonlySet<UserId>>;
@@ -46,73 +28,26 @@ export interface AudienceChangesDeps {
   narrow(destination: ServerName, subject: UserId): Promise<void>;
 }
 
-/** A change of audience whose turn has come. */
-export interface AudienceJob {
-  readonly change: PastChange;
-  readonly number: number;
-  /** The oldest change that was not handed out when this one came: what viewers were told may be as old as that. */
-  readonly from: number;
-}
-
-/** How it was before the oldest change that waits. */
-interface Start {
-  readonly from: number;
-  /** The number of changes when this was looked at. */
-  readonly seen: number;
-  readonly moment: Moment;
-  /** By room, who was in it then and is not now. */
-  readonly gone: ReadonlyMap<RoomId, readonly UserId[]>;
-}
-
-/** Whose turn it is is compared with two moments: two changes may do what neither does alone, or undo each other. */
-interface Turn {
-  readonly from: number;
-  /** Without this change alone, and before the oldest that waited with it. */
-  readonly befores: readonly Moment[];
-  readonly gone: Start['gone'];
-}
-
 /** Tells of one change of audience after the other: asks the policy before and after, and addresses inboxes and marks. */
 export class AudienceChanges {
   readonly #deps: AudienceChangesDeps;
   readonly #now: Moment;
-  #start: Start | undefined;
+  readonly #turns: Turns;
+  readonly #remote: RemoteAudience;
 
   constructor(deps: AudienceChangesDeps) {
     this.#deps = deps;
     this.#now = momentOf(deps.ground, deps.stanceTowards);
+    this.#turns = new Turns(deps);
+    this.#remote = new RemoteAudience({ ...deps, turns: this.#turns, facts: this.#now.facts });
   }
 
-  async tell({ change, number, from }: AudienceJob): Promise<void> {
-    const start = this.#startAt(from);
-    const befores = [start.moment];
-    if (from !== number) {
-      const without = newDifference();
-      undoIn(without, change);
-      befores.push(momentOf(withDifference(this.#deps.ground, without), this.#deps.stanceTowards));
-    }
-    const turn: Turn = { from, befores, gone: start.gone };
+  async tell(job: AudienceJob): Promise<void> {
+    const { change } = job;
+    const turn = this.#turns.of(job);
     if (change.kind === 'rules') await this.#tellOfRules(change.userId, turn);
     else if (change.kind === 'membership') await this.#tellOfMembership(change, turn);
     else await this.#tellOfRoom(change.roomId, turn);
-  }
-
-  /** Made once for all changes that came at once: a large room may be joined by thousands in one commit. */
-  #startAt(from: number): Start {
-    const { past, ground, stanceTowards } = this.#deps;
-    if (this.#start?.from === from && this.#start.seen === past.next) return this.#start;
-    const difference = past.differenceBefore(from);
-    const gone = new Map<RoomId, UserId[]>();
-    for (const [userId, rooms] of difference.joined) {
-      for (const [roomId, joined] of rooms) {
-        if (!joined) continue;
-        const users = gone.get(roomId);
-        if (users) users.push(userId);
-        else gone.set(roomId, [userId]);
-      }
-    }
-    this.#start = { from, seen: past.next, moment: momentOf(withDifference(ground, difference), stanceTowards), gone };
-    return this.#start;
   }
 
   async #tellOfRules(subject: UserId, turn: Turn): Promise<void> {
@@ -154,7 +89,7 @@ export class AudienceChanges {
       return;
     }
     const ours = [...roster.localUsersIn(roomId), ...gone.filter(isLocal)];
-    if (remote.has(userId)) await this.#compareRemote(userId, ours, turn);
+    if (remote.has(userId)) await this.#remote.compare(userId, ours, turn);
     await this.#compareRemoteViewer(userId, ours, turn);
   }
 
@@ -167,7 +102,7 @@ export class AudienceChanges {
       if (count % 100 === 0) await breathe();
       if (subject === viewer) continue;
       if (!isLocal(subject)) {
-        if (remote.has(subject)) await this.#compareRemote(subject, [viewer], turn);
+        if (remote.has(subject)) await this.#remote.compare(subject, [viewer], turn);
       } else if (isConnected && tracker.find(subject)) await this.#compareLocal(subject, [viewer], turn);
     }
   }
@@ -189,75 +124,6 @@ export class AudienceChanges {
       const isNews = sees ? inbox.putUpdate(subject, presence.shown) : inbox.putLoss(subject);
       if (isNews) waiters.wake(viewer);
     }
-  }
-
-  async #compareRemote(subject: UserId, viewers: readonly UserId[], turn: Turn): Promise<void> {
-    const { remote, inboxes, waiters } = this.#deps;
-    const lost: UserId[] = [];
-    let count = 0;
-    for (const viewer of viewers) {
-      count += 1;
-      if (count % 100 === 0) await breathe();
-      const copies = remote.copiesOf(subject);
-      const { isChange, visible, isLost } = this.#compareRemotePair(copies, { subject, viewer }, turn);
-      if (!isChange) continue;
-      if (isLost) lost.push(viewer);
-      const isTold = findGoverning(copies, { viewer, shares: true }, this.#deps.now()) !== undefined;
-      const inbox = inboxes.find(viewer);
-      if (!isTold || !inbox) continue;
-      if (visible ? inbox.putUpdate(subject, visible.shown) : inbox.putLoss(subject)) waiters.wake(viewer);
-    }
-    if (remote.isNear(subject)) remote.keep(subject);
-    if (lost.length === 0) return;
-    // The server itself says so, and drops the copy, without waiting for the other one.
-    if (this.#isOursToKeep(subject)) remote.dropViewers(subject, lost);
-    else this.#endRemote(subject, turn);
-  }
-
-  /** Nobody here has anything to do with the subject any more. Whoever left at the same time has to be told before it is forgotten. */
-  #endRemote(subject: UserId, turn: Turn): void {
-    const { roster, remote, inboxes, waiters } = this.#deps;
-    const viewers = new Set<UserId>();
-    // Looked at anew: their leave may have come since this turn began, and its own turn will find nothing that was held.
-    const { moment, gone } = this.#startAt(turn.from);
-    for (const roomId of moment.roomsOf(subject))
-      for (const viewer of [...roster.connectedUsersIn(roomId), ...(gone.get(roomId) ?? [])]) viewers.add(viewer);
-    const copies = remote.copiesOf(subject);
-    for (const viewer of viewers) {
-      const inbox = inboxes.find(viewer);
-      if (!inbox || !findGoverning(copies, { viewer, shares: true }, this.#deps.now())) continue;
-      if (inbox.putLoss(subject)) waiters.wake(viewer);
-    }
-    remote.remove(subject);
-  }
-
-  /** Whether a viewer came to share a room with a remote subject, or to want them, or the other way round. */
-  #compareRemotePair(
-    copies: readonly Copy[],
-    pair: { readonly subject: UserId; readonly viewer: UserId },
-    { befores }: Turn,
-  ): { isChange: boolean; visible: Copy | undefined; isLost: boolean } {
-    const { subject, viewer } = pair;
-    const { facts } = this.#now;
-    const [shares, listens] = [facts.shareRoom(subject, viewer), listensTo(viewer, subject, facts)];
-    const isSame = (before: PolicyFacts) =>
-      before.shareRoom(subject, viewer) === shares && listensTo(viewer, subject, before) === listens;
-    const visible = findVisible(copies, pair, { facts, now: this.#deps.now() });
-    // What was for whoever shares a room is not for those who do not any more; older words must not speak in its place.
-    const isStale = visible !== findGoverning(copies, { viewer, shares: true }, this.#deps.now());
-    const hasLeft = !shares && befores.some((before) => before.facts.shareRoom(subject, viewer));
-    const isLost = !listens || (hasLeft && isStale);
-    return {
-      isChange: !befores.every((before) => isSame(before.facts)),
-      visible: isLost ? undefined : visible,
-      isLost,
-    };
-  }
-
-  #isOursToKeep(subject: UserId): boolean {
-    const { roster, rules } = this.#deps;
-    if (rules.namedBy(subject).size > 0) return true;
-    return [...roster.roomsOf(subject)].some((roomId) => roster.localUsersIn(roomId).size > 0);
   }
 
   async #compareServer(subject: UserId, server: ServerName, turn: Turn): Promise<void> {

@@ -11,7 +11,8 @@ import type { RulesOfUsers } from '../core/rules.ts';
 import { isBlank, isSameShown, shownOffline } from '../core/shown.ts';
 import { type PolicyFacts, reaches } from '../policy.ts';
 import type { ServiceMarks } from './addressees.ts';
-import { AudienceChanges, type AudienceChangesDeps, type AudienceJob } from './audience-changes.ts';
+import { AudienceChanges, type AudienceChangesDeps } from './audience-changes.ts';
+import type { AudienceJob } from './turn.ts';
 
 /** Changes of audience that wait; who would add to them is made to wait by `room()`. */
 const jobsMax = 1_000;

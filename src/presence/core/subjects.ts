@@ -42,6 +42,8 @@ export interface RemoteSubjects {
   dropViewers(subject: UserId, viewers: readonly UserId[]): void;
   /** Nobody here may be given anything of the subject any more. */
   remove(subject: UserId): void;
+  /** Nobody here wants the subject for now: what was told is held as a stranger's is. */
+  letGo(subject: UserId): void;
   /** Somebody here may be given the subject now: what was told of them before is worth keeping. */
   keep(subject: UserId): void;
 }

@@ -134,6 +134,13 @@ export class CopyStore implements RemoteSubjects {
     this.#addStranger(subject);
   }
 
+  /** Nobody here names the subject any more: what was told is not stored, but is there should somebody name them again. */
+  letGo(subject: UserId): void {
+    if (!this.#subjects.has(subject)) return;
+    this.#markUnwritten(subject);
+    this.#addStranger(subject);
+  }
+
   /** The subject has joined a room here: what was told of them before is worth keeping. */
   keep(subject: UserId): void {
     if (this.#strangers.delete(subject)) this.#markUnwritten(subject);
