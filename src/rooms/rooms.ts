@@ -85,7 +85,7 @@ export function createRooms(deps: RoomsDeps): Rooms {
     ...core,
     joinRemote: joins.join,
     tellFirst: (server) => tellFirst(core, server),
-    leaveRemote: (invite, content) => leaveRemote(core, invite, content),
+    leaveRemote: (invite, departure) => leaveRemote(core, invite, departure),
     inviteRemote: inviteOther,
     knockRemote: (knock) => knockRemote(core, knock),
   });

@@ -206,6 +206,55 @@ describe('when an event was sent', () => {
     expect(await read(now.event_id)).toBe(here.clock.now());
   });
 
+  it('a service says also of memberships that take another server: invite, join, departure and knock', async () => {
+    const username = newName();
+    await bridge.ok('POST', '/register', { type: 'm.login.application_service', username, inhibit_login: true });
+    const ghost = `@${username}:${here.name}`;
+    const memberPath = (room: string, ts: number, asGhost: boolean, target = ghost) =>
+      `/rooms/${encode(room)}/state/m.room.member/${encode(target)}?ts=${ts}${asGhost ? `&user_id=${encode(ghost)}` : ''}`;
+    const sentAt = async (room: string, target = ghost) => {
+      await settle(here, there);
+      const state = await carol.ok('GET', `/rooms/${encode(room)}/state`);
+      const found = state.find(
+        (event: { type: string; state_key: string }) => event.type === 'm.room.member' && event.state_key === target,
+      );
+      return [found.content.membership, found.origin_server_ts];
+    };
+    const change = (room: string, membership: string, ts: number) =>
+      bridge.ok('PUT', memberPath(room, ts, true), { membership });
+
+    const refused = await carol.createRoom({ invite: [ghost] });
+    await change(refused, 'leave', 11);
+    expect(await sentAt(refused)).toEqual(['leave', 11]);
+
+    const joined = await carol.createRoom({ invite: [ghost] });
+    await change(joined, 'join', 12);
+    expect(await sentAt(joined)).toEqual(['join', 12]);
+
+    const rule = { type: 'm.room.join_rules', content: { join_rule: 'knock' } };
+    const knocked = await carol.createRoom({ room_version: '11', initial_state: [rule] });
+    await change(knocked, 'knock', 13);
+    expect(await sentAt(knocked)).toEqual(['knock', 13]);
+
+    const own = await bridge.createRoom();
+    await bridge.ok('PUT', memberPath(own, 14, false, carol.userId), { membership: 'invite' });
+    await settle(here, there);
+    await carol.join(own, here.name);
+    const invites = await carol.ok('GET', `/rooms/${encode(own)}/messages?dir=b&limit=100`);
+    expect(
+      invites.chunk.find(({ content }: { content: { membership?: string } }) => content.membership === 'invite'),
+    ).toMatchObject({ state_key: carol.userId, origin_server_ts: 14 });
+  });
+
+  it('a user does not say so of a join through another server', async () => {
+    const room = await carol.createRoom({ invite: [alice.userId] });
+    await settle(here, there);
+    const path = `/rooms/${encode(room)}/state/m.room.member/${encode(alice.userId)}`;
+    await alice.ok('PUT', `${path}?ts=12`, { membership: 'join' });
+    const joined = await alice.ok('GET', `${path}?format=event`);
+    expect(joined.origin_server_ts).toBe(here.clock.now());
+  });
+
   it.each(['-1', '1.5', 'now', '', '9007199254740992'])('is no time: %j', async (ts) => {
     const room = await bridge.createRoom();
     const answer = await bridge.call('PUT', `/rooms/${encode(room)}/send/a/b?ts=${ts}`, {});

@@ -111,7 +111,7 @@ function leaveRoutes({ membership }: RoomMembershipRoutesDeps): Route[] {
       params: roomParams,
       body: reasonBody,
       handle: async ({ requester, params, body }) => {
-        await membership.leave(params.roomId, requester.userId, body.reason);
+        await membership.leave({ roomId: params.roomId, userId: requester.userId, reason: body.reason });
         return {};
       },
     }),

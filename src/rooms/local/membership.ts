@@ -29,13 +29,14 @@ export type MembershipDeps = Pick<
     readonly roomId: RoomId;
     readonly servers: readonly ServerName[];
     readonly content: JsonObject;
+    readonly sentAtMs: number | undefined;
     /** Also where this server is in the room: its own users cannot vouch for the join. */
     readonly forced: boolean;
   }) => Promise<'joined' | 'local'>;
   /** Resolves when the server has what was on its way to it, or is slow. */
   readonly tellFirst: (server: ServerName) => Promise<void>;
   /** Gives an invite back through the server it came from; always ends with the user having left here. */
-  readonly leaveRemote: (invite: StoredMembership, content: JsonObject) => Promise<void>;
+  readonly leaveRemote: (invite: StoredMembership, event: OwnMemberEvent) => Promise<void>;
   readonly inviteRemote: InviteRemote;
   /** Knocks through other servers; throws a MatrixError when none takes it. */
   readonly knockRemote: (knock: RemoteKnock) => Promise<void>;
@@ -47,13 +48,28 @@ export interface KnockRequest {
   /** Servers to ask when this one is not in the room. */
   readonly servers: readonly ServerName[];
   readonly reason: string | undefined;
+  /** As in `NewEvent`. */
+  readonly sentAtMs?: number | undefined;
 }
 
-interface RemoteKnock {
+/** A member event that another server has the rest of. */
+interface OwnMemberEvent {
+  readonly content: JsonObject;
+  readonly sentAtMs: number | undefined;
+}
+
+interface RemoteKnock extends OwnMemberEvent {
   readonly userId: UserId;
   readonly roomId: RoomId;
   readonly servers: readonly ServerName[];
-  readonly content: JsonObject;
+}
+
+export interface LeaveRequest {
+  readonly userId: UserId;
+  readonly roomId: RoomId;
+  readonly reason: string | undefined;
+  /** As in `NewEvent`. */
+  readonly sentAtMs?: number | undefined;
 }
 
 export interface JoinRequest {
@@ -63,7 +79,7 @@ export interface JoinRequest {
   readonly servers: readonly ServerName[];
   /** `reason` and whatever else the client wants in the member event. */
   readonly content: JsonObject;
-  /** Of a join that needs no other server; as in `NewEvent`. */
+  /** As in `NewEvent`. */
   readonly sentAtMs?: number | undefined;
 }
 
@@ -85,7 +101,7 @@ export interface MembershipChanges {
    * Also gives an invite or a knock back. Leaving a room one has left does nothing. M_CANNOT_LEAVE_SERVER_NOTICE_ROOM for an invite of this server itself:
    * "Attempting to reject the invite must result in" it.
    */
-  leave(roomId: RoomId, userId: UserId, reason: string | undefined): Promise<void>;
+  leave(request: LeaveRequest): Promise<void>;
   /** What `leave` does, for who is gone: no invite holds them. */
   leaveForGood(roomId: RoomId, userId: UserId): Promise<void>;
   invite(invite: Moderation, more?: JsonObject): Promise<void>;
@@ -103,13 +119,13 @@ export function createMembershipChanges(deps: MembershipDeps): MembershipChanges
   const { storage } = deps;
   const change = (member: MemberChange) => sendMember(deps, member);
 
-  async function leave(roomId: RoomId, userId: UserId, row: StoredMembership, reason?: string): Promise<void> {
+  async function leave({ roomId, userId, reason, sentAtMs }: LeaveRequest, row: StoredMembership): Promise<void> {
     const content = { ...reasonOf(reason), membership: 'leave' };
     const invitedHere = row.membership === 'invite' && serverOfUser(row.sender) === deps.serverName;
     if (row.outOfBand !== null || !(invitedHere || (await isLocalRoom(deps, roomId)))) {
-      return deps.leaveRemote(row, content);
+      return deps.leaveRemote(row, { content, sentAtMs });
     }
-    await change({ roomId, sender: userId, target: userId, content });
+    await change({ roomId, sender: userId, target: userId, content, sentAtMs });
   }
 
   return {
@@ -128,33 +144,36 @@ export function createMembershipChanges(deps: MembershipDeps): MembershipChanges
         if (await joinLocally(deps, request)) return;
       }
       const content = await joinContent(deps, request);
-      const outcome = await deps.joinRemote({ userId, roomId, servers, content, forced: isLocal });
+      const { sentAtMs } = request;
+      const outcome = await deps.joinRemote({ userId, roomId, servers, content, sentAtMs, forced: isLocal });
       if (outcome === 'local') await joinLocally(deps, request);
     },
 
-    async knock({ roomId, userId, servers, reason }) {
+    async knock({ roomId, userId, servers, reason, sentAtMs }) {
       const row = await storage.rooms.findMembership(roomId, userId);
       const content = await memberContent(deps, { userId, membership: 'knock' }, reasonOf(reason));
       if (row?.outOfBand != null || !(await isLocalRoom(deps, roomId))) {
         if (row?.membership === 'invite') throw forbidden('You are invited already');
         const asked = listJoinServers(deps, { roomId, servers }, row);
         if (asked.length === 0) throw notFound('No server is known that is in this room');
-        return deps.knockRemote({ userId, roomId, servers: asked, content });
+        return deps.knockRemote({ userId, roomId, servers: asked, content, sentAtMs });
       }
-      await change({ roomId, sender: userId, target: userId, content });
+      await change({ roomId, sender: userId, target: userId, content, sentAtMs });
     },
 
-    async leave(roomId, userId, reason) {
+    async leave(request) {
+      const { roomId, userId } = request;
       const row = await storage.rooms.findMembership(roomId, userId);
       if (row?.membership === 'leave') return;
       if (!row || row.membership === 'ban') throw forbidden('You are not in this room');
       checkMayReject(deps, row);
-      await leave(roomId, userId, row, reason);
+      await leave(request, row);
     },
 
     async leaveForGood(roomId, userId) {
       const row = await storage.rooms.findMembership(roomId, userId);
-      if (row && row.membership !== 'leave' && row.membership !== 'ban') await leave(roomId, userId, row);
+      if (!row || row.membership === 'leave' || row.membership === 'ban') return;
+      await leave({ roomId, userId, reason: undefined }, row);
     },
 
     async invite({ roomId, sender, target, reason }, more = {}) {

@@ -57,12 +57,18 @@ export interface OwnMembership {
     readonly content: JsonObject;
     readonly sentAtMs?: number | undefined;
   }): Promise<void>;
-  leave(roomId: RoomId, userId: UserId, reason: string | undefined): Promise<void>;
+  leave(request: {
+    readonly userId: UserId;
+    readonly roomId: RoomId;
+    readonly reason: string | undefined;
+    readonly sentAtMs?: number | undefined;
+  }): Promise<void>;
   knock(request: {
     readonly userId: UserId;
     readonly roomId: RoomId;
     readonly servers: readonly ServerName[];
     readonly reason: string | undefined;
+    readonly sentAtMs?: number | undefined;
   }): Promise<void>;
 }
 
@@ -72,6 +78,7 @@ export interface RemoteInvite {
   readonly roomId: RoomId;
   readonly sender: UserId;
   readonly target: UserId;
+  readonly sentAtMs?: number | undefined;
 }
 
 const protectedTypes: ReadonlySet<string> = new Set(['m.room.create', 'm.room.server_acl']);
@@ -107,10 +114,11 @@ async function changeMembership(
   { roomId, sender: userId, content, sentAtMs }: SendRequest,
 ): Promise<boolean> {
   const reason = typeof content.reason === 'string' ? content.reason : undefined;
+  const own = { userId, roomId, sentAtMs };
   const { join, leave, knock } = deps.ownMembership;
-  if (content.membership === 'join') await join({ userId, roomId, servers: [], content, sentAtMs });
-  else if (content.membership === 'leave') await leave(roomId, userId, reason);
-  else if (content.membership === 'knock') await knock({ userId, roomId, servers: [], reason });
+  if (content.membership === 'join') await join({ ...own, servers: [], content });
+  else if (content.membership === 'leave') await leave({ ...own, reason });
+  else if (content.membership === 'knock') await knock({ ...own, servers: [], reason });
   else return false;
   return true;
 }

@@ -19,6 +19,8 @@ export interface RemoteInvite {
   readonly roomId: RoomId;
   readonly sender: UserId;
   readonly target: UserId;
+  /** As in `NewEvent`. */
+  readonly sentAtMs?: number | undefined;
 }
 
 /**
@@ -45,11 +47,11 @@ interface InviteToSign {
 }
 
 async function buildInvite(deps: RoomsCore, invite: RemoteInvite, content: JsonObject): Promise<InviteToSign> {
-  const { roomId, sender, target } = invite;
+  const { roomId, sender, target, sentAtMs } = invite;
   const head = await findRoomHead(deps.storage, roomId);
   if (!head || !deps.roster.isJoined(roomId, sender)) throw forbidden('You are not in this room');
   const draft = new RoomDraft(deps, head);
-  const { built, state } = await draft.build({ type: 'm.room.member', sender, stateKey: target, content });
+  const { built, state } = await draft.build({ type: 'm.room.member', sender, stateKey: target, content, sentAtMs });
   const verdict = checkAuth(built, state, head.version);
   if (!verdict.allowed) throw forbidden(`You may not do that: ${verdict.reason}`);
   const keys = [...strippedStateTypes.map((type) => stateKeyOf(type, '')), memberKey(sender)];

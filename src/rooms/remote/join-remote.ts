@@ -25,6 +25,8 @@ export interface RemoteJoin {
   readonly servers: readonly ServerName[];
   /** Of the member event. */
   readonly content: JsonObject;
+  /** As in `NewEvent`. */
+  readonly sentAtMs: number | undefined;
   /** Also where this server is in the room, because none of its users can vouch for the join. */
   readonly forced: boolean;
 }
@@ -155,7 +157,7 @@ async function takeJoin(deps: RemoteCore, from: FetchFrom, join: RoomEvent): Pro
 
 function completeJoin(
   deps: RemoteCore,
-  { roomId, userId, content }: RemoteJoin,
+  { roomId, userId, content, sentAtMs }: RemoteJoin,
   template: { readonly event: JsonObject; readonly version: RoomVersion },
 ): RoomEvent {
   const { event, version } = template;
@@ -166,7 +168,7 @@ function completeJoin(
   const complete = completeEvent(
     {
       ...event,
-      origin_server_ts: deps.clock.now(),
+      origin_server_ts: sentAtMs ?? deps.clock.now(),
       content: { ...content, ...(authoriser === undefined ? {} : { [authorisedViaKey]: authoriser }) },
     },
     version,

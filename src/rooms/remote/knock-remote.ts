@@ -20,6 +20,8 @@ export interface RemoteKnock {
   readonly servers: readonly ServerName[];
   /** Of the member event. */
   readonly content: JsonObject;
+  /** As in `NewEvent`. */
+  readonly sentAtMs: number | undefined;
 }
 
 /**
@@ -45,7 +47,7 @@ export async function knockRemote(deps: RoomsCore, knock: RemoteKnock): Promise<
 
 async function knockThrough(
   deps: RoomsCore,
-  { userId, roomId, content }: RemoteKnock,
+  { userId, roomId, content, sentAtMs }: RemoteKnock,
   server: ServerName,
 ): Promise<{ event: RoomEvent; strippedState: JsonObject[] }> {
   await tellFirst(deps, server);
@@ -56,7 +58,7 @@ async function knockThrough(
     throw new BadRoomError('its knock template is for something else');
   }
   const complete = completeEvent(
-    { ...template.event, origin_server_ts: deps.clock.now(), content },
+    { ...template.event, origin_server_ts: sentAtMs ?? deps.clock.now(), content },
     version,
     deps.sign,
   );

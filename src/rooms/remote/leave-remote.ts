@@ -11,13 +11,20 @@ import { membershipRowOf } from '../core/member-row.ts';
 import { findInvitedVersion } from './invited-version.ts';
 import { isTemplateFor } from './templates.ts';
 
+/** What of the member event is ours to say. */
+interface Departure {
+  readonly content: JsonObject;
+  /** As in `NewEvent`. */
+  readonly sentAtMs: number | undefined;
+}
+
 /**
  * Gives back an invite to a room that this server is not in, or takes back a knock on one (server-server API, "Leaving Rooms"), through the
  * server of whoever invited, or that took the knock. A user must be able to get rid of an invite whatever other servers do, so the departure holds here also when
  * nobody took it.
  */
-export async function leaveRemote(deps: RoomsCore, invite: StoredMembership, content: JsonObject): Promise<void> {
-  const leave = (await leaveThrough(deps, invite, content)) ?? ownLeave(deps, invite, content);
+export async function leaveRemote(deps: RoomsCore, invite: StoredMembership, departure: Departure): Promise<void> {
+  const leave = (await leaveThrough(deps, invite, departure)) ?? ownLeave(deps, invite, departure);
   await deps.lock.run(invite.roomId, async () => {
     const row = membershipRowOf(leave);
     const before = await deps.storage.rooms.findMembership(invite.roomId, invite.userId);
@@ -33,7 +40,7 @@ export async function leaveRemote(deps: RoomsCore, invite: StoredMembership, con
 async function leaveThrough(
   deps: RoomsCore,
   invite: StoredMembership,
-  content: JsonObject,
+  { content, sentAtMs }: Departure,
 ): Promise<RoomEvent | undefined> {
   const { roomId, userId } = invite;
   const server = invite.outOfBand?.via ?? serverOfUser(invite.sender);
@@ -43,7 +50,7 @@ async function leaveThrough(
     const version = versionOfTemplate(template.roomVersion, invite);
     if (!version || !isTemplateFor(template.event, { roomId, userId, membership: 'leave' })) return undefined;
     const complete = completeEvent(
-      { ...template.event, origin_server_ts: deps.clock.now(), content },
+      { ...template.event, origin_server_ts: sentAtMs ?? deps.clock.now(), content },
       version,
       deps.sign,
     );
@@ -61,7 +68,7 @@ async function leaveThrough(
 }
 
 /** A departure that nobody but this server will ever see. */
-function ownLeave(deps: RoomsCore, invite: StoredMembership, content: JsonObject): RoomEvent {
+function ownLeave(deps: RoomsCore, invite: StoredMembership, { content, sentAtMs }: Departure): RoomEvent {
   const complete = completeEvent(
     {
       type: 'm.room.member',
@@ -70,7 +77,7 @@ function ownLeave(deps: RoomsCore, invite: StoredMembership, content: JsonObject
       state_key: invite.userId,
       content,
       depth: 1,
-      origin_server_ts: deps.clock.now(),
+      origin_server_ts: sentAtMs ?? deps.clock.now(),
       prev_events: [],
       auth_events: [],
     },

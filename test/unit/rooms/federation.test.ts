@@ -147,10 +147,10 @@ describe('joining through others', () => {
     await joinFrom(hs2, roomId, bob, 'hs1');
     await say(hs1, roomId, alice, 'one');
     await world.deliver();
-    await hs2.rooms.membership.leave(roomId, bob, undefined);
+    await hs2.rooms.membership.leave({ roomId, userId: bob, reason: undefined });
     await world.deliver();
     await say(hs1, roomId, alice, 'two');
-    await hs1.rooms.membership.leave(roomId, dave, undefined);
+    await hs1.rooms.membership.leave({ roomId, userId: dave, reason: undefined });
     await say(hs1, roomId, alice, 'three');
     await joinFrom(hs2, roomId, bob, 'hs1');
     expect(await stateOf(hs2, roomId)).toEqual(await stateOf(hs1, roomId));
@@ -263,7 +263,7 @@ describe('invites across servers', () => {
 
   it('can be given back', async () => {
     const roomId = await hs1.rooms.creating.createRoom(alice, { preset: 'private_chat', invite: [bob] });
-    await hs2.rooms.membership.leave(roomId, bob, 'no');
+    await hs2.rooms.membership.leave({ roomId, userId: bob, reason: 'no' });
     const member = await hs1.storage.state.findCurrent(roomId, 'm.room.member', bob);
     expect(member?.event.pdu.content).toEqual({ membership: 'leave', reason: 'no' });
     expect((await hs2.storage.rooms.findMembership(roomId, bob))?.membership).toBe('leave');
@@ -272,7 +272,7 @@ describe('invites across servers', () => {
   it('are gone here even when the other server is', async () => {
     const roomId = await hs1.rooms.creating.createRoom(alice, { preset: 'private_chat', invite: [bob] });
     hs2.unreachable.add('hs1');
-    await hs2.rooms.membership.leave(roomId, bob, undefined);
+    await hs2.rooms.membership.leave({ roomId, userId: bob, reason: undefined });
     expect(await hs2.storage.rooms.findMembership(roomId, bob)).toMatchObject({
       membership: 'leave',
       outOfBand: { event: { content: { membership: 'leave' } } },
@@ -300,7 +300,7 @@ describe('leaving across servers', () => {
   it('tells those who stay', async () => {
     const roomId = await hs1.rooms.creating.createRoom(alice, { preset: 'public_chat' });
     await joinFrom(hs2, roomId, bob, 'hs1');
-    await hs2.rooms.membership.leave(roomId, bob, undefined);
+    await hs2.rooms.membership.leave({ roomId, userId: bob, reason: undefined });
     await world.deliver();
     expect(hs1.roster.isJoined(roomId, bob)).toBe(false);
   });

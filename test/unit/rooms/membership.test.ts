@@ -88,18 +88,20 @@ describe('leaving', () => {
   it('gives an invite back, also when nobody is left in the room', async () => {
     const roomId = await home.rooms.creating.createRoom(alice, { preset: 'private_chat' });
     await home.rooms.membership.invite({ roomId, sender: alice, target: bob, ...reasonless });
-    await home.rooms.membership.leave(roomId, alice, 'bye');
-    await home.rooms.membership.leave(roomId, bob, undefined);
+    await home.rooms.membership.leave({ roomId, userId: alice, reason: 'bye' });
+    await home.rooms.membership.leave({ roomId, userId: bob, reason: undefined });
     expect(await memberOf(roomId, bob)).toEqual({ membership: 'leave' });
     expect(await memberOf(roomId, alice)).toEqual({ membership: 'leave', reason: 'bye' });
   });
 
   it('does nothing twice, and nothing for a stranger', async () => {
     const roomId = await home.rooms.creating.createRoom(alice, { preset: 'public_chat' });
-    await expect(home.rooms.membership.leave(roomId, bob, undefined)).rejects.toMatchObject({ status: 403 });
+    await expect(home.rooms.membership.leave({ roomId, userId: bob, reason: undefined })).rejects.toMatchObject({
+      status: 403,
+    });
     await join(roomId, bob);
-    await home.rooms.membership.leave(roomId, bob, undefined);
-    await home.rooms.membership.leave(roomId, bob, undefined);
+    await home.rooms.membership.leave({ roomId, userId: bob, reason: undefined });
+    await home.rooms.membership.leave({ roomId, userId: bob, reason: undefined });
     expect(home.roster.isJoined(roomId, bob)).toBe(false);
   });
 });
@@ -138,7 +140,7 @@ describe('forgetting', () => {
   it('is for rooms one has left, and tells the audience', async () => {
     const roomId = await home.rooms.creating.createRoom(alice, { preset: 'public_chat' });
     await expect(home.rooms.membership.forget(roomId, alice)).rejects.toMatchObject({ errcode: 'M_UNKNOWN' });
-    await home.rooms.membership.leave(roomId, alice, undefined);
+    await home.rooms.membership.leave({ roomId, userId: alice, reason: undefined });
     await home.rooms.membership.forget(roomId, alice);
     expect(home.steps.at(-1)).toEqual({ roomId, userId: alice, before: 'leave', after: 'forgotten' });
     const viewer = { userId: alice, deviceId: null };

@@ -92,7 +92,7 @@ describe('history visibility', () => {
     const roomId = await home.rooms.creating.createRoom(alice, { preset: 'public_chat', name: 'before' });
     await join(roomId, bob);
     await say(roomId, alice, 'seen');
-    await home.rooms.membership.leave(roomId, bob, undefined);
+    await home.rooms.membership.leave({ roomId, userId: bob, reason: undefined });
     const since = `s${home.storage.position()}`;
     await say(roomId, alice, 'unseen');
     await home.rooms.sending.sendEvent({
@@ -225,7 +225,7 @@ describe('members', () => {
     await join(roomId, bob);
     const at = `s${home.storage.position()}`;
     await join(roomId, carol);
-    await home.rooms.membership.leave(roomId, bob, undefined);
+    await home.rooms.membership.leave({ roomId, userId: bob, reason: undefined });
     const list = async (filter: Parameters<typeof home.rooms.state.listMembers>[2]) => {
       const page = JSON.parse(await home.rooms.state.listMembers(viewer(alice), roomId, filter)) as Page;
       return page.chunk.map((event) => event.state_key).sort();

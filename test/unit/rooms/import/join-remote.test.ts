@@ -142,7 +142,7 @@ describe('a join right behind a departure', () => {
   async function leaveUnheard() {
     await join();
     await world.deliver();
-    await hs2.rooms.membership.leave(roomId, bob, undefined);
+    await hs2.rooms.membership.leave({ roomId, userId: bob, reason: undefined });
     hs2.asked.length = 0;
     return memberEvent(hs2);
   }
@@ -178,7 +178,7 @@ describe('a join right behind a departure', () => {
     await world.deliver();
     await join();
     expect(templates()).toBe(1);
-    await hs2.rooms.membership.leave(roomId, bob, undefined);
+    await hs2.rooms.membership.leave({ roomId, userId: bob, reason: undefined });
     await world.deliver();
     const moderation = { roomId, sender: alice, target: bob, reason: undefined };
     await hs1.rooms.membership.ban(moderation);
@@ -279,7 +279,7 @@ describe('a room with many members', () => {
 
   it('has nobody left over from an earlier stay, and is cleared up behind it', async () => {
     await join();
-    await hs2.rooms.membership.leave(roomId, bob, undefined);
+    await hs2.rooms.membership.leave({ roomId, userId: bob, reason: undefined });
     await world.deliver();
     for (const count of [0, 1]) {
       const target = `@user${count}:hs1` as UserId;

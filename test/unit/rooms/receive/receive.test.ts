@@ -117,7 +117,7 @@ describe('an event from another server', () => {
 
   it('is dropped when we are not in its room', async () => {
     const pdu = await pduOf(hs2, await say(hs2, bob, 'hi'));
-    await hs1.rooms.membership.leave(roomId, alice, undefined);
+    await hs1.rooms.membership.leave({ roomId, userId: alice, reason: undefined });
     expect(await receive([pdu])).toEqual(['dropped']);
   });
 
