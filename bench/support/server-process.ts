@@ -5,12 +5,13 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { pinned, serverCore } from './cores.ts';
+import { optionsOfStart } from './node-options.ts';
 import { type ProcessUsage, readUsage } from './process-usage.ts';
 
 export interface ServerProcessOptions {
   /** Settings beside those that a bench needs anyway, as `lantern.yaml` would have them; a section replaces ours. */
   readonly config?: Readonly<Record<string, unknown>>;
-  /** Node's own options, such as `--cpu-prof`. */
+  /** Options of Node beside those of `npm start`, such as `--cpu-prof`. */
   readonly nodeOptions?: readonly string[];
   /** Which core it has; the server's by default. */
   readonly core?: number;
@@ -64,7 +65,15 @@ export class ServerProcess {
     await options.prepare?.(folder, serverName);
     const main = fileURLToPath(new URL('main.js', import.meta.url));
     const [command = '', ...args] = pinned(
-      [process.execPath, ...(options.nodeOptions ?? []), main, 'start', '--config', join(folder, 'lantern.yaml')],
+      [
+        process.execPath,
+        ...optionsOfStart(),
+        ...(options.nodeOptions ?? []),
+        main,
+        'start',
+        '--config',
+        join(folder, 'lantern.yaml'),
+      ],
       options.core ?? serverCore,
     );
     const child = spawn(command, args, { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] });

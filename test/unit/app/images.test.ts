@@ -32,3 +32,19 @@ describe('the Dockerfiles', () => {
     expect([...needed].filter((script) => !copied.includes(script))).toEqual([]);
   });
 });
+
+describe('the commands that start the server', () => {
+  const textOf = (file: string) => readFileSync(file, 'utf8').replaceAll(/[",]/g, '');
+  const options = /"start": "node (--.*) dist\/main\.js"/.exec(readFileSync('package.json', 'utf8'))?.[1] ?? '';
+
+  it('tell Node the same of its heap', () => {
+    expect(options).toContain('--no-memory-reducer');
+    const commands = [
+      ['package.json', `pair: node ${options} dist/main.js pair`],
+      ['src/main.ts', `#!/usr/bin/env -S node ${options}\n`],
+      ['Dockerfile', `ENTRYPOINT [node ${options} dist/main.js]`],
+      ['complement/start', `exec ${'$'}{NODE:-node} ${options} $main start`],
+    ] as const;
+    expect(commands.filter(([file, command]) => !textOf(file).includes(command))).toEqual([]);
+  });
+});
