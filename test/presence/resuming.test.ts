@@ -201,3 +201,19 @@ describe('a crash', () => {
     expect(rows).toBeGreaterThan(0);
   });
 });
+
+describe('that a remote user was seen here', () => {
+  it('is stored for thirty days, and not longer', async () => {
+    const listStored = async () =>
+      (await world.host(here).storage.presence.listCopies(null, 100)).map((row) => row.subject);
+    await world.put(dave, 'offline');
+    await world.advance(120_000);
+    const day = 86_400_000;
+    await world.host(here).restart({ downMs: 29 * day });
+    await world.advance(120_000);
+    expect(await listStored()).toEqual([dave]);
+    await world.host(here).restart({ downMs: 2 * day });
+    await world.advance(120_000);
+    expect(await listStored()).toEqual([]);
+  });
+});

@@ -192,6 +192,19 @@ describe('who hides', () => {
     await phone.sync({ set: 'online' });
     expect(await stateOf(alice)).toBe('online');
   });
+
+  it('ends it after a crash by the word that would have ended it before: what their syncs said is stored too', async () => {
+    const phone = world.device(alice);
+    await world.put(alice, 'offline', null, 'PHONE');
+    await world.advance(120_000);
+    // Says nothing new, and changes nothing that anybody sees.
+    await phone.sync({ set: 'online' });
+    expect(await stateOf(alice)).toBe('offline');
+    await world.advance(120_000);
+    await world.host(here).restart({ crash: true });
+    await phone.sync({ set: 'unavailable' });
+    expect(await stateOf(alice)).toBe('unavailable');
+  });
 });
 
 describe('nothing is told of what changes nothing', () => {
