@@ -3,6 +3,7 @@ import type { DeviceId, EventId } from '../../src/matrix/ids.ts';
 import type { ServerName } from '../../src/matrix/server-name.ts';
 import type { Row } from '../../src/storage/contract/commit.ts';
 import type { Position } from '../../src/storage/contract/numbers.ts';
+import { PresenceStorage } from '../support/presence-storage.ts';
 import { type Client, here, room, user, World } from '../support/presence-world.ts';
 
 const [alice, bob, carol] = [user('alice'), user('bob'), user('carol')];
@@ -50,6 +51,27 @@ describe('a leave, and what their server says of it', () => {
     await Promise.all(puts);
     await world.settle();
     expect(await bobs.read()).toContainEqual(offline(dave));
+  });
+
+  it('may come at any moment of each other: who saw them through the room sees them offline', async () => {
+    const dave = user('dave:there.test');
+    const takenBack = { user_id: dave, presence: 'offline', last_active_ago: 0, allowed_recipients: [`@*:${here}`] };
+    for (let turns = 0; turns < 40; turns += 1) {
+      world = await World.start({}, [here], () => PresenceStorage.open());
+      await world.join(room('a'), bob, dave);
+      bobs = world.device(bob);
+      bobs.poll('offline', true);
+      await bobs.read();
+      const { presence } = world.host(here);
+      const receive = (push: object) => presence.receive('there.test' as ServerName, [{ push: [push] }]);
+      await receive({ user_id: dave, presence: 'online', last_active_ago: 0 });
+      expect(await bobs.readStates()).toEqual({ [dave]: 'online' });
+      const received = receive(takenBack);
+      for (let turn = 0; turn < turns; turn += 1) await Promise.resolve();
+      const left = leave(dave, 'a');
+      await Promise.all([received, left]);
+      expect(await bobs.read(), `after ${turns} turns`).toContainEqual(offline(dave));
+    }
   });
 });
 

@@ -110,8 +110,10 @@ export class Dispatcher {
       const present = this.#deps.remote.copiesOf(subject);
       if (present === copies) continue;
       this.#deps.services.mark(subject);
+      const connected = await this.#listConnected(subject);
+      // Not before that: who leaves meanwhile is asked about as of before they left.
       const then = this.#before(from);
-      for (const viewer of await this.#listReceivers(subject, then)) {
+      for (const viewer of then ? this.#withFormer(connected, subject, then) : connected) {
         if (this.#addressReceived({ subject, viewer }, { before: copies, after: present }, then?.facts))
           woken.add(viewer);
       }
@@ -249,12 +251,10 @@ export class Dispatcher {
     return this.#earlier;
   }
 
-  /** Everybody connected to whom what is held of a remote subject may have been shown. */
-  async #listReceivers(subject: UserId, then: Earlier | undefined): Promise<ReadonlySet<UserId>> {
-    const viewers = await this.#listConnected(subject);
-    if (!then) return viewers;
+  /** Those who are connected, and everybody to whom what is held of a remote subject may have been shown. */
+  #withFormer(connected: ReadonlySet<UserId>, subject: UserId, then: Earlier): ReadonlySet<UserId> {
     const { roster } = this.#deps;
-    const all = new Set(viewers);
+    const all = new Set(connected);
     const rooms = then.ground.roomsOf(subject);
     for (const roomId of rooms) for (const viewer of roster.connectedUsersIn(roomId)) all.add(viewer);
     // Who left a room since, or stopped to name the subject.
