@@ -391,9 +391,9 @@ describe('ephemeral data', () => {
   });
 
   it('of devices are messages to its users, once each, also over a restart, and gone from the inbox when taken', async () => {
-    const stub = await service();
+    const stub = await service('bridge', { namespaces: { users: [{ exclusive: true, regex: '@bridge_.*' }] } });
     const host = await server([stub], { presence: { enabled: false } });
-    const [alice, ghost] = [await host.register('alice'), await host.register('bridge_ghost')];
+    const [alice, ghost] = [await host.register('alice'), await stub.register(host, 'bridge_ghost')];
     let number = 0;
     const send = (to: string, device: string, body: string) =>
       alice.ok('PUT', `/sendToDevice/m.test/m${++number}`, { messages: { [to]: { [device]: { body } } } });
@@ -425,5 +425,16 @@ describe('ephemeral data', () => {
     ghost.url = next.url;
     ghost.since = undefined;
     expect((await ghost.sync()).to_device?.events ?? []).toEqual([]);
+  });
+
+  it('of devices are no messages to people whom a namespace only shares: nobody takes these from them', async () => {
+    const stub = await service('everybody', { namespaces: { users: [{ exclusive: false, regex: '@.*' }] } });
+    const host = await server([stub]);
+    const [alice, bob] = [await host.register('alice'), await host.register('bob')];
+    const messages = { [bob.userId]: { [bob.deviceId]: { key: 'secret' } } };
+    await alice.ok('PUT', '/sendToDevice/m.test/one', { messages });
+    await host.settle();
+    expect(stub.takeAll('to_device')).toEqual([]);
+    expect((await bob.sync()).to_device.events).toMatchObject([{ type: 'm.test', content: { key: 'secret' } }]);
   });
 });

@@ -1,4 +1,6 @@
 import { type TakenTransaction, TestService } from './app-service.ts';
+import type { TestServer } from './server.ts';
+import { TestUser } from './user.ts';
 
 /** An application service that takes transactions: keeps what came, and answers as the test wants. */
 export class StubService {
@@ -30,6 +32,17 @@ export class StubService {
   /** What came since the last call. */
   take(): TakenTransaction[] {
     return this.transactions.splice(0);
+  }
+
+  /** One of its users, who is nobody else's where the registration says so. */
+  async register(server: TestServer, localpart: string): Promise<TestUser> {
+    const body = { type: 'm.login.application_service', username: localpart, device_id: 'PUPPET' };
+    const made = await this.#service.clientOf(server).ok('POST', '/register', body);
+    const user = new TestUser(server.url);
+    user.accessToken = made.access_token;
+    user.userId = made.user_id;
+    user.deviceId = made.device_id;
+    return user;
   }
 
   // biome-ignore lint/suspicious/noExplicitAny: a test reads whatever was sent

@@ -4,6 +4,7 @@ import type { Roster } from '../../roster/roster.ts';
 import type { Change } from '../../storage/contract/changes.ts';
 import type { ServiceReads } from '../../storage/contract/services.ts';
 import type { AppServices } from '../app-services.ts';
+import { ownsUser } from '../namespaces.ts';
 import type { Registration } from '../registration.ts';
 
 /** Rooms whose users and aliases are remembered; one that was asked for longest ago is looked into again. */
@@ -51,6 +52,11 @@ export class Interest {
 
   isUserOf(service: Registration, userId: string): boolean {
     return isUserId(userId) && this.#deps.services.listOfUser(userId).includes(service);
+  }
+
+  /** Whether nobody else has the user. */
+  ownsUser(service: Registration, userId: UserId): boolean {
+    return this.isUserOf(service, userId) && ownsUser(service, userId);
   }
 
   /** Users of the service who are joined to the room. Live: not to be kept over an await. */

@@ -73,7 +73,7 @@ export class ServiceQueue {
   constructor(deps: QueueDeps, service: ReachableService) {
     this.#deps = deps;
     this.service = service;
-    const isMine = ({ userId }: DeviceName): boolean => deps.interest.isUserOf(service, userId);
+    const isMine = ({ userId }: DeviceName): boolean => deps.interest.ownsUser(service, userId);
     this.#messages = new WaitingMessages({ storage: deps.storage, isMine });
   }
 

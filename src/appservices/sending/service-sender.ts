@@ -85,7 +85,7 @@ export class ServiceSender {
         for (const queue of this.#queues.values()) {
           if (!queue.service.receiveEphemeral) continue;
           for (const device of change.devices)
-            if (this.#interest.isUserOf(queue.service, device.userId)) queue.noteMessage(device);
+            if (this.#interest.ownsUser(queue.service, device.userId)) queue.noteMessage(device);
         }
       } else if (change.kind === 'event' || change.kind === 'membership' || change.kind === 'receipt') {
         for (const queue of this.#queues.values()) if (this.#mayConcern(queue, change)) queue.noteNews(change.position);
