@@ -6,13 +6,13 @@ import { createRemoteRooms } from '../directory/remote-rooms.ts';
 import { createRoomSummaries, type RoomSummaries } from '../directory/summary.ts';
 import { checkSignatures, learnKeys } from '../federation-out/signature-checks.ts';
 import { MatrixError } from '../matrix/errors.ts';
-import { type UserId, userIdOf } from '../matrix/ids.ts';
 import type { Presence } from '../presence/types.ts';
 import { createRooms, type Rooms, type RoomsDeps } from '../rooms/rooms.ts';
 import type { Roster } from '../roster/roster.ts';
 import { signJson } from '../signing/sign-json.ts';
 import type { Storage } from '../storage/contract/storage.ts';
 import { positionOfSyncToken } from '../sync/token.ts';
+import { noticesSender } from './notices-sender.ts';
 import type { Outgoing } from './outgoing.ts';
 import type { ServiceParts } from './service-parts.ts';
 import type { Surroundings } from './surroundings.ts';
@@ -85,11 +85,6 @@ export function createRoomParts(surroundings: Surroundings, neighbours: RoomNeig
   const remote = createRemoteRooms({ requests: outgoing.requests, roster, serverName, clock });
   const hierarchy = createHierarchy({ local, remote, clock, random });
   return { rooms, aliases, publicRooms, hierarchy, summaries: createRoomSummaries({ local, remote }) };
-}
-
-/** Who speaks for the server. */
-export function noticesSender({ server_name, server_notices }: Surroundings['config']): UserId {
-  return userIdOf(server_notices.localpart, server_name);
 }
 
 function undefinedWhenNotFound(error: unknown): undefined {

@@ -7,6 +7,7 @@ import { systemDns } from '../base/dns.ts';
 import { createOutgoingHttp, type OutgoingHttp } from '../base/outgoing-http.ts';
 import type { RoomAlias } from '../matrix/ids.ts';
 import type { Storage } from '../storage/contract/storage.ts';
+import { noticesSender } from './notices-sender.ts';
 import type { Surroundings } from './surroundings.ts';
 
 /** What others ask of application services, without knowing of them. */
@@ -20,13 +21,13 @@ export interface ServiceParts {
   aliasRight(alias: RoomAlias, serviceId: string | undefined): AliasRight;
 }
 
-export function createServiceParts({ services, clock, log }: Surroundings, storage: Storage): ServiceParts {
+export function createServiceParts({ config, services, clock, log }: Surroundings, storage: Storage): ServiceParts {
   const http = createOutgoingHttp({ clock, dns: systemDns, allowPrivateAddresses: true });
   const call = createServiceCalls({ http });
   return {
     http,
     call,
-    acting: createActing({ services, accounts: storage.accounts }),
+    acting: createActing({ services, accounts: storage.accounts, noticesSender: noticesSender(config) }),
     asking: createAsking({ services, call, clock, log }),
     ping: createPing({ call, clock }),
     aliasRight: (alias, serviceId) => aliasRight(services, alias, serviceId),

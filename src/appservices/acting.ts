@@ -19,26 +19,44 @@ export interface ActingService {
   readonly deviceId: DeviceId | null;
 }
 
-/** Application service API, "Identity assertion". */
+/**
+ * Application service API, "Identity assertion". Whatever its namespaces cover, no service ever acts as an administrator, nor as the user who speaks
+ * for the server: a token in a bridge's file must not be worth what the server's own word is.
+ */
 export interface Acting {
   /** The service of this token. */
   findByToken(asToken: string): Registration | undefined;
   /**
    * Its sender where it names nobody. Throws M_FORBIDDEN for a user outside its namespaces and for one that it has not registered,
-   * M_USER_DEACTIVATED, and 400 M_UNKNOWN_DEVICE for a device that is not the user's.
+   * M_USER_DEACTIVATED, and 400 M_UNKNOWN_DEVICE for a device that is not the user's. M_FORBIDDEN for the users who are nobody's: see `Acting`.
    */
   actAs(service: Registration, asked: AskedIdentity): Promise<ActingService>;
-  /** Throws M_EXCLUSIVE for a user outside its namespaces, and for one that is exclusively another's. */
+  /** Throws M_EXCLUSIVE for a user outside its namespaces, and for one that is exclusively another's; M_FORBIDDEN for who speaks for the server. */
   checkMayMake(service: Registration, userId: UserId): void;
-  /** The user of the service whom a full id or a localpart names, capitals kept. Throws M_EXCLUSIVE for a user outside its namespaces. */
-  getOwnUser(service: Registration, user: string): UserId;
+  /**
+   * The user of the service whom a full id or a localpart names, capitals kept. Throws M_EXCLUSIVE for a user outside its namespaces, M_FORBIDDEN
+   * for one whom it may not act as.
+   */
+  getOwnUser(service: Registration, user: string): Promise<UserId>;
 }
 
 export function createActing(deps: {
   readonly services: AppServices;
-  readonly accounts: Pick<AccountReads, 'findAccount' | 'findDevice'>;
+  readonly accounts: Pick<AccountReads, 'findAccount' | 'findDevice' | 'isAdmin'>;
+  /** Who speaks for the server. */
+  readonly noticesSender: UserId;
 }): Acting {
   const { services, accounts } = deps;
+
+  function checkIsNotServer(userId: UserId): void {
+    if (userId === deps.noticesSender) throw forbidden('No application service speaks for the server');
+  }
+
+  async function checkMayBe(userId: UserId): Promise<void> {
+    checkIsNotServer(userId);
+    if (await accounts.isAdmin(userId)) throw forbidden('An application service may not act as an administrator');
+  }
+
   return {
     findByToken: services.findByToken,
 
@@ -46,6 +64,7 @@ export function createActing(deps: {
       const userId = asked.userId ?? service.sender;
       if (!isUserId(userId)) throw invalidParam("'user_id': is not a user id");
       if (!isUserOf(service, userId)) throw forbidden('The user is not one of the application service');
+      await checkMayBe(userId);
       const account = await accounts.findAccount(userId);
       if (!account) throw forbidden('The application service has not registered this user');
       if (account.deactivatedAtMs !== null) throw userDeactivated('The account was deactivated');
@@ -58,11 +77,13 @@ export function createActing(deps: {
 
     checkMayMake(service, userId) {
       if (!isUserOf(service, userId) || services.isUserExclusive(userId, service)) throw outside();
+      checkIsNotServer(userId);
     },
 
-    getOwnUser(service, user) {
+    async getOwnUser(service, user) {
       const userId = user.startsWith('@') ? user : userIdOf(user, serverOfUser(service.sender));
       if (!isUserId(userId) || !isUserOf(service, userId)) throw outside();
+      await checkMayBe(userId);
       return userId;
     },
   };
@@ -82,7 +103,7 @@ export const noActing: Acting = {
   checkMayMake() {
     throw outside();
   },
-  getOwnUser() {
+  getOwnUser: async () => {
     throw outside();
   },
 };

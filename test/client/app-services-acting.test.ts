@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { UserId } from '../../src/matrix/ids.ts';
 import { startServerWith, TestService } from '../support/app-service.ts';
 import type { TestServer } from '../support/server.ts';
 import { TestUser } from '../support/user.ts';
@@ -114,6 +115,55 @@ describe('a service', () => {
   it('syncs as its users', async () => {
     const answer = await bridge.ok('GET', `/sync?user_id=${encode(ghost)}&timeout=0`);
     expect(answer.next_batch).toEqual(expect.any(String));
+  });
+});
+
+describe('a service whose namespace is everybody', () => {
+  let admin: TestUser;
+  const notices = (): string => `@_server:${server.name}`;
+  const adminPath = '/_synapse/admin/v1/send_server_notice';
+  const refusalOf = ({ status, body }: { status: number; body: { errcode: string; error: string } }) => [
+    status,
+    body.errcode,
+    body.error,
+  ];
+  const asAdmin = [403, 'M_FORBIDDEN', 'An application service may not act as an administrator'];
+  const asServer = [403, 'M_FORBIDDEN', 'No application service speaks for the server'];
+
+  beforeAll(async () => {
+    admin = await server.register('root');
+    const { storage } = server.running.lantern;
+    await storage.commit({ rows: [{ kind: 'account_admin', userId: admin.userId as UserId }] });
+  });
+
+  it('does not act as an administrator, in nothing at all, but as everybody else', async () => {
+    const logger = log.clientOf(server);
+    const as = (path: string, userId: string) => `${path}?user_id=${encode(userId)}`;
+    expect(refusalOf(await logger.call('GET', as('/account/whoami', admin.userId)))).toEqual(asAdmin);
+    const notice = { user_id: alice.userId, content: { msgtype: 'm.text', body: 'x' } };
+    expect(refusalOf(await logger.call('POST', as(adminPath, admin.userId), notice))).toEqual(asAdmin);
+    expect((await logger.call('POST', as(adminPath, alice.userId), notice)).status).toBe(403);
+    expect((await logger.ok('GET', as('/account/whoami', alice.userId))).user_id).toBe(alice.userId);
+  });
+
+  it('does not sign an administrator in, but everybody else', async () => {
+    const login = (user: string) =>
+      log.clientOf(server).call('POST', '/login', { type: serviceLogin, identifier: { type: 'm.id.user', user } });
+    expect(refusalOf(await login('root'))).toEqual(asAdmin);
+    expect((await login('alice')).status).toBe(200);
+  });
+
+  it('does not speak for the server: not before the first notice, not afterwards, not by making the account', async () => {
+    const logger = log.clientOf(server);
+    const acting = () => logger.call('GET', `/account/whoami?user_id=${encode(notices())}`);
+    const body = { type: serviceLogin, username: '_server', inhibit_login: true };
+    expect(refusalOf(await acting())).toEqual(asServer);
+    expect(refusalOf(await logger.call('POST', '/register', body))).toEqual(asServer);
+    await admin.ok('POST', adminPath, { user_id: alice.userId, content: { msgtype: 'm.text', body: 'x' } });
+    expect(refusalOf(await acting())).toEqual(asServer);
+    const identifier = { type: 'm.id.user', user: '_server' };
+    expect(refusalOf(await logger.call('POST', '/login', { type: serviceLogin, identifier }))).toEqual(asServer);
+    expect(refusalOf(await logger.call('POST', '/register', body))).toEqual(asServer);
   });
 });
 

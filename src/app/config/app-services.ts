@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { parseDocument } from 'yaml';
 import { type AppServices, createAppServices, findDuplicate } from '../../appservices/app-services.ts';
 import { parseRegistration, type Registration, RegistrationError } from '../../appservices/registration.ts';
+import { noticesSender } from '../notices-sender.ts';
 import { reasonOf, StartError } from '../start-error.ts';
 import type { Config } from './shape.ts';
 
@@ -10,9 +11,18 @@ const setting = 'app_service_config_files';
 const fileLengthMax = 1_000_000;
 
 /** Reads every registration file of the configuration. Throws StartError that names the file and the field. */
-export function loadAppServices(config: Pick<Config, 'app_service_config_files' | 'server_name'>): AppServices {
+export function loadAppServices(
+  config: Pick<Config, 'app_service_config_files' | 'server_name' | 'server_notices'>,
+): AppServices {
   const files = config.app_service_config_files;
   const services = files.map((file, index) => readRegistration(file, config.server_name, index));
+  const server = services.findIndex(({ sender }) => sender === noticesSender(config));
+  if (server !== -1) {
+    throw new StartError(
+      `${files[server]}: sender_localpart is who speaks for the server (server_notices.localpart). Change one of the two.`,
+      [setting, server],
+    );
+  }
   const duplicate = findDuplicate(services);
   if (duplicate) {
     const { index, earlier, field } = duplicate;

@@ -52,7 +52,7 @@ export function loginRoutes({ accounts, services, hasServices, baseUrl }: LoginR
       counts: 'logins',
       body: loginBody,
       handle: async ({ body, authenticateService }) => {
-        const getOwnUser = (user: string | undefined) => {
+        const getOwnUser = async (user: string | undefined) => {
           const service = authenticateService();
           if (user === undefined) throw missingParam("'identifier' is required");
           return services.getOwnUser(service, user);
@@ -104,10 +104,10 @@ export function loginRoutes({ accounts, services, hasServices, baseUrl }: LoginR
  * `getOwnUser`: whom the service that calls means. Throws M_MISSING_PARAM for what the type needs, M_UNKNOWN for another type, and what the
  * login itself throws.
  */
-function signIn(
+async function signIn(
   { login }: Pick<Accounts, 'login'>,
   body: z.infer<typeof loginBody>,
-  getOwnUser: (user: string | undefined) => UserId,
+  getOwnUser: (user: string | undefined) => Promise<UserId>,
 ): ReturnType<Login['byPassword']> {
   const device = {
     deviceId: body.device_id,
@@ -119,7 +119,7 @@ function signIn(
     return login.byToken({ loginToken: body.token, device });
   }
   if (body.type === serviceLogin) {
-    return login.vouchedFor({ userId: getOwnUser(parseIdentifier(body)), device });
+    return login.vouchedFor({ userId: await getOwnUser(parseIdentifier(body)), device });
   }
   if (body.type !== 'm.login.password') throw unknown('Only m.login.password and m.login.token are offered');
   const user = parseIdentifier(body);

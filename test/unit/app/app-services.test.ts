@@ -57,6 +57,12 @@ describe('registration files', () => {
     ]);
   });
 
+  it('do not name who speaks for the server as a sender', () => {
+    const failure = failureOf(registration('irc', 'a'), registration('xmpp', 'b').replace('xmppbot', '_server'));
+    expect(failure.message).toContain('service-1.yaml: sender_localpart is who speaks for the server');
+    expect(loadServices(registration('irc', 'a').replace('ircbot', '_servers')).all).toHaveLength(1);
+  });
+
   it('are none by default', () => {
     expect(loadServices().all).toEqual([]);
   });
