@@ -1,7 +1,8 @@
 import { X509Certificate } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { dirname, join } from 'node:path';
+import { makeFolder } from '../base/make-folder.ts';
 import { parseServerName } from '../matrix/server-name.ts';
 
 /** A certificate with its private key, both PEM. */
@@ -105,13 +106,13 @@ function isUsable(pair: CertificatePair, hosts: readonly string[], nowMs: number
 }
 
 function writePair(folder: string, name: string, pair: CertificatePair): void {
-  mkdirSync(folder, { recursive: true });
+  makeFolder(folder);
   writeWhole(join(folder, `${name}.key`), pair.key, 0o600);
   writeWhole(join(folder, `${name}.crt`), pair.certificate, 0o644);
 }
 
 function writeWhole(path: string, text: string, mode: number): void {
-  mkdirSync(dirname(path), { recursive: true });
+  makeFolder(dirname(path));
   writeFileSync(`${path}.new`, text, { mode });
   renameSync(`${path}.new`, path);
 }

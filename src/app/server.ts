@@ -1,7 +1,8 @@
-import { mkdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import type { PasswordCost } from '../accounts/passwords.ts';
 import { type Clock, systemClock } from '../base/clock.ts';
 import { createLog, type Log } from '../base/log.ts';
+import { makeFolder } from '../base/make-folder.ts';
 import { createMetrics, noMetrics } from '../base/metrics.ts';
 import { systemRandom } from '../base/random.ts';
 import { createHttpApp, type HttpApp } from '../http/app.ts';
@@ -54,7 +55,7 @@ export async function startServer(config: Config, options: StartOptions = {}): P
   const undo: (() => Promise<void>)[] = [];
   try {
     const services = loadAppServices(config);
-    makeFolder(config.data_dir);
+    makeDataFolder(config.data_dir);
     const key = await loadOrCreateKeyFile({ path: config.signing_key, random, log });
     const storage = await openStorage(config, { clock, log });
     undo.unshift(() => storage.stop());
@@ -96,9 +97,9 @@ async function runAll(steps: (() => Promise<void>)[]): Promise<void> {
   for (const step of steps.splice(0)) await step();
 }
 
-function makeFolder(folder: string): void {
+function makeDataFolder(folder: string): void {
   try {
-    mkdirSync(folder, { recursive: true });
+    makeFolder(folder);
   } catch (error) {
     throw new StartError(
       `${folder}: cannot be made (${reasonOf(error)}). Choose a folder that can be written with data_dir.`,

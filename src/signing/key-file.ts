@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { chmod, link, mkdir, open, readFile, stat, unlink } from 'node:fs/promises';
+import { chmod, link, open, readFile, stat, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { decodeBase64, encodeBase64 } from '../base/base64.ts';
 import type { Log } from '../base/log.ts';
+import { makeFolder } from '../base/make-folder.ts';
 import type { Random } from '../base/random.ts';
 import { generateSeed, type SigningKey, seedBytes, signingKeyOfSeed } from './ed25519.ts';
 
@@ -66,7 +67,7 @@ async function createKeyFile({ path, random, log }: KeyFileDeps): Promise<void> 
   const line = `ed25519 ${version} ${encodeBase64(generateSeed(random))}\n`;
   const unfinished = `${path}.${randomUUID()}.new`;
   try {
-    await mkdir(dirname(path), { recursive: true });
+    makeFolder(dirname(path));
     const file = await open(unfinished, 'wx', 0o600);
     try {
       await file.writeFile(line);

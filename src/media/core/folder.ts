@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
+import { makeFolder } from '../../base/make-folder.ts';
 import type { Random } from '../../base/random.ts';
 import type { FileHash } from '../../storage/contract/media.ts';
 
@@ -43,8 +44,8 @@ export class MediaFolder {
   /** Before anything else. What was under way when the process ended is removed. */
   async prepare(): Promise<void> {
     await rm(this.#incoming, { recursive: true, force: true });
-    await mkdir(this.#incoming, { recursive: true });
-    await mkdir(join(this.#folder, 'files'), { recursive: true });
+    makeFolder(this.#incoming);
+    makeFolder(join(this.#folder, 'files'));
   }
 
   /**

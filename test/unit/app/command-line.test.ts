@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -76,6 +76,35 @@ describe('What is said when the server is up', () => {
 
   it('is that nobody can sign in where no listener serves clients', () => {
     expect(say({ listeners: [{ port: 1, serves: ['federation'] }] })).toMatch(/\n\nNo listener serves clients\.\n\n$/);
+  });
+});
+
+describe('A start that has no place for its files', () => {
+  // The kernel makes what stands in /proc, and answers that what anybody else makes there is missing.
+  it.runIf(existsSync('/proc/self')).each([
+    [
+      { data_dir: '/proc/nope' },
+      '/proc/nope: cannot be made (ENOENT). Choose a folder that can be written with data_dir.',
+    ],
+    [{ signing_key: '/proc/nope/signing.key' }, '/proc/nope/signing.key: the signing key cannot be written (ENOENT)'],
+    [{ database: { file: '/proc/nope/lantern.db' } }, 'cannot make the database folder /proc/nope: ENOENT'],
+    [
+      { media: { folder: '/proc/nope' } },
+      '/proc/nope: cannot be written (ENOENT). Choose another folder for the media.',
+    ],
+  ])('ends with one line: %j', async (settings, message) => {
+    const config = configShape.parse({
+      data_dir: folder,
+      signing_key: join(folder, 'signing.key'),
+      database: { file: join(folder, 'lantern.db') },
+      ...settings,
+    });
+    const error = await startServer(config, { log: silentLog }).then(
+      (server) => server.stop(),
+      (reason: unknown) => reason,
+    );
+    expect(error).toBeInstanceOf(StartError);
+    expect(String(error)).toContain(message);
   });
 });
 

@@ -1,6 +1,6 @@
-import { mkdirSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import Database from 'better-sqlite3';
+import { makeFolder } from '../../../base/make-folder.ts';
 import { StorageOpenError } from './open-error.ts';
 
 /**
@@ -31,7 +31,7 @@ export function openDatabase(file: string, synchronous: Synchronous): OpenDataba
     prepare(connection, synchronous);
     return { connection, close: () => connection.close() };
   }
-  makeFolder(dirname(resolve(file)));
+  makeDatabaseFolder(dirname(resolve(file)));
   const lock = lockFile(file);
   try {
     const connection = connect(file);
@@ -95,9 +95,9 @@ export function setSynchronous(connection: Connection, synchronous: Synchronous)
   connection.exec(synchronous === 'full' ? 'PRAGMA synchronous = FULL' : 'PRAGMA synchronous = NORMAL');
 }
 
-function makeFolder(folder: string): void {
+function makeDatabaseFolder(folder: string): void {
   try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    makeFolder(folder, 0o700);
   } catch (error) {
     throw new StorageOpenError(`cannot make the database folder ${folder}: ${reasonOf(error)}`);
   }
