@@ -1,6 +1,6 @@
-import { LRUCache } from 'lru-cache';
 import type { Background } from '../base/background.ts';
 import type { Clock } from '../base/clock.ts';
+import { RecentlyUsed } from '../base/recently-used.ts';
 import { MatrixError, notFound } from '../matrix/errors.ts';
 import type { DeviceId, UserId } from '../matrix/ids.ts';
 import type { AccountReads, DeviceRow } from '../storage/contract/accounts.ts';
@@ -40,7 +40,7 @@ export function createDevices(deps: {
   clock: Clock;
 }): Devices {
   const { storage } = deps;
-  const touchedAtMs = new LRUCache<string, number>({ max: touchedMax });
+  const touchedAtMs = new RecentlyUsed<string, number>({ max: touchedMax });
 
   async function get(userId: UserId, deviceId: DeviceId): Promise<DeviceRow> {
     const device = await storage.accounts.findDevice(userId, deviceId);

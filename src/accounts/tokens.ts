@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
-import { LRUCache } from 'lru-cache';
 import type { Clock } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
+import { RecentlyUsed } from '../base/recently-used.ts';
 import { unknownToken } from '../matrix/errors.ts';
 import type { DeviceId, UserId } from '../matrix/ids.ts';
 import type { AccountReads } from '../storage/contract/accounts.ts';
@@ -57,7 +57,7 @@ interface KnownOwner {
   readonly expiresAtMs: number | null;
 }
 
-/** Owners kept in memory by their tokens; the least recently used is read again from storage. */
+/** Owners kept in memory by their tokens; those longest unused are read again from storage. */
 const ownersMax = 20_000;
 const tokenLength = 43;
 
@@ -68,15 +68,13 @@ export function createTokens(deps: {
   clock: Clock;
 }): Tokens {
   const { storage, lifetimes, clock } = deps;
-  const owners = new LRUCache<string, KnownOwner>({ max: ownersMax });
+  const owners = new RecentlyUsed<string, KnownOwner>({ max: ownersMax });
   // Counts the removals: an answer that was read before one of them must not be kept.
   let removals = 0;
 
   function forget(ends: (known: KnownOwner) => boolean): void {
     removals += 1;
-    for (const [token, known] of [...owners.entries()]) {
-      if (ends(known)) owners.delete(token);
-    }
+    owners.deleteWhere(ends);
   }
 
   function create(): { token: string; tokenHash: string } {

@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache';
+import { RecentlyUsed } from '../base/recently-used.ts';
 import type { Change } from '../storage/contract/changes.ts';
 import type { Position } from '../storage/contract/numbers.ts';
 import type { Storage } from '../storage/contract/storage.ts';
@@ -18,8 +18,8 @@ export interface KeyCounts {
 const devicesMax = 20_000;
 
 export function createKeyCounts({ storage }: { storage: Pick<Storage, 'oneTimeKeys'> }): KeyCounts {
-  const texts = new LRUCache<string, string>({ max: devicesMax });
-  const changedAt = new LRUCache<string, Position>({ max: devicesMax });
+  const texts = new RecentlyUsed<string, string>({ max: devicesMax });
+  const changedAt = new RecentlyUsed<string, Position>({ max: devicesMax });
   let changes = 0;
 
   async function read(device: KeyOwner): Promise<string> {

@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache';
+import { RecentlyUsed } from '../base/recently-used.ts';
 import type { Change } from '../storage/contract/changes.ts';
 import type { Position } from '../storage/contract/numbers.ts';
 import type { Storage } from '../storage/contract/storage.ts';
@@ -22,7 +22,7 @@ export interface ToDeviceInbox {
 /** What waits for devices. Most of the time nothing does, and a poll must not ask the database to learn that. */
 export function createToDeviceInbox(deps: { storage: Pick<Storage, 'toDevice' | 'commit'> }): ToDeviceInbox {
   const { storage } = deps;
-  const empty = new LRUCache<string, true>({ max: emptyMax });
+  const empty = new RecentlyUsed<string, true>({ max: emptyMax });
   /** Being looked into: what comes meanwhile says that they are not empty. */
   const looking = new Map<string, Set<{ news: boolean }>>();
 

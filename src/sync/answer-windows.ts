@@ -1,6 +1,6 @@
-import { LRUCache } from 'lru-cache';
 import type { Clock } from '../base/clock.ts';
 import type { LoopShare } from '../base/loop-share.ts';
+import { RecentlyUsed } from '../base/recently-used.ts';
 import type { DeviceId, UserId } from '../matrix/ids.ts';
 
 export interface WindowLengths {
@@ -27,7 +27,7 @@ const devicesMax = 20_000;
 export class AnswerWindows {
   readonly #clock: Clock;
   readonly #lengths: WindowLengths;
-  readonly #answeredAtMs = new LRUCache<string, number>({ max: devicesMax });
+  readonly #answeredAtMs = new RecentlyUsed<string, number>({ max: devicesMax });
   #second = Number.NEGATIVE_INFINITY;
   #answers = 0;
   #answersBefore = 0;

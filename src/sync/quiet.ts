@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache';
+import { RecentlyUsed } from '../base/recently-used.ts';
 import type { SyncFilter } from '../matrix/filter.ts';
 import type { DeviceId, UserId } from '../matrix/ids.ts';
 import type { Position } from '../storage/contract/numbers.ts';
@@ -18,7 +18,7 @@ interface QuietStretch {
  * token it was given, so that a quiet client on a busy server would have all that happened since read again at each poll.
  */
 export class QuietMemory {
-  readonly #devices = new LRUCache<string, QuietStretch>({ max: devicesMax });
+  readonly #devices = new RecentlyUsed<string, QuietStretch>({ max: devicesMax });
 
   /** Where the reading for this token may begin. */
   find(userId: UserId, deviceId: DeviceId, asked: { since: string; filter: SyncFilter }): Position | undefined {
