@@ -22,7 +22,7 @@ import { createProfiles, type Profiles } from './profiles.ts';
 import { createRegistration, type Registration } from './registration.ts';
 import { createSharedSecretRegistration, type SharedSecretRegistration } from './shared-secret.ts';
 import { createShortTokens, type ShortTokens } from './short-tokens.ts';
-import { createSignOuts } from './sign-outs.ts';
+import { createSignOuts, type SignOuts } from './sign-outs.ts';
 import { createTags, type Tags } from './tags.ts';
 import { createTokens, type Grant, type TokenLifetimes, type TokenOwner } from './tokens.ts';
 
@@ -72,8 +72,7 @@ export interface Accounts {
   /** Whose access token this is; undefined when nobody's. Throws M_UNKNOWN_TOKEN with `soft_logout` for one that expired. */
   authenticate(token: string): TokenOwner | undefined | Promise<TokenOwner | undefined>;
   isAdmin(userId: UserId): Promise<boolean>;
-  /** Calls `onEnd` once, when the device is signed out. Returns the end of the watch. */
-  watchSignOut(owner: TokenOwner, onEnd: () => void): () => void;
+  readonly signOuts: Pick<SignOuts, 'watch' | 'unwatch'>;
   /** New tokens for a refresh token. Throws M_UNKNOWN_TOKEN. */
   refresh(refreshToken: string): Promise<Grant>;
   /** Waits for what is still being written down. Before storage stops. */
@@ -164,7 +163,7 @@ export function createAccounts(deps: AccountsDeps): Accounts {
     tags: createTags({ storage, accountData }),
     filters: createFilters({ storage }),
     authenticate: tokens.findOwner,
-    watchSignOut: signOuts.watch,
+    signOuts,
     refresh: tokens.refresh,
     stop: () => background.stop(),
   };

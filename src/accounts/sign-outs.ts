@@ -1,45 +1,38 @@
+import { ManyByKey } from '../base/many-by-key.ts';
 import type { DeviceId, UserId } from '../matrix/ids.ts';
 import type { Change } from '../storage/contract/changes.ts';
-import type { TokenOwner } from './tokens.ts';
+
+/** A request of a device that takes long. */
+export interface SignOutWatcher {
+  readonly userId: UserId;
+  readonly deviceId: DeviceId;
+  /** Called once, when the device is signed out. It must be cheap and must not throw. */
+  signedOut(): void;
+}
 
 /** Tells requests that take long of the end of the device that made them. */
 export interface SignOuts {
-  /** Calls `onEnd` once, when the device is signed out. It must be cheap and must not throw. Returns the end of the watch. */
-  watch(owner: TokenOwner, onEnd: () => void): () => void;
+  watch(watcher: SignOutWatcher): void;
+  /** Harmless for one that was told. */
+  unwatch(watcher: SignOutWatcher): void;
   /** A wake: told of every commit before the committing call resolves. */
   onChanges(changes: readonly Change[]): void;
 }
 
-interface Watch {
-  readonly deviceId: DeviceId;
-  readonly onEnd: () => void;
-}
-
 export function createSignOuts(): SignOuts {
-  const byUser = new Map<UserId, Set<Watch>>();
+  const watchers = new ManyByKey<UserId, SignOutWatcher>();
 
   function end(userId: UserId, deviceId: DeviceId | null): void {
-    for (const watch of [...(byUser.get(userId) ?? [])]) {
-      if (deviceId !== null && watch.deviceId !== deviceId) continue;
-      remove(userId, watch);
-      watch.onEnd();
+    for (const watcher of watchers.list(userId)) {
+      if (deviceId !== null && watcher.deviceId !== deviceId) continue;
+      watchers.delete(userId, watcher);
+      watcher.signedOut();
     }
   }
 
-  function remove(userId: UserId, watch: Watch): void {
-    const watches = byUser.get(userId);
-    watches?.delete(watch);
-    if (watches?.size === 0) byUser.delete(userId);
-  }
-
   return {
-    watch({ userId, deviceId }, onEnd) {
-      const watch: Watch = { deviceId, onEnd };
-      const watches = byUser.get(userId);
-      if (watches) watches.add(watch);
-      else byUser.set(userId, new Set([watch]));
-      return () => remove(userId, watch);
-    },
+    watch: (watcher) => void watchers.add(watcher.userId, watcher),
+    unwatch: (watcher) => void watchers.delete(watcher.userId, watcher),
 
     onChanges(changes) {
       for (const change of changes) {

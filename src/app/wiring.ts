@@ -112,7 +112,7 @@ export async function createLantern(surroundings: Surroundings, storage: Storage
       routes: [...clientRoutes(surroundings, parts, { sync, keyChanges }), ...incoming.routes],
       authenticate: (token) => accounts.authenticate(token),
       services: { ...parts.services.acting, findByToken: (token) => findService(parts, token) },
-      watchSignOut: accounts.watchSignOut,
+      signOuts: accounts.signOuts,
       verifyServer: incoming.verifyServer,
       rateLimits: createRateLimits({ clock, perMinute: rateLimitsOf(surroundings.config) }),
       onActivity: (requester) => presence.activity(requester),

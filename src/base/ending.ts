@@ -16,7 +16,8 @@ export interface EndListener {
 export class Ending implements EndSignal {
   #aborted = false;
   #controller: AbortController | undefined;
-  readonly #listeners: EndListener[] = [];
+  /** Mostly one, and then an array for one: `push` would make room for seventeen. */
+  #listeners: EndListener[] | undefined;
 
   get aborted(): boolean {
     return this.#aborted;
@@ -35,16 +36,21 @@ export class Ending implements EndSignal {
     if (this.#aborted) return;
     this.#aborted = true;
     this.#controller?.abort();
-    for (const listener of this.#listeners.splice(0)) listener.handleEvent();
+    const listeners = this.#listeners ?? [];
+    this.#listeners = undefined;
+    for (const listener of listeners) listener.handleEvent();
   }
 
   /** Not told any more once it is aborted. */
   addEventListener(_type: 'abort', listener: EndListener): void {
-    this.#listeners.push(listener);
+    if (this.#listeners === undefined) this.#listeners = [listener];
+    else this.#listeners.push(listener);
   }
 
   removeEventListener(_type: 'abort', listener: EndListener): void {
-    const at = this.#listeners.indexOf(listener);
-    if (at !== -1) this.#listeners.splice(at, 1);
+    const at = this.#listeners?.indexOf(listener) ?? -1;
+    if (at === -1) return;
+    if (this.#listeners?.length === 1) this.#listeners = undefined;
+    else this.#listeners?.splice(at, 1);
   }
 }

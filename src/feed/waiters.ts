@@ -1,6 +1,7 @@
 import { breathe } from '../base/breathe.ts';
 import type { Clock } from '../base/clock.ts';
 import type { EndSignal } from '../base/ending.ts';
+import { ManyByKey } from '../base/many-by-key.ts';
 import { Sweeper } from '../base/sweeper.ts';
 import type { UserId } from '../matrix/ids.ts';
 import type { WaitEnd, Waiters, WaitTicket } from './feed.ts';
@@ -67,7 +68,7 @@ class WaitersInMemory implements Waiters {
   readonly #clock: Clock;
   readonly #counters = new Uint32Array(countersLength);
   /** Only users who wait now. */
-  readonly #byUser = new Map<UserId, Set<Wait>>();
+  readonly #byUser = new ManyByKey<UserId, Wait>();
   /** Waits by the moment at which they end, in milliseconds of the monotonic clock. */
   readonly #bySlot = new Map<number, Set<Wait>>();
   readonly #slots: Sweeper<number>;
@@ -97,10 +98,10 @@ class WaitersInMemory implements Waiters {
   wake(userId: UserId): void {
     const counter = counterOf(userId);
     this.#counters[counter] = (this.#counters[counter] ?? 0) + 1;
-    const waits = this.#byUser.get(userId);
-    if (waits === undefined) return;
+    const waits = this.#byUser.list(userId);
+    if (waits.length === 0) return;
     const now = this.#clock.monotonic();
-    for (const wait of [...waits]) {
+    for (const wait of waits) {
       if (wait.notBeforeMs <= now) this.end(wait, true);
       else if (!wait.isWoken) this.#hold(wait);
     }
@@ -108,32 +109,42 @@ class WaitersInMemory implements Waiters {
 
   stop(): void {
     this.#stopped = true;
-    for (const waits of [...this.#byUser.values()]) for (const wait of [...waits]) this.end(wait, false);
+    for (const userId of [...this.#byUser.keys()]) for (const wait of this.#byUser.list(userId)) this.end(wait, false);
     this.#slots.stop();
   }
 
   end(wait: Wait, woken: boolean): void {
-    if (!removeFrom(this.#byUser, wait.userId, wait)) return;
-    removeFrom(this.#bySlot, wait.slot, wait);
+    if (!this.#byUser.delete(wait.userId, wait)) return;
+    this.#takeFromSlot(wait);
     wait.settle(woken);
   }
 
   #begin(wait: Wait): void {
-    const waits = addTo(this.#byUser, wait.userId, wait);
+    const count = this.#byUser.add(wait.userId, wait);
     this.#place(wait);
-    if (waits.size <= waitsPerUserMax) return;
-    const [oldest] = waits;
+    if (count <= waitsPerUserMax) return;
+    const [oldest] = this.#byUser.list(wait.userId);
     if (oldest) this.end(oldest, false);
   }
 
   #place(wait: Wait): void {
-    addTo(this.#bySlot, wait.slot, wait);
+    const waits = this.#bySlot.get(wait.slot);
+    if (waits !== undefined) {
+      waits.add(wait);
+      return;
+    }
+    this.#bySlot.set(wait.slot, new Set([wait]));
     if (this.#slots.timeOf(wait.slot) === undefined) this.#slots.set(wait.slot, wait.slot);
+  }
+
+  #takeFromSlot(wait: Wait): void {
+    const waits = this.#bySlot.get(wait.slot);
+    if (waits?.delete(wait) && waits.size === 0) this.#bySlot.delete(wait.slot);
   }
 
   /** Until it may end. */
   #hold(wait: Wait): void {
-    removeFrom(this.#bySlot, wait.slot, wait);
+    this.#takeFromSlot(wait);
     wait.isWoken = true;
     wait.slot = openingSlot(wait.notBeforeMs);
     this.#place(wait);
@@ -161,22 +172,6 @@ function slotBefore(endsAtMs: number, timeoutMs: number): number {
 
 function openingSlot(notBeforeMs: number): number {
   return Math.ceil(notBeforeMs / openingSlotMs) * openingSlotMs;
-}
-
-function addTo<K>(map: Map<K, Set<Wait>>, key: K, wait: Wait): Set<Wait> {
-  let waits = map.get(key);
-  if (!waits) {
-    waits = new Set();
-    map.set(key, waits);
-  }
-  return waits.add(wait);
-}
-
-function removeFrom<K>(map: Map<K, Set<Wait>>, key: K, wait: Wait): boolean {
-  const waits = map.get(key);
-  if (!waits?.delete(wait)) return false;
-  if (waits.size === 0) map.delete(key);
-  return true;
 }
 
 /** FNV-1a over the UTF-16 units. */

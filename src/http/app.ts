@@ -19,6 +19,7 @@ import type { DeviceRequester, Route } from './route.ts';
 import { createRouter } from './router.ts';
 import { runRoute } from './run-route.ts';
 import { surround } from './surround.ts';
+import type { SignOutWatches } from './until-signed-out.ts';
 
 /** Which of the two APIs a listener offers. */
 export type ListenerKind = 'client' | 'federation' | 'both';
@@ -34,8 +35,8 @@ export interface HttpAppDeps {
   readonly onActivity?: (requester: DeviceRequester) => void;
   /** Any authenticated request. Must be cheap and must not throw. */
   readonly onSeen?: (requester: DeviceRequester, ip: string) => void;
-  /** Calls `onEnd` once, when the device is signed out. Returns the end of the watch. */
-  readonly watchSignOut?: (requester: DeviceRequester, onEnd: () => void) => () => void;
+  /** Who is told when a device is signed out; nobody ever where not given. */
+  readonly signOuts?: SignOutWatches;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -65,7 +66,7 @@ export function createHttpApp(deps: HttpAppDeps): HttpApp {
     verifyServer: deps.verifyServer,
     onActivity: deps.onActivity ?? (() => {}),
     onSeen: deps.onSeen ?? (() => {}),
-    watchSignOut: deps.watchSignOut ?? (() => () => {}),
+    signOuts: deps.signOuts ?? { watch() {}, unwatch() {} },
     rateLimits: deps.rateLimits ?? noRateLimits,
     callerLimit: new CallerLimit(limits.concurrentPerCallerMax),
     limits,

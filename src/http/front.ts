@@ -60,7 +60,8 @@ class LeanContext implements RequestContext {
   readonly state = {} as RequestState;
   status = 404;
   body: unknown;
-  readonly #headers: Record<string, string> = {};
+  /** Names and values in turns, as `writeHead` takes them without a look at each key of an object. */
+  readonly #headers: string[] = [];
   #query: ParsedUrlQuery | undefined;
 
   constructor(from: {
@@ -83,17 +84,27 @@ class LeanContext implements RequestContext {
   }
 
   set(name: string | Readonly<Record<string, string>>, value?: string): void {
-    if (typeof name !== 'string') Object.assign(this.#headers, name);
-    else if (value !== undefined) this.#headers[name] = value;
+    if (typeof name !== 'string') for (const one of Object.keys(name)) this.#set(one, name[one] ?? '');
+    else if (value !== undefined) this.#set(name, value);
+  }
+
+  #set(name: string, value: string): void {
+    const headers = this.#headers;
+    let at = 0;
+    while (at < headers.length && headers[at] !== name) at += 2;
+    headers[at] = name;
+    headers[at + 1] = value;
   }
 
   end(): void {
     const { res } = this;
     if (res.destroyed || res.writableEnded) return;
     const text = typeof this.body === 'string' ? this.body : '';
-    this.#headers['Content-Length'] = String(Buffer.byteLength(text));
+    const length = Buffer.byteLength(text);
+    this.#headers.push('Content-Length', String(length));
     res.writeHead(this.status, this.#headers);
-    res.end(text);
+    // As many bytes as characters: all of it is ASCII, which is copied as it is.
+    res.end(text, length === text.length ? 'latin1' : 'utf8');
   }
 }
 

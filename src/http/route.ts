@@ -7,6 +7,7 @@ import { missingParam } from '../matrix/errors.ts';
 import { type DeviceId, noDevice, type UserId } from '../matrix/ids.ts';
 import type { ServerName } from '../matrix/server-name.ts';
 import type { LimitName } from './rate-limits.ts';
+import type { RememberedQuery } from './remembered-query.ts';
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
 
@@ -75,7 +76,7 @@ interface RouteBase<P, Q, B> {
   /** Path parameters, percent-decoded. */
   readonly params?: ZodType<P>;
   /** Query parameters: strings, or lists of strings where one is repeated. Unknown ones are ignored. */
-  readonly query?: ZodType<Q>;
+  readonly query?: ZodType<Q> | RememberedQuery<Q>;
   /** The JSON body, always an object. Without a shape, no body is read. An empty body counts as `{}`. */
   readonly body?: ZodType<B>;
   /** Where the limit of the route's kind does not fit; more answers 413 M_TOO_LARGE. */
@@ -114,7 +115,7 @@ export interface OpenRoute<P = unknown, Q = unknown, B = unknown> extends RouteB
 
 /**
  * Needs an access token. `activity`: calling it counts as activity of the user's presence (sending, receipts, typing…). `waits`: it
- * may take minutes, and ends at once when the device is signed out.
+ * may take minutes, and ends at once when the device is signed out; such a route has no body.
  */
 export interface UserRoute<P = unknown, Q = unknown, B = unknown> extends RouteBase<P, Q, B> {
   readonly access: 'user';
@@ -135,7 +136,7 @@ export interface ServerRoute<P = unknown, Q = unknown, B = unknown> extends Rout
 
 export type Route = OpenRoute | UserRoute | ServerRoute;
 
-/** Declares a route; the shapes give the handler its types. What `handle` returns is the 200's JSON body, a Reply or a ByteReply. */
+/** Declares a route; the shapes give the handler its types. What `handle` returns is the 200's JSON body (a string is one that is already written), a Reply or a ByteReply. */
 export function openRoute<P, Q, B>(route: Omit<OpenRoute<P, Q, B>, 'access'>): Route {
   return { ...route, access: 'open' } as unknown as Route;
 }

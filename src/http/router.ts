@@ -38,6 +38,8 @@ function buildBuckets(routes: readonly Route[], run: RunRoute): Map<string, Buck
   const buckets = new Map<string, Bucket>();
   const known = new Set<string>();
   for (const route of routes) {
+    const waits = route.access === 'user' && route.waits === true;
+    assert(!waits || (route.body === undefined && route.activity !== true), `${route.method} ${route.path} waits`);
     for (const path of typeof route.path === 'string' ? [route.path] : route.path) {
       const identity = `${route.method} ${path.replace(/:[A-Za-z]+/g, ':')}`;
       assert(!known.has(identity), `two routes for ${route.method} ${path}`);

@@ -3,6 +3,7 @@ import { addressGroup } from '../base/address-group.ts';
 import type { Clock } from '../base/clock.ts';
 import { unknownToken } from '../matrix/errors.ts';
 import type { JsonObject } from '../matrix/pdu.ts';
+import { CheckedRequest, UserRequest } from './checked-request.ts';
 import type { HttpLimits } from './limits.ts';
 import {
   type Access,
@@ -13,7 +14,6 @@ import {
   type VerifyServer,
 } from './middleware/access.ts';
 import type { CallerLimit } from './middleware/caller-limit.ts';
-import { checkShape } from './middleware/check-shape.ts';
 import { parseBody } from './middleware/json-body.ts';
 import { parseServerBody } from './middleware/large-body.ts';
 import { readBody } from './middleware/read-body.ts';
@@ -27,12 +27,12 @@ import {
   type OpenRoute,
   Reply,
   type Requester,
-  type RequestParts,
   type Route,
   type ServerRoute,
   type UserRoute,
   withAnyDevice,
 } from './route.ts';
+import { type SignOutWatches, WatchedCall } from './until-signed-out.ts';
 
 export interface RunRouteDeps {
   readonly access: Access;
@@ -41,8 +41,7 @@ export interface RunRouteDeps {
   readonly onActivity: (requester: DeviceRequester) => void;
   /** Told of every authenticated request; must be cheap. */
   readonly onSeen: (requester: DeviceRequester, ip: string) => void;
-  /** Calls `onEnd` once, when the device is signed out. Returns the end of the watch. */
-  readonly watchSignOut: (requester: DeviceRequester, onEnd: () => void) => () => void;
+  readonly signOuts: SignOutWatches;
   readonly callerLimit: CallerLimit;
   readonly rateLimits: RateLimits;
   readonly limits: HttpLimits;
@@ -83,7 +82,9 @@ async function runOpen(
     authenticate: async () => authenticateUser(deps.access, context),
     authenticateService: () => authenticateService(deps.access, context),
   };
-  const result = await route.handle(Object.assign(parts(route, context, pathParams, body?.value), caller));
+  const result = await route.handle(
+    Object.assign(new CheckedRequest(route, context, { pathParams, body: body?.value }), caller),
+  );
   if (!(result instanceof ByteReply)) return result;
   // While bytes are sent to somebody who is not signed in, they hold a place like users do.
   const address = addressGroup(context.ip);
@@ -109,7 +110,7 @@ function runUser(
   const caller = { requester: known, pathParams };
   // Nothing was waited for since the token was looked at.
   return route.waits === true
-    ? untilSignedOut(deps, route, context, { ...caller, isSure: true })
+    ? runUntilSignedOut(deps, route, context, { ...caller, isSure: true })
     : handleOf(deps, route, context, caller);
 }
 
@@ -125,7 +126,7 @@ async function runWhenKnown(
   if (route.checkCaller) await route.checkCaller(requester.userId);
   const caller = { requester, pathParams };
   return route.waits === true
-    ? untilSignedOut(deps, route, context, { ...caller, isSure: false })
+    ? runUntilSignedOut(deps, route, context, { ...caller, isSure: false })
     : handleOf(deps, route, context, caller);
 }
 
@@ -154,7 +155,7 @@ async function handleOf(
   try {
     const body =
       route.body === undefined ? undefined : await readJson(deps, route, context, deps.limits.userBodyBytesMax);
-    const request = Object.assign(parts(route, context, pathParams, body?.value), { requester });
+    const request = new UserRequest(route, context, { pathParams, requester, body: body?.value });
     if (route.activity === true && isPerson(requester)) deps.onActivity(requester);
     const result = await route.handle(request);
     return result instanceof ByteReply ? await send(deps, context, result) : result;
@@ -163,28 +164,30 @@ async function handleOf(
   }
 }
 
-/** What the route gives, unless the device is signed out meanwhile: then it ends at once and tells nothing more. */
-async function untilSignedOut(
+/**
+ * What the route gives, unless the device is signed out meanwhile: then it ends at once and tells nothing more. One frame for all of it, since a request
+ * that waits for minutes keeps every one that it passed.
+ */
+async function runUntilSignedOut(
   deps: RunRouteDeps,
   route: UserRoute,
   context: RequestContext,
-  caller: Caller & { readonly isSure: boolean },
+  { requester, pathParams, isSure }: Caller & { readonly isSure: boolean },
 ): Promise<unknown> {
-  const { requester } = caller;
-  let signedOut = false;
-  const endWatch = deps.watchSignOut(withAnyDevice(requester), () => {
-    signedOut = true;
-    context.state.ending.abort();
-  });
+  const limit = isLimited(requester) ? deps.callerLimit : undefined;
+  limit?.enter(requester.userId);
+  const watched = new WatchedCall(withAnyDevice(requester), context.state.ending);
+  deps.signOuts.watch(watched);
   try {
     // It may have been signed out just before the watch began.
-    if (!caller.isSure) await authenticateUser(deps.access, context);
-    const result = await handleOf(deps, route, context, caller);
-    if (!signedOut) return result;
+    if (!isSure) await authenticateUser(deps.access, context);
+    const result = await route.handle(new UserRequest(route, context, { pathParams, requester, body: undefined }));
+    if (!watched.isSignedOut) return result;
   } catch (error) {
-    if (!signedOut) throw error;
+    if (!watched.isSignedOut) throw error;
   } finally {
-    endWatch();
+    deps.signOuts.unwatch(watched);
+    limit?.leave(requester.userId);
   }
   throw unknownToken('The device was signed out');
 }
@@ -207,7 +210,7 @@ async function runServer(
   });
   deps.callerLimit.enter(origin);
   try {
-    const request = parts(route, context, pathParams, body?.value);
+    const request = new CheckedRequest(route, context, { pathParams, body: body?.value });
     const result = await route.handle(Object.assign(request, { origin, text: body?.text ?? '' }));
     return result instanceof ByteReply ? await send(deps, context, result) : result;
   } finally {
@@ -226,27 +229,6 @@ async function readJson(
   const limits = { bytesMax: route.bodyBytesMax ?? bytesMax, timeoutMs: deps.limits.bodyTimeoutMs };
   const bytes = await readBody(context.req, limits, deps.clock);
   return route.access === 'server' ? parseServerBody(bytes, route.longLists ?? []) : parseBody(bytes, 'client');
-}
-
-function parts(
-  route: Route,
-  context: RequestContext,
-  pathParams: PathParams,
-  body: JsonObject | undefined,
-): RequestParts<unknown, unknown, unknown> {
-  const { ending } = context.state;
-  return {
-    params: route.params === undefined ? undefined : checkShape(route.params, pathParams, 'path'),
-    query: route.query === undefined ? undefined : checkShape(route.query, context.query, 'query'),
-    body: route.body === undefined ? undefined : checkShape(route.body, body, 'body'),
-    ending,
-    get signal() {
-      return ending.signal;
-    },
-    ip: context.ip,
-    userAgent: context.req.headers['user-agent'],
-    raw: context.req,
-  };
 }
 
 /** Stands for an answer that is already gone. */

@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { isPresenceState } from '../../matrix/presence.ts';
 import type { Sync, SyncRequest } from '../../sync/sync.ts';
-import { clientPath, Reply, type Route, userRoute, withAnyDevice } from '../route.ts';
+import { RememberedQuery } from '../remembered-query.ts';
+import { clientPath, type Route, userRoute, withAnyDevice } from '../route.ts';
 import { queryBoolean } from '../shapes.ts';
 
 export interface SyncRoutesDeps {
@@ -11,7 +12,7 @@ export interface SyncRoutesDeps {
 /** A longer wish to wait is cut to this: proxies between end requests at some point. */
 const timeoutMsMax = 300_000;
 
-const query = z.object({
+const shape = z.object({
   since: z.string().optional(),
   filter: z.string().optional(),
   full_state: queryBoolean.optional(),
@@ -23,9 +24,10 @@ const query = z.object({
     .regex(/^\d{1,16}$/, 'must be a number of milliseconds')
     .optional(),
 });
+const query = new RememberedQuery(shape, { changing: 'since' });
 
 /** Under the name by which the client asked: before MSC4222 was merged, clients asked for it by another. */
-function stateAfterOf(asked: z.infer<typeof query>): SyncRequest['useStateAfter'] {
+function stateAfterOf(asked: z.infer<typeof shape>): SyncRequest['useStateAfter'] {
   if (asked.use_state_after === true) return 'stable';
   return asked['org.matrix.msc4222.use_state_after'] === true ? 'unstable' : 'no';
 }
@@ -39,7 +41,7 @@ export function syncRoutes(deps: SyncRoutesDeps): Route[] {
       query,
       waits: true,
       handle({ query: asked, requester, ending }) {
-        const text = deps.sync({
+        return deps.sync({
           requester: withAnyDevice(requester),
           since: asked.since ?? null,
           timeoutMs: Math.min(Number(asked.timeout ?? 0), timeoutMsMax),
@@ -50,7 +52,6 @@ export function syncRoutes(deps: SyncRoutesDeps): Route[] {
           useStateAfter: stateAfterOf(asked),
           signal: ending,
         });
-        return text.then((body) => new Reply(200, body));
       },
     }),
   ];
