@@ -9,10 +9,11 @@ import { listServers } from './core/audience.ts';
 import { encodeReport } from './explain/encode.ts';
 import { reportAudience } from './explain/report.ts';
 import { commitRows, createParts, type Parts, type PresenceDeps } from './parts.ts';
+import { DevicePoll } from './reading/device-poll.ts';
 import { presenceStatus } from './reading/render.ts';
 import { receivePresence } from './receiving/receiver.ts';
 import { Untold } from './sending/untold.ts';
-import type { Presence, PresencePart, SyncBegin } from './types.ts';
+import type { Presence } from './types.ts';
 
 /** Each asks the policy about everybody who shares a room. */
 const explanationsPerMinute = 30;
@@ -37,9 +38,7 @@ export function createPresence(deps: PresenceDeps): Presence {
     source: parts.servers,
     services: parts.services,
     ...createLife(parts),
-    begin: (request) => beginSync(parts, request),
-    mayTell: (viewer, deviceId, since) => parts.reader.mayTell(viewer, deviceId, since),
-    readNow: (request) => parts.reader.readNow(request),
+    begin: (request) => new DevicePoll(parts, request),
     read: (request) => parts.reader.read(request),
     getPresence: (viewer, subject) => getPresence(parts, viewer, subject),
 
@@ -84,19 +83,6 @@ export function createPresence(deps: PresenceDeps): Presence {
       await dispatcher.room();
       return rows.forMembership(steps);
     },
-  };
-}
-
-function beginSync({ inboxes, tracker, settings }: Parts, request: SyncBegin): ReturnType<PresencePart['begin']> {
-  const inbox = inboxes.open(request.userId);
-  inbox.beginPoll(request.deviceId);
-  const end = settings.enabled ? tracker.begin(request) : () => {};
-  let open = true;
-  return () => {
-    if (!open) return;
-    open = false;
-    inbox.endPoll(request.deviceId);
-    end();
   };
 }
 

@@ -35,17 +35,23 @@ export interface PresenceAnswer {
   readonly token: string;
 }
 
-/** What the sync loop needs. */
-export interface PresencePart {
-  /** Called at the start of each request, the returned function at its end (twice is harmless). */
-  begin(request: SyncBegin): () => void;
+/** One sync of a device, from its begin to its end. */
+export interface PresencePoll {
   /**
    * False: the device has everything that was addressed to the viewer, and where nobody newly shares a room a reading would find nothing. Costs next
-   * to nothing. Between `begin` and its end.
+   * to nothing.
    */
-  mayTell(viewer: UserId, deviceId: DeviceId, since: string): boolean;
+  mayTell(since: string): boolean;
   /** As `read`, for the common case that takes no time: few addressed subjects of which the inbox holds all. Undefined: `read` has to be asked. */
   readNow(request: PresenceRequest): PresenceAnswer | undefined;
+  /** Twice is harmless. */
+  end(): void;
+}
+
+/** What the sync loop needs. */
+export interface PresencePart {
+  /** Called at the start of each request. */
+  begin(request: SyncBegin): PresencePoll;
   read(request: PresenceRequest): Promise<PresenceAnswer>;
 }
 

@@ -26,6 +26,7 @@ export function createKeyChanges(deps: DeviceListsDeps & ScopeDeps & { readonly 
       since,
       after: since.position,
       upTo,
+      presence: null,
       typing: { epoch: since.typing.epoch, number: since.typing.number },
       filter: parseSyncFilter({}),
       fullState: false,

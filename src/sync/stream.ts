@@ -1,6 +1,7 @@
 import type { Typing } from '../ephemeral/typing.ts';
 import type { SyncFilter } from '../matrix/filter.ts';
 import type { DeviceId, RoomId, UserId } from '../matrix/ids.ts';
+import type { PresencePoll } from '../presence/types.ts';
 import type { Position } from '../storage/contract/numbers.ts';
 import type { StoredMembership } from '../storage/contract/rooms.ts';
 import type { Answer } from './answer.ts';
@@ -30,6 +31,8 @@ export interface SyncQuestion {
   /** What is stored in after < position ≤ upTo is new. Zero in an initial sync; behind the position of `since` when earlier readings found nothing. */
   readonly after: Position;
   readonly upTo: Position;
+  /** This sync, as presence has it; null for who asks for other streams alone. */
+  readonly presence: Pick<PresencePoll, 'mayTell' | 'readNow'> | null;
   /** Where typing stands. */
   readonly typing: { readonly epoch: string; readonly number: number };
   readonly filter: SyncFilter;

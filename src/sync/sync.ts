@@ -2,7 +2,7 @@ import type { Clock } from '../base/clock.ts';
 import type { EndSignal } from '../base/ending.ts';
 import type { KeyCounts } from '../e2ee/key-counts.ts';
 import type { ToDeviceInbox } from '../e2ee/to-device-inbox.ts';
-import type { Waiters } from '../feed/feed.ts';
+import type { Waiters, WaitTicket } from '../feed/feed.ts';
 import { invalidParam } from '../matrix/errors.ts';
 import type { SyncFilter } from '../matrix/filter.ts';
 import type { DeviceId, UserId } from '../matrix/ids.ts';
@@ -13,7 +13,7 @@ import type { Position } from '../storage/contract/numbers.ts';
 import type { Storage } from '../storage/contract/storage.ts';
 import { Answer, encodeAnswer } from './answer.ts';
 import type { AnswerWindows } from './answer-windows.ts';
-import { createFilterResolver } from './apply-filter.ts';
+import { createFilterResolver, type FilterResolver } from './apply-filter.ts';
 import { LazyMemberMemory, type LazyMembers } from './lazy-members.ts';
 import { QuietMemory } from './quiet.ts';
 import { readScope } from './scope.ts';
@@ -91,32 +91,40 @@ export function createSync(deps: SyncDeps): Sync {
     createToDeviceStream(deps),
   ];
 
+  const parts: Parts = { deps, streams, quiet, filters, lazyMembers };
   return async (request) => {
     const { userId, deviceId } = request.requester;
-    const since = request.since === null ? null : checkToken(deps, request.since);
-    // Mostly both are known at once, and a long-poll does not pay for waiting for nothing.
-    const resolved = filters.resolve(userId, request.filter);
-    const filter = resolved instanceof Promise ? await resolved : resolved;
-    const collecting = since === null ? undefined : deps.toDevice.collect(request.requester, since.toDevice);
-    if (collecting !== undefined) await collecting;
-    const lazy = filter.roomState.lazyLoadMembers ? lazyMembers.open(userId, deviceId, request.since) : null;
+    const asked = parse(parts, request);
+    // Mostly it is known at once, and a long-poll does not pay for waiting for nothing.
+    const parsed = asked instanceof Promise ? await asked : asked;
     deps.roster.connect(userId);
     try {
-      const end = deps.presence.begin({
-        userId,
-        deviceId,
-        setPresence: request.setPresence,
-        written: request.setPresenceWritten,
-      });
+      const { setPresence, setPresenceWritten: written } = request;
+      const presence = deps.presence.begin({ userId, deviceId, setPresence, written });
       try {
-        return await poll({ deps, streams, quiet }, request, { since, filter, lazy });
+        const poll = new Poll(parts, request, { ...parsed, presence });
+        for (;;) {
+          const look = poll.look();
+          const text = look instanceof Promise ? await look : look;
+          if (text !== undefined) return text;
+          const wait = poll.wait();
+          if (wait === undefined || !(await wait)) return poll.nothing();
+        }
       } finally {
-        end();
+        presence.end();
       }
     } finally {
       deps.roster.disconnect(userId);
     }
   };
+}
+
+interface Parts {
+  readonly deps: SyncDeps;
+  readonly streams: readonly SyncStream[];
+  readonly quiet: QuietMemory;
+  readonly filters: FilterResolver;
+  readonly lazyMembers: LazyMemberMemory;
 }
 
 interface Parsed {
@@ -125,55 +133,116 @@ interface Parsed {
   readonly lazy: LazyMembers | null;
 }
 
-interface Parts {
-  readonly deps: SyncDeps;
-  readonly streams: readonly SyncStream[];
-  readonly quiet: QuietMemory;
+/** Also notes what the client collected. Throws or rejects with M_INVALID_PARAM. */
+function parse(parts: Parts, request: SyncRequest): Parsed | Promise<Parsed> {
+  const { deps, filters, lazyMembers } = parts;
+  const { userId, deviceId } = request.requester;
+  const since = request.since === null ? null : checkToken(deps, request.since);
+  const parsedWith = (filter: SyncFilter): Parsed => {
+    const isLazy = filter.roomState.lazyLoadMembers;
+    return { since, filter, lazy: isLazy ? lazyMembers.open(userId, deviceId, request.since) : null };
+  };
+  const filter = filters.resolve(userId, request.filter);
+  const collecting = since === null ? undefined : deps.toDevice.collect(request.requester, since.toDevice);
+  if (collecting === undefined && !(filter instanceof Promise)) return parsedWith(filter);
+  return Promise.all([filter, collecting]).then(([known]) => parsedWith(known));
 }
 
-async function poll({ deps, streams, quiet }: Parts, request: SyncRequest, parsed: Parsed): Promise<string> {
-  const { userId, deviceId } = request.requester;
-  const { filter } = parsed;
-  const endsAtMs = deps.clock.monotonic() + request.timeoutMs;
-  let after: Position = parsed.since?.position ?? 0;
-  if (request.since !== null) after = quiet.find(userId, deviceId, { since: request.since, filter }) ?? after;
-  const opensAtMs = isWindowed(request) ? deps.windows.opensAtMs(userId, deviceId) : undefined;
-  for (;;) {
+/** One sync that is answered once there is something to tell. */
+class Poll {
+  readonly #parts: Parts;
+  readonly #request: SyncRequest;
+  readonly #asked: Parsed & Pick<SyncQuestion, 'presence'>;
+  readonly #endsAtMs: number;
+  readonly #opensAtMs: number | undefined;
+  /** Nothing up to here concerned this client. */
+  #after: Position;
+  #ticket: WaitTicket | undefined;
+  /** It has, or may have, something to tell that waits for the end of its window. */
+  #isHeld = false;
+
+  constructor(parts: Parts, request: SyncRequest, asked: Parsed & Pick<SyncQuestion, 'presence'>) {
+    const { deps, quiet } = parts;
+    const { userId, deviceId } = request.requester;
+    const { since, filter } = asked;
+    this.#parts = parts;
+    this.#request = request;
+    this.#asked = asked;
+    this.#endsAtMs = deps.clock.monotonic() + request.timeoutMs;
+    this.#after = since?.position ?? 0;
+    if (request.since !== null)
+      this.#after = quiet.find(userId, deviceId, { since: request.since, filter }) ?? this.#after;
+    this.#opensAtMs = isWindowed(request) ? deps.windows.opensAtMs(userId, deviceId) : undefined;
+  }
+
+  /** The body, where there is something to tell now. */
+  look(): string | undefined | Promise<string | undefined> {
+    const { deps, streams } = this.#parts;
+    const request = this.#request;
     // Before anything is read: what comes up meanwhile ends the wait at once.
-    const ticket = deps.waiters.ticket(userId);
+    this.#ticket = deps.waiters.ticket(request.requester.userId);
     const question: SyncQuestion = {
       viewer: request.requester,
-      since: parsed.since,
-      after,
+      since: this.#asked.since,
+      after: this.#after,
       upTo: deps.storage.position(),
+      presence: this.#asked.presence,
       typing: { epoch: deps.typing.epoch, number: deps.typing.number() },
-      filter,
+      filter: this.#asked.filter,
       fullState: request.fullState,
       useStateAfter: request.useStateAfter !== 'no',
-      lazy: parsed.lazy,
+      lazy: this.#asked.lazy,
       nowMs: deps.clock.now(),
     };
-    const isEarly = opensAtMs !== undefined && deps.clock.monotonic() < opensAtMs;
+    const isEarly = this.#opensAtMs !== undefined && deps.clock.monotonic() < this.#opensAtMs;
     const asked = isEarly && deps.windows.isBusy ? streams : listAsked(streams, question);
-    // It has, or may have, something to tell that waits for the end of its window.
-    const isHeld = isEarly && asked.length > 0;
-    if (request.since === null || (asked.length > 0 && !isHeld)) {
-      const answer = readNow(asked, question) ?? (await read(deps, asked, question));
-      if (request.since === null || !answer.isEmpty()) {
-        deps.windows.answered(userId, deviceId);
-        return finish(deps, question, answer, request);
-      }
+    this.#isHeld = isEarly && asked.length > 0;
+    if (request.since === null || (asked.length > 0 && !this.#isHeld)) {
+      const answer = readNow(asked, question);
+      if (answer !== undefined) return this.#take(question, answer);
+      return read(deps, asked, question).then((found) => this.#take(question, found));
     }
-    // Nothing up to here concerned this client, so the next reading begins where this one ended.
-    if (question.upTo > after && !isHeld) {
-      after = question.upTo;
-      quiet.put(userId, deviceId, { since: request.since, filter, upTo: after });
+    this.#noteQuiet(question);
+    return undefined;
+  }
+
+  /** Resolves when it is worth another look, with false when the time is over; undefined where it is over now. */
+  wait(): Promise<boolean> | undefined {
+    const { deps } = this.#parts;
+    const { fullState, signal } = this.#request;
+    const leftMs = fullState ? 0 : this.#endsAtMs - deps.clock.monotonic();
+    if (leftMs <= 0 || this.#ticket === undefined) return undefined;
+    return deps.waiters.wait(this.#ticket, {
+      timeoutMs: leftMs,
+      signal,
+      notBeforeMs: this.#opensAtMs,
+      isWoken: this.#isHeld,
+    });
+  }
+
+  /** With the very token that was given; an initial sync always has something to tell. */
+  nothing(): string | Promise<string> {
+    return encode(this.#parts.deps, new Answer(), this.#request.since ?? '', this.#request);
+  }
+
+  #take(question: SyncQuestion, answer: Answer): string | undefined | Promise<string> {
+    const { deps } = this.#parts;
+    const { requester, since } = this.#request;
+    if (since === null || !answer.isEmpty()) {
+      deps.windows.answered(requester.userId, requester.deviceId);
+      return finish(deps, question, answer, this.#request);
     }
-    const leftMs = request.fullState ? 0 : endsAtMs - deps.clock.monotonic();
-    const until = { timeoutMs: leftMs, signal: request.signal, notBeforeMs: opensAtMs, isWoken: isHeld };
-    if (leftMs <= 0 || !(await deps.waiters.wait(ticket, until))) {
-      return encode(deps, new Answer(), request.since, request);
-    }
+    this.#noteQuiet(question);
+    return undefined;
+  }
+
+  /** Nothing in it concerned this client, so the next reading begins where this one ended. */
+  #noteQuiet({ upTo, filter }: SyncQuestion): void {
+    if (upTo <= this.#after || this.#isHeld) return;
+    const { requester, since } = this.#request;
+    this.#after = upTo;
+    // An initial sync is always answered.
+    if (since !== null) this.#parts.quiet.put(requester.userId, requester.deviceId, { since, filter, upTo });
   }
 }
 

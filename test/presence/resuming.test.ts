@@ -194,7 +194,7 @@ describe('a crash', () => {
     };
     const phone = { userId: carol, deviceId: 'PHONE' as DeviceId };
     for (let second = 0; second < 60; second += 1) {
-      world.presence.begin({ ...phone, setPresence: second % 2 === 0 ? 'online' : 'unavailable', written: true })();
+      world.presence.begin({ ...phone, setPresence: second % 2 === 0 ? 'online' : 'unavailable', written: true }).end();
       await world.advance(1_000);
     }
     expect(rows).toBeLessThanOrEqual(2);

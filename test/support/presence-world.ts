@@ -330,7 +330,8 @@ export class Client {
   /** Begins a sync that goes on until the returned function is called. */
   poll(setPresence: PresenceState = 'online', written = false): () => void {
     const { userId, deviceId } = this;
-    return this.world.host(userId).presence.begin({ userId, deviceId, setPresence, written });
+    const poll = this.world.host(userId).presence.begin({ userId, deviceId, setPresence, written });
+    return () => poll.end();
   }
 
   /** One sync from begin to end; `set` undefined: the request does not say. */

@@ -4,7 +4,7 @@ import { RecentUnread } from '../../src/feed/recent-unread.ts';
 import { createWaiters } from '../../src/feed/waiters.ts';
 import type { DeviceId, RoomId, UserId } from '../../src/matrix/ids.ts';
 import type { ServerName } from '../../src/matrix/server-name.ts';
-import type { PresencePart } from '../../src/presence/types.ts';
+import type { PresencePart, PresencePoll } from '../../src/presence/types.ts';
 import { MembershipIndex } from '../../src/roster/membership-index.ts';
 import type { Storage } from '../../src/storage/contract/storage.ts';
 import { AnswerWindows } from '../../src/sync/answer-windows.ts';
@@ -60,21 +60,19 @@ export class HandPresence implements PresencePart {
     this.#updates.push({ subject, text: JSON.stringify({ type: 'm.presence', sender: subject, content: {} }) });
   }
 
-  begin(request: Parameters<PresencePart['begin']>[0]): () => void {
+  begin(request: Parameters<PresencePart['begin']>[0]): PresencePoll {
     this.begun.push(request);
     this.running += 1;
-    return () => {
-      this.running -= 1;
+    return {
+      mayTell: (since) => {
+        this.asked.push(since);
+        return Number(since) < this.#updates.length;
+      },
+      readNow: () => undefined,
+      end: () => {
+        this.running -= 1;
+      },
     };
-  }
-
-  mayTell(_viewer: UserId, _deviceId: DeviceId, since: string): boolean {
-    this.asked.push(since);
-    return Number(since) < this.#updates.length;
-  }
-
-  readNow(): undefined {
-    return undefined;
   }
 
   async read(request: PresenceRead): Promise<{ events: string[]; token: string }> {

@@ -103,8 +103,8 @@ export class Tracker implements LocalSubjects {
     return counts;
   }
 
-  /** The returned function is called once, at its end. */
-  begin(sync: SyncBegin): () => void {
+  /** Followed by one `end` of the same. */
+  begin(sync: SyncBegin): void {
     const { clock, settings } = this.#deps;
     const now = clock.monotonic();
     const subject = this.#getSubject(sync.userId);
@@ -113,12 +113,12 @@ export class Tracker implements LocalSubjects {
     if (device !== undefined && !this.#stopped && goesOn(device, sync, { now, timers: settings }))
       this.#keep(sync, subject, { ...device, syncs: device.syncs + 1 });
     else this.#update(sync, 'sync', (current) => beginSync(current, sync, { now, timers: settings }));
-    return sync.setPresence === 'offline' ? () => {} : () => this.#end(sync);
   }
 
   /** It was connected and still is for a while, so nothing changes but the hour at which something may. */
-  #end(sync: SyncBegin): void {
-    const { userId, deviceId } = sync;
+  end(sync: SyncBegin): void {
+    const { userId, deviceId, setPresence } = sync;
+    if (setPresence === 'offline') return;
     const subject = this.#subjects.get(userId);
     const device = subject?.devices.get(deviceId);
     if (this.#stopped || !subject || !device || device.syncs === 0) return;

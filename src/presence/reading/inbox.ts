@@ -18,7 +18,7 @@ export interface InboxEntry {
   readonly loss: boolean;
 }
 
-interface DeviceOfViewer {
+export interface DeviceOfViewer {
   polls: number;
   seenAt: number;
   /** Everything up to here was fetched; undefined before its first incremental sync. */
@@ -117,25 +117,25 @@ export class Inbox {
   }
 
   findEquivalent(token: string): number | undefined {
-    return this.#equivalents.get(token);
+    return this.#equivalents.size === 0 ? undefined : this.#equivalents.get(token);
   }
 
-  beginPoll(deviceId: DeviceId): void {
-    const device = this.#deviceOf(deviceId);
+  /** The device, until `endPoll` of it. */
+  beginPoll(deviceId: DeviceId): DeviceOfViewer {
+    const device = this.deviceOf(deviceId);
     device.polls += 1;
-    device.seenAt = this.#clock.monotonic();
+    return device;
   }
 
-  endPoll(deviceId: DeviceId): void {
-    const device = this.#deviceOf(deviceId);
+  endPoll(device: DeviceOfViewer): void {
     device.polls = Math.max(0, device.polls - 1);
     device.seenAt = this.#clock.monotonic();
   }
 
   /** The device has fetched everything up to `number`; what all devices have is forgotten. */
-  noteFetched(deviceId: DeviceId, number: number): void {
-    const device = this.#deviceOf(deviceId);
+  noteFetched(device: DeviceOfViewer, number: number): void {
     device.seenAt = this.#clock.monotonic();
+    if (device.fetched === number && number <= this.#floor) return;
     device.fetched = number;
     let least = number;
     for (const [id, other] of this.#devices) {
@@ -164,7 +164,7 @@ export class Inbox {
     return this.#clock.monotonic() - device.seenAt >= keptMs;
   }
 
-  #deviceOf(deviceId: DeviceId): DeviceOfViewer {
+  deviceOf(deviceId: DeviceId): DeviceOfViewer {
     let device = this.#devices.get(deviceId);
     if (!device) {
       device = { polls: 0, seenAt: this.#clock.monotonic(), fetched: undefined };

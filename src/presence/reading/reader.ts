@@ -1,11 +1,11 @@
 import { breathe } from '../../base/breathe.ts';
-import type { DeviceId, UserId } from '../../matrix/ids.ts';
+import type { UserId } from '../../matrix/ids.ts';
 import { isBlank } from '../core/shown.ts';
 import type { RemoteSubjects } from '../core/subjects.ts';
 import type { PresenceAnswer, PresenceRequest } from '../types.ts';
 import { Answer } from './answer.ts';
 import { forEachCandidate } from './candidates.ts';
-import type { Inbox, Inboxes } from './inbox.ts';
+import type { DeviceOfViewer, Inbox, Inboxes } from './inbox.ts';
 import type { Sight } from './render.ts';
 import { Resuming, type ResumingDeps } from './resuming.ts';
 import type { PresenceTokens } from './token.ts';
@@ -29,30 +29,27 @@ export class Reader {
     this.#resuming = new Resuming(deps);
   }
 
-  /** As `PresencePart` says it. */
-  mayTell(viewer: UserId, deviceId: DeviceId, since: string): boolean {
-    const inbox = this.#deps.inboxes.find(viewer);
-    const number = inbox === undefined ? undefined : this.#numberOf(inbox, since);
-    if (inbox === undefined || number === undefined || inbox.hasSince(number)) return true;
-    inbox.noteFetched(deviceId, number);
+  /** As `PresencePoll` says it, of this device of the inbox. */
+  mayTell(inbox: Inbox, device: DeviceOfViewer, since: string): boolean {
+    const number = this.#numberOf(inbox, since);
+    if (number === undefined || inbox.hasSince(number)) return true;
+    inbox.noteFetched(device, number);
     return false;
   }
 
   /** What the token stands for in the inbox; undefined for one of another process. */
   #numberOf(inbox: Inbox, since: string): number | undefined {
-    const token = this.#deps.tokens.parse(since);
-    return inbox.findEquivalent(since) ?? (token.epoch === 'ours' ? token.number : undefined);
+    return inbox.findEquivalent(since) ?? this.#deps.tokens.numberOf(since);
   }
 
-  /** As `PresencePart` says it. */
-  readNow(request: PresenceRequest): PresenceAnswer | undefined {
-    const inbox = this.#deps.inboxes.find(request.viewer);
+  /** As `PresencePoll` says it, of this device of the inbox. */
+  readNow(inbox: Inbox, device: DeviceOfViewer, request: PresenceRequest): PresenceAnswer | undefined {
     const { since } = request;
-    if (inbox === undefined || since === null || request.newlyShared.size > 0) return undefined;
+    if (since === null || request.newlyShared.size > 0) return undefined;
     const number = this.#numberOf(inbox, since);
     const entries = number === undefined ? undefined : inbox.entriesSince(number);
     if (number === undefined || entries === undefined || entries.length > readNowMax) return undefined;
-    inbox.noteFetched(request.deviceId, number);
+    inbox.noteFetched(device, number);
     const answer = new Answer(request, inbox);
     for (const [subject, { loss }] of entries) this.#giveAddressed(answer, subject, loss);
     const upTo = entries.at(-1)?.[1].number ?? number;
@@ -73,7 +70,7 @@ export class Reader {
     if (token.epoch === 'ours') await this.#resuming.sinceAway(answer, token);
     else await this.#resuming.sinceRestart(answer, token.givenAtMs);
     await this.#newlyShared(answer);
-    inbox.noteFetched(request.deviceId, upTo);
+    inbox.noteFetched(inbox.deviceOf(request.deviceId), upTo);
     if (answer.events.length > 0) return { events: answer.events, token: this.#deps.tokens.encode(upTo) };
     if (!answer.isFiltered) inbox.setEquivalent(since, upTo);
     return { events: [], token: since };
@@ -83,7 +80,7 @@ export class Reader {
   async #initial(answer: Answer): Promise<PresenceAnswer> {
     const upTo = answer.inbox.next();
     await forEachCandidate(this.#deps, answer.request.viewer, (subject) => this.#giveIfShown(answer, subject));
-    answer.inbox.noteFetched(answer.request.deviceId, upTo);
+    answer.inbox.noteFetched(answer.inbox.deviceOf(answer.request.deviceId), upTo);
     return { events: answer.events, token: this.#deps.tokens.encode(upTo) };
   }
 
@@ -95,7 +92,7 @@ export class Reader {
       readonly entries: readonly (readonly [UserId, { number: number; loss: boolean }])[];
     },
   ): Promise<PresenceAnswer> {
-    answer.inbox.noteFetched(answer.request.deviceId, found.number);
+    answer.inbox.noteFetched(answer.inbox.deviceOf(answer.request.deviceId), found.number);
     let upTo = found.number;
     let count = 0;
     for (const [subject, entry] of found.entries) {

@@ -27,12 +27,18 @@ export class PresenceTokens {
     return `${this.#epoch}${number}`;
   }
 
+  /** Of a token of this process; undefined for any other. */
+  numberOf(text: string): number | undefined {
+    if (!text.startsWith(this.#epoch)) return undefined;
+    const digits = text.slice(this.#epoch.length);
+    const number = Number(digits);
+    // Written in the one way.
+    return Number.isSafeInteger(number) && number >= 0 && String(number) === digits ? number : undefined;
+  }
+
   parse(text: string): ParsedToken {
-    // Most are of this process: a number behind our epoch, written in the one way.
-    if (text.startsWith(this.#epoch)) {
-      const own = Number(text.slice(this.#epoch.length));
-      if (Number.isSafeInteger(own) && own >= 0 && text === `${this.#epoch}${own}`) return this.#ours(own);
-    }
+    const own = this.numberOf(text);
+    if (own !== undefined) return this.#ours(own);
     const [, startedAt, , digits] = pattern.exec(text) ?? [];
     const number = Number(digits);
     if (digits === undefined || !Number.isSafeInteger(number)) return { epoch: 'other', givenAtMs: 0 };

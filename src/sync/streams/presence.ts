@@ -9,7 +9,7 @@ import { asksStorage, type SyncScope, type SyncStream } from '../stream.ts';
 export interface PresenceStreamDeps {
   readonly storage: Pick<Storage, 'rooms'>;
   readonly roster: Pick<Roster, 'usersIn'>;
-  readonly presence: Pick<PresencePart, 'mayTell' | 'readNow' | 'read'>;
+  readonly presence: Pick<PresencePart, 'read'>;
 }
 
 const nobody: ReadonlySet<UserId> = new Set();
@@ -18,14 +18,14 @@ const nobody: ReadonlySet<UserId> = new Set();
 export function createPresenceStream(deps: PresenceStreamDeps): SyncStream {
   return {
     mayTell(question) {
-      const { since, viewer } = question;
+      const { since, presence } = question;
       if (since === null) return true;
       // Nothing is taken from what waits for this client; a later filter may want it.
       if (!acceptsType(question.filter.presence, 'm.presence')) return false;
-      return asksStorage(question) || deps.presence.mayTell(viewer.userId, viewer.deviceId, since.presence);
+      return asksStorage(question) || presence?.mayTell(since.presence) !== false;
     },
-    readNow({ viewer, since, filter }, answer) {
-      const found = deps.presence.readNow({
+    readNow({ viewer, since, filter, presence }, answer) {
+      const found = presence?.readNow({
         viewer: viewer.userId,
         deviceId: viewer.deviceId,
         since: since?.presence ?? null,

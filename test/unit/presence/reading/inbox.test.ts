@@ -78,32 +78,32 @@ describe('an inbox', () => {
 
   it('keeps what one of the devices has not fetched, and forgets what all have', () => {
     const start = inbox.last;
-    inbox.noteFetched(phone, start);
-    inbox.noteFetched(laptop, start);
+    inbox.noteFetched(inbox.deviceOf(phone), start);
+    inbox.noteFetched(inbox.deviceOf(laptop), start);
     inbox.putUpdate(alice);
-    inbox.noteFetched(phone, inbox.last);
+    inbox.noteFetched(inbox.deviceOf(phone), inbox.last);
     expect(since(start)).toEqual([[alice, false]]);
     expect(inbox.has(alice)).toBe(true);
-    inbox.noteFetched(laptop, inbox.last);
+    inbox.noteFetched(inbox.deviceOf(laptop), inbox.last);
     expect(inbox.has(alice)).toBe(false);
     expect(inbox.entriesSince(start)).toBeUndefined();
   });
 
   it('does not wait for a device that stays away', async () => {
-    inbox.noteFetched(laptop, inbox.last);
+    inbox.noteFetched(inbox.deviceOf(laptop), inbox.last);
     inbox.putUpdate(alice);
     await clock.advance(61_000);
-    inbox.noteFetched(phone, inbox.last);
+    inbox.noteFetched(inbox.deviceOf(phone), inbox.last);
     expect(inbox.has(alice)).toBe(false);
   });
 
   it('waits for a device whose long-poll lasts', async () => {
     const start = inbox.last;
     inbox.beginPoll(laptop);
-    inbox.noteFetched(laptop, start);
+    inbox.noteFetched(inbox.deviceOf(laptop), start);
     inbox.putUpdate(alice);
     await clock.advance(300_000);
-    inbox.noteFetched(phone, inbox.last);
+    inbox.noteFetched(inbox.deviceOf(phone), inbox.last);
     expect(since(start)).toEqual([[alice, false]]);
   });
 
@@ -138,7 +138,7 @@ describe('the inboxes', () => {
     const opened = inboxes.open(carol);
     await clock.advance(50_000);
     opened.beginPoll(phone);
-    opened.endPoll(phone);
+    opened.endPoll(opened.deviceOf(phone));
     await clock.advance(59_000);
     expect(inboxes.find(carol)).toBe(opened);
     await clock.advance(1_000);
@@ -153,7 +153,7 @@ describe('the inboxes', () => {
     expect(connected).toEqual(new Set([carol]));
     await clock.advance(600_000);
     expect(inboxes.find(carol)).toBe(opened);
-    opened.endPoll(phone);
+    opened.endPoll(opened.deviceOf(phone));
     await clock.advance(59_000);
     expect(inboxes.open(carol)).toBe(opened);
     await clock.advance(62_000);
