@@ -247,10 +247,12 @@ export function describeCommit(open: OpenStorage): void {
         expect(await holds({ kind: 'extremities', roomId: attic, eventIds: [] })).toBe(true);
       });
 
-      it('an event that is not stored, though others may name it', async () => {
+      it('events of which none is stored, though others may name them', async () => {
         await commit(storage, [eventRow('a', { prev: ['b'] })]);
-        expect(await holds({ kind: 'event_unknown', eventId: '$b' })).toBe(true);
-        expect(await holds({ kind: 'event_unknown', eventId: '$a' })).toBe(false);
+        const [a, b, c] = [eventId('a'), eventId('b'), eventId('c')];
+        expect(await holds({ kind: 'events_unknown', eventIds: [b, c] })).toBe(true);
+        expect(await holds({ kind: 'events_unknown', eventIds: [a] })).toBe(false);
+        expect(await holds({ kind: 'events_unknown', eventIds: [b, a] })).toBe(false);
       });
 
       it('a transaction id that the device did not use in this scope', async () => {

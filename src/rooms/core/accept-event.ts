@@ -71,7 +71,7 @@ export async function decideEvent(deps: AcceptDeps, received: RoomEvent, options
   const rows = await rowsFor(deps, event, { head, options, judged, known });
   if (restored) rows.unshift(contentRow(event));
   const expect: Expectation[] = [{ kind: 'extremities', roomId: event.roomId, eventIds: head.extremities }];
-  if (!known) expect.push({ kind: 'event_unknown', eventId: event.eventId });
+  if (!known) expect.push({ kind: 'events_unknown', eventIds: [event.eventId] });
   return { verdict: judged.verdict, rows, expect };
 }
 

@@ -27,6 +27,7 @@ export class RunningRoom {
   #extremities: readonly EventId[];
   readonly #rows: Row[] = [];
   readonly #expect: Expectation[];
+  readonly #unknown: EventId[] = [];
 
   private constructor(
     stored: Storage,
@@ -70,15 +71,19 @@ export class RunningRoom {
       if (row.kind === 'extremities') this.#extremities = row.eventIds as readonly EventId[];
     }
     this.#rows.push(...rows);
-    // The extremities were those of the room as it runs; what is stored must be as it was at the beginning.
-    this.#expect.push(...expect.filter(({ kind }) => kind !== 'extremities'));
+    for (const expectation of expect) {
+      // The extremities were those of the room as it runs; what is stored must be as it was at the beginning.
+      if (expectation.kind === 'extremities') continue;
+      if (expectation.kind === 'events_unknown') this.#unknown.push(...expectation.eventIds);
+      else this.#expect.push(expectation);
+    }
   }
 
   /** All that was taken, as one commit. */
   batch(): Batch {
     const last = this.#rows.findLastIndex(({ kind }) => kind === 'extremities');
     const rows = this.#rows.filter(({ kind }, index) => kind !== 'extremities' || index === last);
-    return { rows, expect: this.#expect };
+    return { rows, expect: [...this.#expect, { kind: 'events_unknown', eventIds: this.#unknown }] };
   }
 
   #takeEvent({ event, verdict, placement, snapshotBefore, snapshotAfter, receivedAtMs }: EventRow): void {

@@ -1,4 +1,4 @@
-import type { DeviceId, RoomId, UserId } from '../../matrix/ids.ts';
+import type { DeviceId, EventId, RoomId, UserId } from '../../matrix/ids.ts';
 import type { ServerName } from '../../matrix/server-name.ts';
 import type { AccountDataTableRow } from './account-data.ts';
 import type { AccountRow, AccountTableRow } from './accounts.ts';
@@ -68,7 +68,8 @@ export type Expectation =
   | { kind: 'room_unknown'; roomId: RoomId }
   /** The room's forward extremities are exactly these, in any order. */
   | { kind: 'extremities'; roomId: RoomId; eventIds: readonly string[] }
-  | { kind: 'event_unknown'; eventId: string }
+  /** None of them is stored. */
+  | { kind: 'events_unknown'; eventIds: readonly EventId[] }
   /** The address is given out, and no content has come. */
   | { kind: 'media_awaited'; address: MediaAddress }
   | { kind: 'client_transaction_unused'; userId: UserId; deviceId: string; scope: string; transactionId: string }

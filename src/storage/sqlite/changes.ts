@@ -1,6 +1,7 @@
 import type { Change, ChangeReads, LoggedChange } from '../contract/changes.ts';
 import type { Position } from '../contract/numbers.ts';
 import type { Connection } from './core/database.ts';
+import { prepareInsertMany } from './core/many-rows.ts';
 import type { Turn } from './core/turn.ts';
 import type { Writes } from './core/writes.ts';
 
@@ -49,9 +50,7 @@ export interface ChangeWrites extends Writes<'reaction_cursor'> {
 
 /** The log of changes. It reaches back to where the slowest reaction stands. */
 export function createChangeWrites(connection: Connection): ChangeWrites {
-  const insert = connection.prepare<[Position, number, string]>(
-    'INSERT INTO change_log (position, place, change) VALUES (?, ?, ?)',
-  );
+  const insert = prepareInsertMany(connection, 'change_log (position, place, change)');
   const putCursor = connection.prepare<[string, Position]>(
     'INSERT OR REPLACE INTO reaction_cursors (name, position) VALUES (?, ?)',
   );
@@ -68,12 +67,7 @@ export function createChangeWrites(connection: Connection): ChangeWrites {
       prune.run(slowest.get() ?? 0, pruneMax);
     },
     log(changes) {
-      let place = 0;
-      for (const change of changes) {
-        if (!isLogged(change)) continue;
-        insert.run(change.position, place, JSON.stringify(change));
-        place += 1;
-      }
+      insert(changes.filter(isLogged).map((change, place) => [change.position, place, JSON.stringify(change)]));
     },
   };
 }

@@ -22,8 +22,9 @@ export function createExpectations({ connection, rooms }: Deps): (expectation: E
       'SELECT i.event_id FROM forward_extremities f JOIN event_ids i ON i.event_no = f.event_no WHERE f.room_no = ?',
     )
     .pluck();
-  const event = connection.prepare<[string]>(
-    'SELECT 1 FROM event_ids i JOIN events e ON e.event_no = i.event_no WHERE i.event_id = ?',
+  const anyEvent = connection.prepare<[string]>(
+    `SELECT 1 FROM json_each(?) CROSS JOIN event_ids i ON i.event_id = value JOIN events e ON e.event_no = i.event_no
+     LIMIT 1`,
   );
   const awaitedMedia = connection.prepare<[string, string]>(
     'SELECT 1 FROM media WHERE server = ? AND media_id = ? AND hash IS NULL',
@@ -77,8 +78,8 @@ export function createExpectations({ connection, rooms }: Deps): (expectation: E
         return room.get(expectation.roomId) === undefined;
       case 'extremities':
         return extremitiesAre(expectation.roomId, expectation.eventIds);
-      case 'event_unknown':
-        return event.get(expectation.eventId) === undefined;
+      case 'events_unknown':
+        return anyEvent.get(JSON.stringify(expectation.eventIds)) === undefined;
       case 'media_awaited':
         return awaitedMedia.get(expectation.address.server, expectation.address.mediaId) !== undefined;
       case 'client_transaction_unused': {

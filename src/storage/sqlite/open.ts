@@ -4,7 +4,6 @@ import { type Log, silentLog } from '../../base/log.ts';
 import type { EventId, RoomId } from '../../matrix/ids.ts';
 import type { StateKey } from '../../matrix/pdu.ts';
 import type { ServerName } from '../../matrix/server-name.ts';
-import type { Row } from '../contract/commit.ts';
 import type { SnapshotId } from '../contract/numbers.ts';
 import type { Storage } from '../contract/storage.ts';
 import { createAccountDataReads, createAccountDataWrites } from './account-data.ts';
@@ -23,7 +22,7 @@ import { Positions } from './core/positions.ts';
 import { ReadingThread, readHere, type SlowReads } from './core/reading-thread.ts';
 import { SnapshotLayers } from './core/snapshot-layers.ts';
 import { Turn } from './core/turn.ts';
-import type { RowKind, RowOf, Step, Writes } from './core/writes.ts';
+import type { Entry, ManyWrites, RowKind, RowOf, Step, Writes } from './core/writes.ts';
 import { createDirectoryReads, createDirectoryWrites } from './directory.ts';
 import { createEventWrites } from './event-writes.ts';
 import { createEventReads } from './events.ts';
@@ -34,6 +33,7 @@ import { createKeyBackupReads, createKeyBackupWrites } from './key-backups.ts';
 import { createKeyReads, createKeyStore } from './key-store.ts';
 import { createMediaReads, createMediaWrites } from './media.ts';
 import { createQuarantineReads, createQuarantineWrites } from './media-quarantine.ts';
+import { createMessageWords } from './message-words.ts';
 import { createOutgoingReads } from './outgoing.ts';
 import { createOutgoingWrites } from './outgoing-writes.ts';
 import { createPresenceReads, createPresenceWrites } from './presence.ts';
@@ -139,17 +139,20 @@ function assemble({ connection, close, slow, checkpointWorker, clock, log, synch
   const records = new EventRecords(rooms);
   const erased = new ErasedUsers(connection);
   const unread = createUnreadWrites({ connection, ...numberings });
-  const deps = { connection, turn, ...numberings, snapshots, states, listings, names, waiting, records, unread };
+  const words = createMessageWords(connection);
+  const deps = { connection, turn, ...numberings, snapshots, states, listings, names, waiting, records, unread, words };
+  const events = createEventWrites(deps);
   const imports = createImportWrites(deps);
   const keyStore = createKeyStore(connection);
   const toDevice = createToDeviceWrites(connection);
   const changeWrites = createChangeWrites(connection);
-  const writes: Writes<RowKind> = {
+  const many: ManyWrites<ManyKind> = { ...events.many, ...unread.many };
+  const writes: Writes<Exclude<RowKind, ManyKind>> = {
     ...createAccountWrites(connection, { names, erased, keys: keyStore.removal }),
     ...createAccountDataWrites(connection),
     reaction_cursor: changeWrites.reaction_cursor,
     ...createDirectoryWrites(deps),
-    ...createEventWrites(deps),
+    ...events.rows,
     ...createFederationWrites(connection),
     ...imports.rows,
     ...createKeyBackupWrites(connection),
@@ -175,7 +178,8 @@ function assemble({ connection, close, slow, checkpointWorker, clock, log, synch
     synchronous,
     positions: new Positions(connection),
     holds: createExpectations(deps),
-    write: (row: Row, step: Step) => writeRow(writes, row.kind, row, step),
+    write: (entries) => writeEntries({ many, writes }, entries),
+    writeLast: () => words.write(),
     logChanges: (changes) => changeWrites.log(changes),
     undone() {
       for (const numbering of Object.values(numberings)) numbering.forget();
@@ -241,7 +245,30 @@ function assemble({ connection, close, slow, checkpointWorker, clock, log, synch
   };
 }
 
-function writeRow<Kind extends RowKind>(writes: Writes<RowKind>, kind: Kind, row: RowOf<Kind>, step: Step): void {
+type ManyKind = 'event' | 'notification';
+
+interface RowWrites {
+  readonly many: ManyWrites<ManyKind>;
+  readonly writes: Writes<Exclude<RowKind, ManyKind>>;
+}
+
+/** All of one kind. */
+function writeEntries({ many, writes }: RowWrites, entries: readonly Entry[]): void {
+  const events = entries.flatMap(({ row, step }) => (row.kind === 'event' ? { row, step } : []));
+  if (events.length > 0) many.event(events);
+  const notifications = entries.flatMap(({ row, step }) => (row.kind === 'notification' ? { row, step } : []));
+  if (notifications.length > 0) many.notification(notifications);
+  for (const { row, step } of entries) {
+    if (row.kind !== 'event' && row.kind !== 'notification') writeRow(writes, row.kind, row, step);
+  }
+}
+
+function writeRow<Kind extends Exclude<RowKind, ManyKind>>(
+  writes: RowWrites['writes'],
+  kind: Kind,
+  row: RowOf<Kind>,
+  step: Step,
+): void {
   writes[kind](row, step);
 }
 

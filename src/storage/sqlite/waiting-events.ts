@@ -85,8 +85,8 @@ export function createWaitingEventReads(connection: Connection, turn: Turn): Wai
 
 export interface WaitingEventWrites {
   readonly rows: Writes<WaitingEventTableRow['kind']>;
-  /** Whether the event, which is being stored, waits itself or is waited for. Inside the transaction. */
-  isAwaited(eventId: EventId): boolean;
+  /** Those of the events, which are being stored, that wait themselves or are waited for. Inside the transaction. */
+  listAwaited(eventIds: readonly EventId[]): ReadonlySet<EventId>;
   /** What was written was undone. */
   forget(): void;
 }
@@ -113,10 +113,13 @@ export function createWaitingEventWrites(connection: Connection): WaitingEventWr
     'INSERT OR IGNORE INTO waiting_events_missing (missing_id, waiting_no) VALUES (?, ?)',
   );
   const last = connection.prepare<[], number | null>('SELECT max(waiting_no) FROM waiting_events').pluck();
-  const awaited = connection.prepare<{ eventId: EventId }, number>(
-    `SELECT 1 WHERE EXISTS (SELECT 1 FROM waiting_events_missing WHERE missing_id = @eventId)
-       OR EXISTS (SELECT 1 FROM waiting_events WHERE event_id = @eventId)`,
-  );
+  const awaited = connection
+    .prepare<[string], EventId>(
+      `SELECT j.value FROM json_each(?) j
+       WHERE EXISTS (SELECT 1 FROM waiting_events_missing WHERE missing_id = j.value)
+         OR EXISTS (SELECT 1 FROM waiting_events WHERE event_id = j.value)`,
+    )
+    .pluck();
   /** Undefined: to be looked up. Nearly always nothing waits, and then storing an event costs no question. */
   let isEmpty: boolean | undefined;
 
@@ -144,9 +147,9 @@ export function createWaitingEventWrites(connection: Connection): WaitingEventWr
         isEmpty = undefined;
       },
     },
-    isAwaited(eventId) {
+    listAwaited(eventIds) {
       isEmpty ??= (last.get() ?? null) === null;
-      return !isEmpty && awaited.get({ eventId }) !== undefined;
+      return new Set(isEmpty ? [] : awaited.all(JSON.stringify(eventIds)));
     },
     forget() {
       isEmpty = undefined;

@@ -6,7 +6,7 @@ import type { Batch, CommitListener, CommitResult, Expectation, Row } from '../.
 import type { Position } from '../../contract/numbers.ts';
 import { type Connection, type Synchronous, setSynchronous } from './database.ts';
 import type { Positions } from './positions.ts';
-import type { Step } from './writes.ts';
+import type { Entry } from './writes.ts';
 
 /** Batches that may wait for the disk. Beyond it commits are refused: whoever made so many did not wait for any. */
 const waitingMax = 20_000;
@@ -33,7 +33,10 @@ export interface CommitterDeps {
   synchronous: Synchronous;
   positions: Positions;
   holds(expectation: Expectation): boolean;
-  write(row: Row, step: Step): void;
+  /** Rows of one kind, in their order. */
+  write(entries: readonly [Entry, ...Entry[]]): void;
+  /** Writes what follows from all batches that were kept, at the end of their transaction. */
+  writeLast(): void;
   /** Writes what follows from the changes of a batch, in its transaction. */
   logChanges(changes: readonly Change[]): void;
   /** Something that was written, and maybe remembered in memory, was undone. */
@@ -127,6 +130,7 @@ export class Committer {
       const inTime = this.#applyInTurn(group);
       applied = inTime.applied;
       late = group.slice(inTime.taken);
+      this.#deps.writeLast();
       this.#deps.positions.save();
       this.#sql.commit.run();
     } catch (error) {
@@ -191,17 +195,11 @@ export class Committer {
     const nowMs = this.#deps.clock.now();
     const given = positions.assign(rows);
     const changesOfRow: Change[][] = rows.map(() => []);
-    const write = (row: Row, index: number): void => {
+    const entries = rows.map((row, index): Entry => {
       const change = (entry: Change) => void changesOfRow[index]?.push(entry);
-      this.#deps.write(row, { position: given[index] ?? undefined, nowMs, positionBefore, change });
-    };
-    // Snapshots first: an event looks into the one before it.
-    rows.forEach((row, index) => {
-      if (row.kind === 'snapshot') write(row, index);
+      return { row, step: { position: given[index] ?? undefined, nowMs, positionBefore, change } };
     });
-    rows.forEach((row, index) => {
-      if (row.kind !== 'snapshot') write(row, index);
-    });
+    for (const ofKind of inOrder(entries)) this.#deps.write(ofKind);
     const changes = changesOfRow.flat();
     this.#deps.logChanges(changes);
     const position = given.some((one) => one !== null && one > 0) ? positions.last : positionBefore;
@@ -216,4 +214,19 @@ export class Committer {
       this.#deps.log.error({ err: error }, 'the listener of commits failed');
     }
   }
+}
+
+/** An event looks into the snapshot before it; what else there is may look at the event, and takes back what it means to users. */
+const firstKinds: readonly Row['kind'][] = ['snapshot', 'event', 'notification'];
+
+/** What can be written together: those of the first kinds, then the others as they come. */
+function inOrder(entries: readonly Entry[]): [Entry, ...Entry[]][] {
+  const groups: [Entry, ...Entry[]][] = [];
+  const add = (ofKind: readonly Entry[]): void => {
+    const [first, ...others] = ofKind;
+    if (first) groups.push([first, ...others]);
+  };
+  for (const kind of firstKinds) add(entries.filter(({ row }) => row.kind === kind));
+  for (const entry of entries) if (!firstKinds.includes(entry.row.kind)) add([entry]);
+  return groups;
 }

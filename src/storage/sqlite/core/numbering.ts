@@ -79,7 +79,12 @@ export class Numbering<Text extends string> {
   /** Numbers of those that have one. */
   findAll(texts: Iterable<Text>): Map<Text, number> {
     const { found, missing } = this.#split(texts, this.#numbers);
-    if (missing.length === 0) return found;
+    const [first] = missing;
+    if (first === undefined) return found;
+    if (missing.length === 1) {
+      const number = this.find(first);
+      return number === undefined ? found : found.set(first, number);
+    }
     for (const { number, text } of this.#findAll.all(JSON.stringify(missing))) {
       found.set(text, number);
       this.#remember(number, text);

@@ -20,6 +20,15 @@ export interface Step {
 /** How the rows of some kinds are written. Runs inside the transaction; what it throws undoes the batch. */
 export type Writes<Kind extends RowKind> = { readonly [K in Kind]: (row: RowOf<K>, step: Step) => void };
 
+/** A row with what it is written with. */
+export interface Entry<Kind extends RowKind = RowKind> {
+  readonly row: RowOf<Kind>;
+  readonly step: Step;
+}
+
+/** How the rows of some kinds are written that come by the many: those of one batch together, in their order. */
+export type ManyWrites<Kind extends RowKind> = { readonly [K in Kind]: (entries: readonly Entry<K>[]) => void };
+
 /** The position of a row whose kind always takes one. */
 export function positionOf(step: Step): Position {
   if (step.position === undefined) throw new Error('the row was given no position');

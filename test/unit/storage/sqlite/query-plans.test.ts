@@ -36,9 +36,13 @@ interface PlanRow {
 function findScans(connection: Database.Database, sql: string): string[] {
   return connection
     .prepare<unknown[], PlanRow>(`EXPLAIN QUERY PLAN ${sql}`)
-    .all(...Array.from({ length: 12 }, () => null).slice(0, sql.split('?').length - 1))
+    .all(...Array.from({ length: sql.length }, () => null).slice(0, sql.split('?').length - 1))
     .map(({ detail }) => detail)
-    .filter((detail) => detail.startsWith('SCAN ') && !/ VIRTUAL TABLE|CONSTANT ROW|SUBQUERY|\(subquery/.test(detail))
+    .filter(
+      (detail) =>
+        detail.startsWith('SCAN ') &&
+        !/ VIRTUAL TABLE|CONSTANT ROW|-ROW VALUES CLAUSE|SUBQUERY|\(subquery/.test(detail),
+    )
     .filter((detail) => !mayBeScanned.has(detail.split(' ')[1] ?? ''))
     .filter((detail) => !walksOnPurpose.some((pattern) => pattern.test(detail)));
 }
