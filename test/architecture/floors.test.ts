@@ -41,7 +41,7 @@ const owners: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Folders whose subfolders import the folder's own files and `core`, never each other. */
-const split: ReadonlySet<string> = new Set(['presence']);
+const split = ['http/client', 'presence'];
 
 const sourceLinesMax = 400;
 /** Tables of data may be longer. */
@@ -81,10 +81,18 @@ function isOwner(path: string, specifier: string): boolean {
   return (owners[specifier] ?? []).some((owner) => path === `${owner}.ts` || path.startsWith(`${owner}/`));
 }
 
-/** Both stand in subfolders of one folder, different ones, and the one that is imported is not its core. */
+/** Both stand in subfolders of one split folder, different ones, and the one that is imported is not its core. */
 function isNeighbour(from: string, target: string): boolean {
-  const [mine, theirs] = [from.split('/'), target.split('/')];
-  return mine.length > 2 && theirs.length > 2 && mine[1] !== theirs[1] && theirs[1] !== 'core';
+  return split.some((folder) => {
+    const [mine, theirs] = [subfolderOf(folder, from), subfolderOf(folder, target)];
+    return mine !== undefined && theirs !== undefined && mine !== theirs && theirs !== 'core';
+  });
+}
+
+/** Undefined for a file of the folder itself, and of another one. */
+function subfolderOf(folder: string, path: string): string | undefined {
+  const [subfolder, ...rest] = path.startsWith(`${folder}/`) ? path.slice(folder.length + 1).split('/') : [];
+  return rest.length === 0 ? undefined : subfolder;
 }
 
 /** Every broken rule in a set of files, as sentences. Exported shape is plain so that the test below can feed it mistakes. */
@@ -112,7 +120,7 @@ function findBreaches(files: readonly { path: string; text: string }[]): string[
       edges.set(from, [...(edges.get(from) ?? []), target]);
       const other = target.split('/')[0] ?? '';
       if (other === folder) {
-        if (split.has(folder) && isNeighbour(from, target)) breaches.push(`${from} imports ${target}`);
+        if (isNeighbour(from, target)) breaches.push(`${from} imports ${target}`);
         continue;
       }
       if (floorOf(target) === -1 || floorOf(target) >= floor) breaches.push(`${from} imports ${target}`);
@@ -174,6 +182,11 @@ describe('the floors', () => {
       'presence/reading/x.ts',
       `import type { a } from '../sending/a.ts';`,
     ],
+    [
+      'subfolders of a folder within one that import each other',
+      'http/client/rooms/x.ts',
+      `import { a } from '../media/a.ts';`,
+    ],
     ['http that reads storage', 'http/x.ts', `import type { a } from '../storage/contract/storage.ts';`],
     [
       'somebody else who reads the presence store',
@@ -210,6 +223,7 @@ describe('the floors', () => {
         ),
         fake('http/y.ts', `import Koa from 'koa';`),
         fake('presence/reading/x.ts', `import { a } from '../core/a.ts';\nimport { b } from '../policy.ts';`),
+        fake('http/client/rooms/x.ts', `import { a } from '../well-known.ts';\nimport { b } from '../../route.ts';`),
       ]),
     ).toEqual([]);
   });
