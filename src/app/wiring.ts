@@ -1,6 +1,5 @@
 import type { Registration } from '../appservices/registration.ts';
 import type { ServiceSender } from '../appservices/sending/service-sender.ts';
-import type { Clock } from '../base/clock.ts';
 import { createLoopShare } from '../base/loop-share.ts';
 import { createKeyBackups } from '../e2ee/key-backups.ts';
 import { createKeyCounts } from '../e2ee/key-counts.ts';
@@ -35,6 +34,7 @@ import { createAccountsOf } from './account-parts.ts';
 import { clientRoutes } from './client-routes.ts';
 import { rateLimitsOf } from './config/rate-limits.ts';
 import { createIncoming } from './incoming.ts';
+import { idleParts, startParts, stopParts } from './lifetime.ts';
 import { createMediaOf } from './media-parts.ts';
 import { noticesSender } from './notices-sender.ts';
 import { createOutgoing, type Outgoing } from './outgoing.ts';
@@ -121,10 +121,10 @@ export async function createLantern(surroundings: Surroundings, storage: Storage
       random,
       log,
     },
-    start: () => start(surroundings, parts),
+    start: () => startParts(surroundings, parts),
     endWaits: () => waiters.stop(),
-    idle: () => idle(parts),
-    stop: () => stop(surroundings, parts),
+    idle: () => idleParts(parts),
+    stop: () => stopParts(surroundings, parts),
   };
 }
 
@@ -228,75 +228,6 @@ function findService({ services, serviceSender }: Parts, asToken: string): Regis
   const service = services.acting.findByToken(asToken);
   if (service) serviceSender.serviceIsBack(service.id);
   return service;
-}
-
-async function start(
-  { config, services }: Surroundings,
-  { outgoing, presence, feed, rooms, accounts, deactivation, keys, media, pushSender, serviceSender }: Parts,
-): Promise<void> {
-  for (const { sender } of services.all) await accounts.registration.ensureReserved(sender);
-  await presence.start();
-  await feed.start();
-  await outgoing.health.start();
-  if (config.federation.enabled) {
-    await outgoing.sender.start();
-    keys.start();
-  }
-  rooms.start();
-  await deactivation.start();
-  await media.start();
-  await pushSender.start();
-  await serviceSender.start();
-  await presence.services.start();
-}
-
-/** One part's rest may be another's work, so it takes a round in which nobody had any. */
-async function idle(parts: Parts): Promise<void> {
-  const { feed, presence, rooms, outgoing, deactivation, keys, media, pushSender, serviceSender, storage } = parts;
-  for (let position = -1; position !== storage.position(); ) {
-    position = storage.position();
-    await deactivation.idle();
-    await media.idle();
-    await rooms.idle();
-    await feed.idle();
-    await keys.idle();
-    await presence.idle();
-    await outgoing.sender.idle();
-    await pushSender.idle();
-    await serviceSender.idle();
-  }
-}
-
-async function stop({ clock }: Surroundings, parts: Parts): Promise<void> {
-  const { waiters, feed, presence, rooms, accounts, deactivation, keys, media, typing, outgoing } = parts;
-  waiters.stop();
-  typing.stop();
-  await deactivation.stop();
-  await media.stop();
-  rooms.stop();
-  await withinGrace(clock, rooms.idle());
-  await feed.stop();
-  await outgoing.sender.stop();
-  await parts.pushSender.stop();
-  await parts.serviceSender.stop();
-  await presence.stop();
-  await accounts.stop();
-  await outgoing.health.stop();
-  await outgoing.http.stop();
-  await parts.services.http.stop();
-  // What was still being asked of other servers has its answer now: none.
-  await keys.stop();
-  await rooms.idle();
-}
-
-/** How long the stop waits for what other servers are asked. */
-const stopGraceMs = 5_000;
-
-function withinGrace(clock: Clock, work: Promise<void>): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const timer = clock.setTimer(stopGraceMs, resolve);
-    work.then(resolve, reject).finally(() => timer.clear());
-  });
 }
 
 function windowLengths({ sync }: Surroundings['config']): WindowLengths {
