@@ -1,4 +1,8 @@
+import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
+import { HostileServer, HostileStream } from '../support/hostile-server.ts';
 import { deviceKeys, oneTimeKeys, signingKey, TestKey } from '../support/key-fixture.ts';
 import { settle, startPair, type TestServer } from '../support/server.ts';
 import type { TestUser } from '../support/user.ts';
@@ -107,6 +111,88 @@ describe('keys of a user of another server', () => {
     expect((await bob.sync()).device_lists?.changed).toEqual([alice.userId]);
     expect(await keysSeen(bob, alice)).toEqual(keysOf(alice, 'three'));
     expect(await keysSeen(bob, phone)).toEqual(keysOf(phone));
+  });
+
+  it('of which an update was replaced while this server was down are asked for whole, and a waiting client hears of it', async () => {
+    const { a, b, alice, bob } = await pair();
+    await upload(alice);
+    await meet(a, b, alice, bob);
+    await keysSeen(bob, alice);
+    await b.stop({ keepData: true });
+    // Of these only the last one still waits, and it continues what never came.
+    for (const name of ['one', 'two', 'three']) await upload(alice, name);
+    await settle(a);
+    const back = await b.restart();
+    running.push(back);
+    bob.url = back.url;
+    await bob.sync();
+    const waiting = bob.sync({ timeout: '30000' });
+    await a.clock.advance(minute / 6);
+    await a.clock.advance(minute / 6);
+    await settle(a, back);
+    expect((await waiting).device_lists?.changed).toEqual([alice.userId]);
+    // Nobody asked for the keys since, and nobody could now: it was this server that did.
+    await a.stop({ keepData: true });
+    expect(await keysSeen(bob, alice)).toEqual(keysOf(alice, 'three'));
+  });
+
+  it('of which an update was lost, here by a backup that is older, are asked for whole, and the client hears of it', async () => {
+    const { a, b, alice, bob } = await pair();
+    await upload(alice);
+    await meet(a, b, alice, bob);
+    await keysSeen(bob, alice);
+    await b.stop({ keepData: true });
+    const backup = mkdtempSync(join(tmpdir(), 'lantern-test-'));
+    cpSync(b.folder, backup, { recursive: true });
+    const later = await b.restart();
+    running.push(later);
+    const phone = await alice.newDevice();
+    await upload(phone);
+    await a.clock.advance(minute);
+    await settle(a, later);
+    await later.stop();
+    cpSync(backup, b.folder, { recursive: true });
+    rmSync(backup, { recursive: true });
+    const back = await later.restart();
+    running.push(back);
+    bob.url = back.url;
+    expect(await keysSeen(bob, phone)).toBeUndefined();
+    await bob.sync();
+    await upload(alice, 'new');
+    await a.clock.advance(minute);
+    await settle(a, back);
+    expect((await bob.sync()).device_lists?.changed).toEqual([alice.userId]);
+    await a.stop({ keepData: true });
+    expect(await keysSeen(bob, alice)).toEqual(keysOf(alice, 'new'));
+    expect(await keysSeen(bob, phone)).toEqual(keysOf(phone));
+  });
+
+  it('are waited for as long as the client says, and a server that never answers keeps nobody else’s from it', async () => {
+    const { a, b, alice, bob } = await pair();
+    await upload(alice);
+    const silent = await HostileServer.start(a.clock.now());
+    const reached = new Promise<void>((resolve) => {
+      silent.on('user', () => {
+        resolve();
+        return new HostileStream(() => {});
+      });
+    });
+    const mallory = silent.user('mallory');
+    const body = { timeout: 3_000, device_keys: { [mallory]: [], [alice.userId]: [], [bob.userId]: [] } };
+    let isAnswered = false;
+    const asking = bob.ok('POST', '/keys/query', body).finally(() => {
+      isAnswered = true;
+    });
+    await reached;
+    await b.clock.advance(2_900);
+    await settle(a);
+    expect(isAnswered).toBe(false);
+    await b.clock.advance(200);
+    const answer = await asking;
+    expect(Object.keys(answer.failures)).toEqual([silent.name]);
+    expect(answer.device_keys[alice.userId][alice.deviceId].keys).toEqual(keysOf(alice));
+    expect(answer.device_keys[mallory]).toBeUndefined();
+    await silent.stop();
   });
 
   it('go there with the device, and come with it', async () => {

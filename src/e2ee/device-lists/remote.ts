@@ -164,6 +164,7 @@ function rowsOfGap(
   ];
 }
 
-function changeOf(userId: UserId, deviceIds: readonly DeviceId[], signingKeys: boolean): Row {
+/** Clients have to ask for the user's keys anew. */
+export function changeOf(userId: UserId, deviceIds: readonly DeviceId[], signingKeys: boolean): Row {
   return { kind: 'device_list_change', userId, viewer: null, told: 'always', deviceIds, signingKeys };
 }

@@ -5,9 +5,11 @@ import type { Log } from '../../base/log.ts';
 import type { Random } from '../../base/random.ts';
 import { FederationError, type FederationRequests } from '../../federation-out/requests-contract.ts';
 import { serverOfUser, type UserId } from '../../matrix/ids.ts';
+import type { Row } from '../../storage/contract/commit.ts';
 import type { RemoteDeviceListState } from '../../storage/contract/device-lists.ts';
 import type { Storage } from '../../storage/contract/storage.ts';
 import { parseUserDevices } from '../keys/remote-answers.ts';
+import { changeOf } from './remote.ts';
 
 /** Asks again for the device lists of which an update was lost. */
 export interface DeviceListResync {
@@ -48,9 +50,12 @@ export function createDeviceListResync(deps: DeviceListResyncDeps): DeviceListRe
       const answer = await deps.requests.getUserDevices(serverOfUser(userId), userId);
       const list = parseUserDevices(answer, userId);
       if (!list) throw new FederationError('bad_answer', 'no list of devices', 200);
+      const rows: Row[] = [{ kind: 'remote_device_list', ...list, fetchedAtMs: clock.now() }];
+      // Clients were told when it became stale; who asked then may have got nothing, and would not ask again.
+      if (failures > 0) rows.push(changeOf(userId, [], true));
       // Behind an update that came meanwhile the list is asked for once more.
       const result = await storage.commit({
-        rows: [{ kind: 'remote_device_list', ...list, fetchedAtMs: clock.now() }],
+        rows,
         expect: [{ kind: 'device_list_unchanged', userId, since }],
       });
       if (result.outcome === 'conflict') again = true;

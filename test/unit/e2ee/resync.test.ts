@@ -11,6 +11,7 @@ import { ManualClock } from '../../support/manual-clock.ts';
 import { unjitteredRandom } from '../../support/random.ts';
 import { openTestStorage } from '../../support/storage.ts';
 
+const alice = '@alice:here.test' as UserId;
 const mallory = '@mallory:evil.test' as UserId;
 const phone = 'PHONE' as DeviceId;
 const secondMs = 1_000;
@@ -102,6 +103,26 @@ describe('a stale list of devices', () => {
     expect(moments).toHaveLength(20);
     expect(await storage.deviceLists.findRemoteState(mallory)).toBeUndefined();
     expect(clock.pendingCount).toBe(0);
+  });
+
+  it('that could not be had at first is told to clients when it comes, for they could not have it either; any other was told before', async () => {
+    const heardOf = (since: number) => storage.deviceLists.listChanged(alice, since, storage.position());
+    answer = dead;
+    await makeStale(mallory);
+    resync.wake();
+    await resync.idle();
+    answer = async (userId) => listFor(userId);
+    const since = storage.position();
+    await clock.advance(hourMs);
+    await resync.idle();
+    expect(await isFresh(mallory)).toBe(true);
+    expect(await heardOf(since)).toEqual([mallory]);
+    await makeStale(mallory);
+    const again = storage.position();
+    resync.wake();
+    await resync.idle();
+    expect(await isFresh(mallory)).toBe(true);
+    expect(await heardOf(again)).toEqual([]);
   });
 
   it('is asked for no more often, however long the server takes to answer', async () => {
