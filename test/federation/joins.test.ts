@@ -204,9 +204,9 @@ describe('joining through another server', () => {
 });
 
 describe('a restricted room', () => {
-  async function restrictedTo(room: string, version = '11'): Promise<string> {
+  async function restrictedTo(room: string, version = '11', rule = 'restricted'): Promise<string> {
     const allow = [{ type: 'm.room_membership', room_id: room }];
-    const content = { join_rule: 'restricted', allow };
+    const content = { join_rule: rule, allow };
     return alice.createRoom({
       preset: 'private_chat',
       room_version: version,
@@ -214,11 +214,19 @@ describe('a restricted room', () => {
     });
   }
 
-  it.each(['8', '9', '10', '11', '12'])(
-    'of version %s lets the members of the other room in, vouched for by its own server',
-    async (version) => {
+  it.each([
+    ['8', 'restricted'],
+    ['9', 'restricted'],
+    ['10', 'restricted'],
+    ['11', 'restricted'],
+    ['12', 'restricted'],
+    ['10', 'knock_restricted'],
+    ['12', 'knock_restricted'],
+  ])(
+    'of version %s (%s) lets the members of the other room in, vouched for by its own server',
+    async (version, rule) => {
       const club = await alice.createRoom({ preset: 'public_chat' });
-      const room = await restrictedTo(club, version);
+      const room = await restrictedTo(club, version, rule);
       expect(await join(bob, room, a.name)).toMatchObject({ status: 403, body: { errcode: 'M_FORBIDDEN' } });
       await bob.join(club, a.name);
       await settle(a, b);
