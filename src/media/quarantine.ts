@@ -4,6 +4,7 @@ import type { Log } from '../base/log.ts';
 import { notFound } from '../matrix/errors.ts';
 import type { RoomId, UserId } from '../matrix/ids.ts';
 import { parseMxcUri } from '../matrix/mxc.ts';
+import type { Row } from '../storage/contract/commit.ts';
 import type { FileHash, MediaAddress } from '../storage/contract/media.ts';
 import type { Storage } from '../storage/contract/storage.ts';
 
@@ -26,27 +27,48 @@ export interface Quarantine {
   quarantineRoom(by: UserId, roomId: RoomId): Promise<number>;
   /** All that the user has uploaded so far. */
   quarantineUser(by: UserId, uploader: UserId): Promise<number>;
+  /** What is kept here and named in the room's events, wherever else it was taken for. How many contents; M_NOT_FOUND as above. */
+  releaseRoom(by: UserId, roomId: RoomId): Promise<number>;
+  /** All that the user has uploaded. How many contents. */
+  releaseUser(by: UserId, uploader: UserId): Promise<number>;
 }
 
 const batchMax = 500;
 
 export function createQuarantine({ storage, clock, log }: QuarantineDeps): Quarantine {
-  async function put(by: UserId, hashes: readonly FileHash[]): Promise<number> {
-    const atMs = clock.now();
-    for (let start = 0; start < hashes.length; start += batchMax) {
-      const batch = hashes.slice(start, start + batchMax);
-      await storage.commit({
-        rows: batch.map((hash) => ({ kind: 'media_quarantined' as const, hash, by, atMs })),
-        durable: true,
-      });
-    }
+  async function write(hashes: readonly FileHash[], rowOf: (hash: FileHash) => Row): Promise<number> {
+    for (let start = 0; start < hashes.length; start += batchMax)
+      await storage.commit({ rows: hashes.slice(start, start + batchMax).map(rowOf), durable: true });
     return hashes.length;
   }
+
+  function put(by: UserId, hashes: readonly FileHash[]): Promise<number> {
+    const atMs = clock.now();
+    return write(hashes, (hash) => ({ kind: 'media_quarantined', hash, by, atMs }));
+  }
+
+  const free = (hashes: readonly FileHash[]): Promise<number> =>
+    write(hashes, (hash) => ({ kind: 'media_unquarantined', hash }));
 
   async function getHash(address: MediaAddress): Promise<FileHash> {
     const found = await storage.media.findMedia(address);
     if (found === undefined || found.awaited) throw notFound('There is no such media here');
     return found.hash;
+  }
+
+  /** Of what the room's events name, what `list` has. */
+  async function listInRoom(
+    roomId: RoomId,
+    list: (addresses: readonly MediaAddress[]) => Promise<FileHash[]>,
+  ): Promise<FileHash[]> {
+    if (!(await storage.rooms.find(roomId))) throw notFound('There is no such room');
+    const addresses = (await storage.media.listUrlsInRoom(roomId)).flatMap((url) => parseMxcUri(url) ?? []);
+    const hashes = new Set<FileHash>();
+    for (let start = 0; start < addresses.length; start += batchMax) {
+      for (const hash of await list(addresses.slice(start, start + batchMax))) hashes.add(hash);
+      await breathe();
+    }
+    return [...hashes];
   }
 
   return {
@@ -58,27 +80,32 @@ export function createQuarantine({ storage, clock, log }: QuarantineDeps): Quara
 
     async release(by, address) {
       const hash = await getHash(address);
-      await storage.commit({ rows: [{ kind: 'media_unquarantined', hash }], durable: true });
+      await free([hash]);
       log.info({ by, ...address }, 'a content is not quarantined any more');
     },
 
     async quarantineRoom(by, roomId) {
-      if (!(await storage.rooms.find(roomId))) throw notFound('There is no such room');
-      const addresses = (await storage.media.listUrlsInRoom(roomId)).flatMap((url) => parseMxcUri(url) ?? []);
-      const hashes = new Set<FileHash>();
-      for (let start = 0; start < addresses.length; start += batchMax) {
-        const batch = addresses.slice(start, start + batchMax);
-        for (const hash of await storage.media.listQuarantinable(batch)) hashes.add(hash);
-        await breathe();
-      }
-      log.info({ by, roomId, contents: hashes.size }, 'the contents of a room are quarantined');
-      return put(by, [...hashes]);
+      const hashes = await listInRoom(roomId, (addresses) => storage.media.listQuarantinable(addresses));
+      log.info({ by, roomId, contents: hashes.length }, 'the contents of a room are quarantined');
+      return put(by, hashes);
     },
 
     async quarantineUser(by, uploader) {
       const hashes = await storage.media.listQuarantinableOf(uploader);
       log.info({ by, uploader, contents: hashes.length }, 'the contents of a user are quarantined');
       return put(by, hashes);
+    },
+
+    async releaseRoom(by, roomId) {
+      const hashes = await listInRoom(roomId, (addresses) => storage.media.listQuarantined(addresses));
+      log.info({ by, roomId, contents: hashes.length }, 'the contents of a room are not quarantined any more');
+      return free(hashes);
+    },
+
+    async releaseUser(by, uploader) {
+      const hashes = await storage.media.listQuarantinedOf(uploader);
+      log.info({ by, uploader, contents: hashes.length }, 'the contents of a user are not quarantined any more');
+      return free(hashes);
     },
   };
 }

@@ -70,6 +70,8 @@ const administration: readonly Endpoint[] = [
   { call: 'POST /_synapse/admin/v1/media/unquarantine/{serverName}/{mediaId}', by: 'user' },
   { call: 'POST /_synapse/admin/v1/room/{roomId}/media/quarantine', by: 'user' },
   { call: 'POST /_synapse/admin/v1/user/{userId}/media/quarantine', by: 'user' },
+  { call: 'POST /_synapse/admin/v1/room/{roomId}/media/unquarantine', by: 'user' },
+  { call: 'POST /_synapse/admin/v1/user/{userId}/media/unquarantine', by: 'user' },
   { call: 'GET /_synapse/admin/v1/event_reports', by: 'user', query: { from: 'integer', limit: 'integer' } },
 ];
 

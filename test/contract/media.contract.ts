@@ -76,8 +76,12 @@ export function describeMedia(open: OpenStorage): void {
       expect([await isIn('one'), await isIn('two'), await isIn('other')]).toEqual([true, true, false]);
       expect(await storage.media.listQuarantinable(addresses)).toEqual([hash('b')]);
       expect(await storage.media.listQuarantinableOf(bob)).toEqual([]);
+      expect(await storage.media.listQuarantined(addresses)).toEqual([hash('a')]);
+      expect(await storage.media.listQuarantined([address('other'), address('none')])).toEqual([]);
+      expect(await storage.media.listQuarantinedOf(bob)).toEqual([hash('a')]);
       await commit(storage, [{ kind: 'media_unquarantined', hash: hash('a') }]);
       expect([await isIn('one'), await isIn('two'), await isIn('other')]).toEqual([false, false, false]);
+      expect(await storage.media.listQuarantinedOf(bob)).toEqual([]);
     });
 
     const write = (...rows: Row[]) => commit(storage, rows);

@@ -126,6 +126,26 @@ describe('what is taken together', () => {
     expect((await admin.call('POST', `${api}/room/!none:here.test/media/quarantine`)).status).toBe(404);
   });
 
+  it('is given back together too, of a room or of a user, and nothing else is', async () => {
+    const mine = await Promise.all(['a', 'b', 'c'].map((name) => upload(alice, `${name} ${pictures}`)));
+    const others = await upload(admin, `of the admin ${pictures}`);
+    const [named] = mine;
+    const room = await alice.createRoom();
+    await alice.send(room, 'm.room.message', { body: 'x', url: named?.uri });
+    for (const media of [...mine, others]) await quarantine(media);
+    const statuses = () =>
+      Promise.all([...mine, others].map(async (media) => (await statusOf(alice, downloadPath(media)))[0]));
+    const ofRoom = `${api}/room/${encodeURIComponent(room)}/media/unquarantine`;
+    expect(await admin.ok('POST', ofRoom)).toEqual({ num_unquarantined: 1 });
+    expect(await statuses()).toEqual([200, 404, 404, 404]);
+    const ofUser = `${api}/user/${encodeURIComponent(alice.userId)}/media/unquarantine`;
+    expect(await admin.ok('POST', ofUser)).toEqual({ num_unquarantined: 2 });
+    expect(await statuses()).toEqual([200, 200, 200, 404]);
+    expect(await admin.ok('POST', ofUser)).toEqual({ num_unquarantined: 0 });
+    expect((await admin.call('POST', `${api}/room/!none:here.test/media/unquarantine`)).status).toBe(404);
+    for (const path of [ofRoom, ofUser]) expect((await alice.call('POST', path)).status).toBe(403);
+  });
+
   it('is all that a user uploaded, and what somebody else has besides', async () => {
     const [one, two] = [await upload(alice, picture), await upload(alice, `text ${pictures}`)];
     await upload(alice, picture);

@@ -86,6 +86,10 @@ export interface MediaReads {
   listQuarantinable(addresses: readonly MediaAddress[]): Promise<FileHash[]>;
   /** The same of all that a user uploaded. */
   listQuarantinableOf(uploader: UserId): Promise<FileHash[]>;
+  /** What of these addresses is quarantined, once each. */
+  listQuarantined(addresses: readonly MediaAddress[]): Promise<FileHash[]>;
+  /** The same of all that a user uploaded. */
+  listQuarantinedOf(uploader: UserId): Promise<FileHash[]>;
   /** Addresses of media in a room's events, as the events write them. May take long, and keeps nobody waiting. */
   listUrlsInRoom(roomId: RoomId): Promise<string[]>;
   findThumbnail(key: ThumbnailKey): Promise<ThumbnailRow | undefined>;

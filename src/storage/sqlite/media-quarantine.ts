@@ -6,7 +6,10 @@ import type { SlowReads } from './core/reading-thread.ts';
 import type { Turn } from './core/turn.ts';
 import type { Writes } from './core/writes.ts';
 
-type Reads = Pick<MediaReads, 'listQuarantinable' | 'listQuarantinableOf' | 'listUrlsInRoom'>;
+type Reads = Pick<
+  MediaReads,
+  'listQuarantinable' | 'listQuarantinableOf' | 'listQuarantined' | 'listQuarantinedOf' | 'listUrlsInRoom'
+>;
 
 /** Where events name a content: the event's own, its smaller picture, and both where they are encrypted. */
 const places = ['url', 'info.thumbnail_url', 'file.url', 'info.thumbnail_file.url', 'avatar_url'];
@@ -27,20 +30,27 @@ export function createQuarantineReads(deps: {
   slow: SlowReads;
 }): Reads {
   const { connection, turn } = deps;
-  const notYet = 'm.hash IS NOT NULL AND NOT EXISTS (SELECT 1 FROM media_quarantine q WHERE q.hash = m.hash)';
-  const atAddresses = connection
-    .prepare<[string], FileHash>(
-      `SELECT DISTINCT m.hash FROM json_each(?) a JOIN media m
-         ON m.server = a.value ->> '$.server' AND m.media_id = a.value ->> '$.mediaId'
-       WHERE ${notYet}`,
-    )
-    .pluck();
-  const ofUploader = connection
-    .prepare<[UserId], FileHash>(`SELECT DISTINCT m.hash FROM media m WHERE m.uploader = ? AND ${notYet}`)
-    .pluck();
+  const isIn = 'EXISTS (SELECT 1 FROM media_quarantine q WHERE q.hash = m.hash)';
+  const notYet = `m.hash IS NOT NULL AND NOT ${isIn}`;
+  const atAddresses = (which: string) =>
+    connection
+      .prepare<[string], FileHash>(
+        `SELECT DISTINCT m.hash FROM json_each(?) a JOIN media m
+           ON m.server = a.value ->> '$.server' AND m.media_id = a.value ->> '$.mediaId'
+         WHERE ${which}`,
+      )
+      .pluck();
+  const ofUploader = (which: string) =>
+    connection
+      .prepare<[UserId], FileHash>(`SELECT DISTINCT m.hash FROM media m WHERE m.uploader = ? AND ${which}`)
+      .pluck();
+  const [freeAtAddresses, freeOfUploader] = [atAddresses(notYet), ofUploader(notYet)];
+  const [heldAtAddresses, heldOfUploader] = [atAddresses(isIn), ofUploader(isIn)];
   return {
-    listQuarantinable: (addresses) => turn.read(() => atAddresses.all(JSON.stringify(addresses))),
-    listQuarantinableOf: (uploader) => turn.read(() => ofUploader.all(uploader)),
+    listQuarantinable: (addresses) => turn.read(() => freeAtAddresses.all(JSON.stringify(addresses))),
+    listQuarantinableOf: (uploader) => turn.read(() => freeOfUploader.all(uploader)),
+    listQuarantined: (addresses) => turn.read(() => heldAtAddresses.all(JSON.stringify(addresses))),
+    listQuarantinedOf: (uploader) => turn.read(() => heldOfUploader.all(uploader)),
     async listUrlsInRoom(roomId) {
       const room = await turn.read(() => deps.rooms.find(roomId));
       if (room === undefined) return [];

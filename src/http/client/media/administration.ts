@@ -10,7 +10,10 @@ import { roomId, userId } from '../../shapes.ts';
 const base = '/_synapse/admin/v1';
 const place = z.object({ serverName: z.string(), mediaId: z.string() });
 
-/** Taking contents away from everybody, as Synapse's admin API has it ("Quarantine media"). */
+/**
+ * Taking contents away from everybody, as Synapse's admin API has it ("Quarantine media"), and giving them back: of a room and of a user in one call,
+ * too, which are in Synapse's words though it has no such calls.
+ */
 export function mediaAdministrationRoutes(deps: {
   readonly accounts: Pick<Accounts, 'isAdmin'>;
   readonly media: Pick<Media, 'quarantine'>;
@@ -56,6 +59,24 @@ export function mediaAdministrationRoutes(deps: {
       checkCaller,
       handle: async ({ requester, params }) => ({
         num_quarantined: await quarantine.quarantineUser(requester.userId, params.userId),
+      }),
+    }),
+    userRoute({
+      method: 'POST',
+      path: `${base}/room/:roomId/media/unquarantine`,
+      params: z.object({ roomId }),
+      checkCaller,
+      handle: async ({ requester, params }) => ({
+        num_unquarantined: await quarantine.releaseRoom(requester.userId, params.roomId),
+      }),
+    }),
+    userRoute({
+      method: 'POST',
+      path: `${base}/user/:userId/media/unquarantine`,
+      params: z.object({ userId }),
+      checkCaller,
+      handle: async ({ requester, params }) => ({
+        num_unquarantined: await quarantine.releaseUser(requester.userId, params.userId),
       }),
     }),
   ];
