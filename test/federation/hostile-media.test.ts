@@ -105,11 +105,12 @@ describe('what another server answers', () => {
     const written = new Promise<void>((resolve) => {
       begun = resolve;
     });
-    serve((response) => void response.writeHead(200, mixed).write(`${head}\r\nhalf`, begun));
+    serve((response) => void response.writeHead(200, mixed).write(`${head}\r\n${'half '.repeat(20)}`, begun));
     const answer = fetchIt();
     await written;
-    await untilFiles(incoming(), 1);
-    await server.clock.advance(31_000);
+    await untilFiles(incoming(), 1, 'half'.length);
+    await server.clock.untilTimerIn(30_000);
+    await server.clock.advance(30_000);
     expect(refusal(await answer)).toEqual(notFound);
     await expectNothingLeft(before);
   });
