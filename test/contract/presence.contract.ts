@@ -160,7 +160,11 @@ export function describePresence(open: OpenStorage): void {
       expect(await storage.presence.listHeldByService('bridge', bob, 2)).toEqual([carol]);
       await commit(storage, [at(alice, 'bridge', false), at(alice, 'other', false)]);
       expect(await storage.presence.listHeldByService('bridge', null, 5)).toEqual([bob, carol]);
-      await commit(storage, [{ kind: 'services_kept', serviceIds: ['other'] }]);
+      const known = ['bridge', 'other'].map((serviceId) => ({
+        ...{ kind: 'service_progress' as const, serviceId },
+        position: 0,
+      }));
+      await commit(storage, [...known, { kind: 'services_kept', serviceIds: ['other'] }]);
       expect(await storage.presence.listHeldByService('bridge', null, 5)).toEqual([]);
       expect(await storage.presence.listHeldByService('other', null, 5)).toEqual([bob]);
     });

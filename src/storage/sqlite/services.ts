@@ -179,12 +179,12 @@ export function createServiceWrites(
   const remove = connection.prepare<[string, string], { upTo: Position; collected: string }>(
     `DELETE FROM service_transactions WHERE service_id = ? AND transaction_id = ? RETURNING up_to AS upTo, collected`,
   );
-  const keep = connection.prepare<[string]>(
-    'DELETE FROM services WHERE service_id NOT IN (SELECT value FROM json_each(?))',
+  const isGone = 'service_id NOT IN (SELECT value FROM json_each(?))';
+  // Whoever was told anything has a row in `services`.
+  const forgetPresence = connection.prepare<[string]>(
+    `DELETE FROM presence_at_services WHERE service_id IN (SELECT service_id FROM services WHERE ${isGone})`,
   );
-  const keepPresence = connection.prepare<[string]>(
-    'DELETE FROM presence_at_services WHERE service_id NOT IN (SELECT value FROM json_each(?))',
-  );
+  const keep = connection.prepare<[string]>(`DELETE FROM services WHERE ${isGone}`);
   return {
     service_progress({ serviceId, position }) {
       putProgress.run(serviceId, position);
@@ -201,8 +201,8 @@ export function createServiceWrites(
     },
     services_kept({ serviceIds }) {
       const kept = JSON.stringify(serviceIds);
+      forgetPresence.run(kept);
       keep.run(kept);
-      keepPresence.run(kept);
     },
   };
 }
