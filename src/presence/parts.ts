@@ -95,6 +95,7 @@ export function createParts(deps: PresenceDeps) {
     ...subjects,
     servers,
     services,
+    copyExpiresMs: common.settings.copyExpiresMs,
     async narrow(destination, subject) {
       const held = rows.findHeld(destination, subject);
       if (held) await commitRows(deps.storage, [rows.narrowingRow(destination, subject, held)]);

@@ -3,7 +3,7 @@ import { type RoomId, serverOfUser, type UserId } from '../../matrix/ids.ts';
 import type { ServerName } from '../../matrix/server-name.ts';
 import type { Roster } from '../../roster/roster.ts';
 import { changesMeeting, compareOnServer, listServers, losesWhole, type Moment, momentOf } from '../core/audience.ts';
-import type { PastChange } from '../core/past.ts';
+import type { Past, PastChange } from '../core/past.ts';
 import { listNamed } from '../core/rules.ts';
 import { isBlank } from '../core/shown.ts';
 import type { LocalSubjects, RemoteSubjects } from '../core/subjects.ts';
@@ -18,7 +18,10 @@ export interface AudienceChangesDeps extends TurnsDeps, Omit<RemoteAudienceDeps,
   remote: RemoteAudienceDeps['remote'] & Pick<RemoteSubjects, 'has'>;
   roster: RemoteAudienceDeps['roster'] &
     Pick<Roster, 'usersIn' | 'serversIn' | 'usersOfServerIn' | 'serversSharingWith' | 'shareRoom' | 'isConnected'>;
+  past: TurnsDeps['past'] & Pick<Past, 'hasLeftSince'>;
   servers: Pick<ServerMarks, 'mark' | 'covers' | 'isNarrowed'>;
+  /** How long another server may go by what it was told. */
+  copyExpiresMs: number;
   isLocal(userId: UserId): boolean;
   /** Everybody connected who shares a room with the subject or names them, and the subject. */
   listConnected(subject: UserId): Promise<ReadonlySet<UserId>>;
@@ -26,6 +29,14 @@ export interface AudienceChangesDeps extends TurnsDeps, Omit<RemoteAudienceDeps,
   changedLately(subject: UserId): boolean;
   /** A narrowing that no commit brought with it: facts moved between the decision and its commit. */
   narrow(destination: ServerName, subject: UserId): Promise<void>;
+}
+
+interface ServerTurn extends Turn {
+  /**
+   * The one who comes left a room not long ago. What their server was told since may have been there before it knew of that leave, and then it dropped
+   * what it held for those who left.
+   */
+  readonly isBack?: boolean;
 }
 
 /** Tells of one change of audience after the other: asks the policy before and after, and addresses inboxes and marks. */
@@ -80,17 +91,20 @@ export class AudienceChanges {
   /** Only the pairs of the one who joined or left, with those who are in the room or left it meanwhile. */
   async #tellOfMembership({ userId, roomId }: Extract<PastChange, { kind: 'membership' }>, turn: Turn): Promise<void> {
     const { roster, isLocal, remote } = this.#deps;
+    const { past, now, copyExpiresMs } = this.#deps;
+    const isBack = past.hasLeftSince(userId, now() - copyExpiresMs);
     const gone = turn.gone.get(roomId) ?? [];
     const connected = [...roster.connectedUsersIn(roomId), ...gone.filter((user) => roster.isConnected(user))];
     if (isLocal(userId)) {
       await this.#compareLocal(userId, connected, turn);
       await this.#compareAsViewer(userId, [...roster.usersIn(roomId), ...gone], turn);
-      for (const server of [...roster.serversIn(roomId)]) await this.#compareServer(userId, server, turn);
+      for (const server of [...roster.serversIn(roomId)])
+        await this.#compareServer(userId, server, { ...turn, isBack });
       return;
     }
     const ours = [...roster.localUsersIn(roomId), ...gone.filter(isLocal)];
     if (remote.has(userId)) await this.#remote.compare(userId, ours, turn);
-    await this.#compareRemoteViewer(userId, ours, turn);
+    await this.#compareRemoteViewer(userId, ours, { ...turn, isBack });
   }
 
   async #compareAsViewer(viewer: UserId, subjects: readonly UserId[], turn: Turn): Promise<void> {
@@ -126,7 +140,7 @@ export class AudienceChanges {
     }
   }
 
-  async #compareServer(subject: UserId, server: ServerName, turn: Turn): Promise<void> {
+  async #compareServer(subject: UserId, server: ServerName, turn: ServerTurn): Promise<void> {
     const { serverName, roster } = this.#deps;
     if (server === serverName || !this.#deps.tracker.find(subject)) return;
     let [gained, lost] = [false, false];
@@ -136,11 +150,11 @@ export class AudienceChanges {
       gained ||= compared.gained;
       lost ||= compared.lost;
     }
-    await this.#tellServer(subject, server, { gained, lost });
+    await this.#tellServer(subject, server, { gained, lost, isBack: turn.isBack });
   }
 
   /** A user of another server joined or left: what they gained or lost of our users in that room. */
-  async #compareRemoteViewer(viewer: UserId, subjects: readonly UserId[], turn: Turn): Promise<void> {
+  async #compareRemoteViewer(viewer: UserId, subjects: readonly UserId[], turn: ServerTurn): Promise<void> {
     const server = serverOfUser(viewer);
     const stance = this.#deps.stanceTowards(server);
     if (stance === 'withhold') return;
@@ -163,19 +177,24 @@ export class AudienceChanges {
       );
       if (isSame) continue;
       const lost = !sees || turn.befores.some(({ facts }) => losesWhole({ subject, server }, { before: facts, after }));
-      await this.#tellServer(subject, server, { gained: sees, lost });
+      await this.#tellServer(subject, server, { gained: sees, lost, isBack: turn.isBack });
     }
   }
 
   async #tellServer(
     subject: UserId,
     server: ServerName,
-    { gained, lost }: { readonly gained: boolean; readonly lost: boolean },
+    {
+      gained,
+      lost,
+      isBack,
+    }: { readonly gained: boolean; readonly lost: boolean; readonly isBack?: boolean | undefined },
   ): Promise<void> {
     const { servers, tracker } = this.#deps;
     if (lost && !servers.isNarrowed(server, subject)) await this.#deps.narrow(server, subject);
     const presence = tracker.find(subject);
-    if (!gained || !presence || isBlank(presence.shown) || servers.covers(server, subject)) return;
+    if (!gained || !presence || isBlank(presence.shown)) return;
+    if (!isBack && servers.covers(server, subject)) return;
     servers.mark(server, subject, { urgent: false, resend: true, lasting: presence.shown.statusMsg !== null });
   }
 }

@@ -5,6 +5,9 @@ import { type Difference, newDifference, setJoined } from './facts.ts';
 /** Oldest entries are forgotten beyond it; for tokens from before them the rule of another process holds. */
 const entriesMax = 50_000;
 
+/** Users whose last leave is remembered; beyond it the longest ago is forgotten. */
+const leaversMax = 50_000;
+
 /** Of a span of time that saw more changes, the ones in the middle are passed over. */
 const momentsMax = 16;
 
@@ -19,6 +22,8 @@ export class Past {
   #entries: { readonly at: number; readonly change: PastChange }[] = [];
   #reachesBackTo = Number.NEGATIVE_INFINITY;
   #dropped = 0;
+  /** When each user last left a room, oldest first. */
+  readonly #leftAt = new Map<UserId, number>();
 
   /** The number of the change, for `differenceBefore`. */
   record(at: number, change: PastChange): number {
@@ -28,7 +33,13 @@ export class Past {
       this.#dropped += dropped.length;
     }
     this.#entries.push({ at, change });
+    if (change.kind === 'membership' && change.joined) this.#noteLeave(change.userId, at);
     return this.next - 1;
+  }
+
+  /** Whether the user has left any room since then. */
+  hasLeftSince(userId: UserId, at: number): boolean {
+    return (this.#leftAt.get(userId) ?? Number.NEGATIVE_INFINITY) >= at;
   }
 
   /** The number of the change that will be recorded next. */
@@ -61,6 +72,16 @@ export class Past {
     for (let index = Math.max(first + 1, last - momentsMax); index <= last; index += 1)
       differences.push(this.differenceBefore(this.#dropped + index));
     return differences;
+  }
+
+  #noteLeave(userId: UserId, at: number): void {
+    this.#leftAt.delete(userId);
+    this.#leftAt.set(userId, at);
+    if (this.#leftAt.size <= leaversMax) return;
+    for (const oldest of this.#leftAt.keys()) {
+      this.#leftAt.delete(oldest);
+      return;
+    }
   }
 }
 
