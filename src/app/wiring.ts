@@ -239,7 +239,12 @@ function createServerNoticesOf(
   { rooms, ...parts }: Pick<Parts, 'storage' | 'roster' | 'accounts' | 'rooms'>,
 ): ServerNotices {
   const { creating, sending, membership } = rooms;
-  const { display_name: displayName, avatar_url: avatarUrl, room_name: roomName } = config.server_notices;
+  const {
+    display_name: displayName,
+    avatar_url: avatarUrl,
+    room_name: roomName,
+    auto_join: autoJoin,
+  } = config.server_notices;
   const sender = noticesSender(config);
   const { server_name: serverName } = config;
   return createServerNotices({
@@ -252,6 +257,7 @@ function createServerNoticesOf(
     displayName,
     avatarUrl,
     roomName,
+    autoJoin,
   });
 }
 

@@ -20,13 +20,15 @@ export interface ServerNoticesDeps {
   };
   readonly creating: Creating;
   readonly sending: Sending;
-  readonly membership: Pick<MembershipChanges, 'invite'>;
+  readonly membership: Pick<MembershipChanges, 'invite' | 'join'>;
   readonly serverName: ServerName;
   /** Who speaks for the server. Nobody can sign in as this user. */
   readonly sender: UserId;
   readonly displayName: string;
   readonly avatarUrl: string | null;
   readonly roomName: string;
+  /** Users are in their room without having been asked. */
+  readonly autoJoin: boolean;
 }
 
 export interface NoticeRequest {
@@ -42,8 +44,9 @@ export interface NoticeRequest {
 export interface ServerNotices {
   /**
    * Makes the user's room at the first notice, and invites them again where they left it: "exactly 1 server notices room per user",
-   * "invite the target user rather than automatically join them". The same transaction again answers with the same event. Throws M_INVALID_PARAM for
-   * users of other servers, M_NOT_FOUND for nobody and for who has deactivated, and what sending throws.
+   * "invite the target user rather than automatically join them", unless the administrator wants otherwise. The same transaction again answers
+   * with the same event. Throws M_INVALID_PARAM for users of other servers, M_NOT_FOUND for nobody and for who has deactivated, and what
+   * sending throws.
    */
   send(request: NoticeRequest): Promise<EventId>;
 }
@@ -98,6 +101,9 @@ export function createServerNotices(deps: ServerNoticesDeps): ServerNotices {
       await deps.membership.invite({ roomId: known.roomId, sender, target: to, reason: undefined });
     }
     const roomId = known?.roomId ?? (await createRoom(to));
+    // Also of an invite that has waited since before the setting.
+    const isInvited = known === undefined || known.membership === 'invite' || known.membership === 'leave';
+    if (deps.autoJoin && isInvited) await deps.membership.join({ userId: to, roomId, servers: [], content: {} });
     const tags = await accounts.tags.list(to, { userId: to, roomId });
     if (!Object.hasOwn(tags, tag)) await accounts.tags.put(to, { userId: to, roomId, tag }, {});
     return roomId;

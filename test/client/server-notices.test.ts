@@ -182,3 +182,61 @@ describe('the user who speaks for the server', () => {
     expect((await alice.getPresence(sender)).body?.presence ?? 'offline').toBe('offline');
   });
 });
+
+describe('with auto_join', () => {
+  it('users are in their room without being asked, are back with the next notice, and keep their one membership', async () => {
+    const joining = await TestServer.start({ config: { server_notices: { auto_join: true } } });
+    try {
+      const root = await newUser(joining, 'root');
+      const bob = await newUser(joining, 'bob');
+      await joining.running.lantern.storage.commit({
+        rows: [{ kind: 'account_admin', userId: root.userId as UserId }],
+      });
+      const tell = (body: string) => root.ok('POST', path, { user_id: bob.userId, content: words(body) });
+      await tell('one');
+      const [roomId = '', ...others] = Object.keys((await bob.sync()).rooms.join);
+      expect(others).toEqual([]);
+      const { event_id: before } = await bob.ok(
+        'GET',
+        `${inRoom(roomId, 'state', 'm.room.member', bob.userId)}?format=event`,
+      );
+      await tell('two');
+      const { event_id: after } = await bob.ok(
+        'GET',
+        `${inRoom(roomId, 'state', 'm.room.member', bob.userId)}?format=event`,
+      );
+      expect(after).toBe(before);
+      await bob.leave(roomId);
+      await tell('three');
+      expect(Object.keys((await bob.sync()).rooms.join)).toEqual([roomId]);
+      const { chunk } = await bob.ok('GET', `${inRoom(roomId, 'messages')}?dir=b`);
+      const bodies = chunk
+        .filter(({ type }: Json) => type === 'm.room.message')
+        .map(({ content }: Json) => content.body);
+      expect(bodies).toEqual(['three', 'two', 'one']);
+    } finally {
+      await joining.stop();
+    }
+  });
+
+  it('an invite from before the setting becomes a join with the next notice; without it, it waits', async () => {
+    const first = await TestServer.start();
+    const root = await newUser(first, 'root');
+    const bob = await newUser(first, 'bob');
+    await first.running.lantern.storage.commit({ rows: [{ kind: 'account_admin', userId: root.userId as UserId }] });
+    const tell = (body: string) => root.ok('POST', path, { user_id: bob.userId, content: words(body) });
+    await tell('one');
+    await tell('two');
+    const [roomId = ''] = Object.keys((await bob.sync()).rooms.invite);
+    await first.stop({ keepData: true });
+    const later = await TestServer.start({ config: { server_notices: { auto_join: true } }, resume: first });
+    try {
+      for (const user of [root, bob]) user.url = later.url;
+      expect(Object.keys((await bob.sync()).rooms?.join ?? {})).toEqual([]);
+      await tell('three');
+      expect(Object.keys((await bob.sync()).rooms.join)).toEqual([roomId]);
+    } finally {
+      await later.stop();
+    }
+  });
+});

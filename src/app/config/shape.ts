@@ -122,6 +122,7 @@ const serverNotices = z.strictObject({
     .nullable()
     .default(null),
   room_name: z.string().min(1).max(256).default('Server notices'),
+  auto_join: z.boolean().default(false),
 });
 
 const bytes = z.int().min(0);
