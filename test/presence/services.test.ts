@@ -34,6 +34,10 @@ class Service {
     this.#host.presence.services.serve(audience);
   }
 
+  get isWaiting(): boolean {
+    return this.#host.presence.services.hasPending(id);
+  }
+
   /** What a transaction would carry now; `lost`: nobody knows whether it came. */
   async take(how: { lost?: boolean; max?: number } = {}): Promise<string[]> {
     await this.#host.presence.idle();
@@ -120,6 +124,20 @@ describe('presence for a service', () => {
     expect(await service.take()).toEqual(['alice unavailable two']);
     await world.put(alice, 'unavailable', 'two');
     expect(await service.take()).toEqual([]);
+    expect(service.isWaiting).toBe(false);
+  });
+
+  it('does not go on asking for what turned out to be nothing', async () => {
+    const world = await World.start();
+    const service = await Service.start(world);
+    await world.join(lobby, alice, ghost);
+    await world.put(alice, 'online', 'one');
+    await service.take();
+    await world.put(alice, 'unavailable', 'two');
+    await world.put(alice, 'online', 'one');
+    expect(service.isWaiting).toBe(true);
+    expect(await service.take()).toEqual([]);
+    expect(service.isWaiting).toBe(false);
   });
 
   it('tells what does not fit into one transaction with the next', async () => {

@@ -15,8 +15,8 @@ export interface ReactionsDeps {
   rules: RulesOfUsers;
   sizes: RoomSizes;
   past: Past;
-  remote: Pick<RemoteSubjects, 'has' | 'keep'>;
-  roster: Pick<Roster, 'isJoined' | 'localUsersIn' | 'roomsOf'>;
+  remote: Pick<RemoteSubjects, 'has'>;
+  roster: Pick<Roster, 'localUsersIn'>;
   rows: Pick<AudienceRows, 'repair' | 'sawMembership' | 'sawRules'>;
   dispatcher: Pick<Dispatcher, 'compare'>;
   servers: Pick<ServerMarks, 'narrow'>;
@@ -57,8 +57,6 @@ function changeMembership(deps: ReactionsDeps, change: Extract<Change, { kind: '
   // Nobody of ours sees anybody through a room that none of us is in.
   const concernsUs = deps.isLocal(userId) || deps.remote.has(userId) || deps.roster.localUsersIn(roomId).size > 0;
   if (concernsUs) noteChange(deps, { kind: 'membership', userId, roomId, joined });
-  if (deps.isLocal(userId) || !deps.remote.has(userId)) return;
-  if (deps.roster.roomsOf(userId).size > 0) deps.remote.keep(userId);
 }
 
 function changeRules(deps: ReactionsDeps, userId: UserId, contents: ReadonlyMap<string, JsonObject>): void {

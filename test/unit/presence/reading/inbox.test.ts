@@ -31,6 +31,13 @@ describe('an inbox', () => {
     expect(since(inbox.last)).toEqual([]);
   });
 
+  it('tells a loss once, and remembers so for ten thousand subjects', () => {
+    expect(inbox.putLoss(alice)).toBe(true);
+    expect(inbox.putLoss(alice)).toBe(false);
+    for (let index = 0; index < 10_000; index += 1) inbox.putLoss(`@u${index}:a` as UserId);
+    expect(inbox.putLoss(alice)).toBe(true);
+  });
+
   it('grows its number with what is addressed to it, and with nothing else', async () => {
     const start = inbox.last;
     await clock.advance(1_000);

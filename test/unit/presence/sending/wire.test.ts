@@ -100,6 +100,15 @@ describe('packing', () => {
     expect(pack(groups).map(({ length }) => length)).toEqual([50, 50, 20]);
   });
 
+  it('puts exactly 256 recipients into an EDU, and one more into the next', () => {
+    const group = (index: number, count: number) => {
+      const users = Array.from({ length: count }, (_, number) => `@u${number}:b.test`);
+      return updateEntries(`@s${index}:a.test` as UserId, online, named(users));
+    };
+    expect(pack([group(1, 128), group(2, 128)]).map(({ length }) => length)).toEqual([2]);
+    expect(pack([group(1, 128), group(2, 129)]).map(({ length }) => length)).toEqual([1, 1]);
+  });
+
   it('takes a group whole or not at all', () => {
     const users = (count: number) => Array.from({ length: count }, (_, index) => `@u${index}:b.test`);
     const packer = new EduPacker(2);
