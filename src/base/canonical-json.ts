@@ -37,6 +37,40 @@ export function canonicalSize(value: unknown, options: CanonicalOptions = {}): n
   return Buffer.byteLength(holdsLoose(value, options) ? encodeLoose(value, options) : JSON.stringify(value));
 }
 
+/**
+ * The canonical form of an object by its members, each `"key":value`, in their order: any of them, joined by commas in braces, are the form
+ * of an object with these alone. Throws as `canonicalJson` does.
+ */
+export function canonicalMembers(
+  object: Readonly<Record<string, unknown>>,
+  options: CanonicalOptions = {},
+): Map<string, string> {
+  const isLoose = holdsLoose(object, options);
+  const members = new Map<string, string>();
+  for (const key of Object.keys(object).sort(compareByCodePoint)) {
+    const value: unknown = Reflect.get(object, key);
+    members.set(key, `${JSON.stringify(key)}:${isLoose ? encodeLoose(value, options) : encode(value)}`);
+  }
+  return members;
+}
+
+/** The object that these members form, without those left out. */
+export function joinMembers(members: ReadonlyMap<string, string>, leftOut: ReadonlySet<string> = none): string {
+  const texts: string[] = [];
+  for (const [key, text] of members) if (!leftOut.has(key)) texts.push(text);
+  return `{${texts.join(',')}}`;
+}
+
+const none: ReadonlySet<string> = new Set();
+
+/** Bytes of UTF-8 of the object that these members form. */
+export function sizeOfMembers(members: ReadonlyMap<string, string>): number {
+  // The braces, and a comma behind each but the last.
+  let size = Math.max(2, members.size + 1);
+  for (const text of members.values()) size += Buffer.byteLength(text);
+  return size;
+}
+
 /** Whether there is a loose number in the value, which otherwise is checked to have a canonical form. */
 function holdsLoose(value: unknown, { strict, numbers }: CanonicalOptions): boolean {
   const found: Found = { loose: false, infinite: false };

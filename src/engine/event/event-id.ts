@@ -1,12 +1,12 @@
 import { encodeBase64, encodeBase64Url } from '../../base/base64.ts';
-import { canonicalJson } from '../../base/canonical-json.ts';
+import { canonicalJson, joinMembers } from '../../base/canonical-json.ts';
 import { type EventId, findServerOfEventId, isEventId, type RoomId } from '../../matrix/ids.ts';
 import type { EventReference, JsonObject, RoomEvent } from '../../matrix/pdu.ts';
 import type { RoomVersion } from '../../matrix/room-versions.ts';
 import type { ServerName } from '../../matrix/server-name.ts';
 import { without } from '../members.ts';
 import { sha256 } from './hash.ts';
-import { redactJson } from './redact.ts';
+import { redactJson, redactMembers } from './redact.ts';
 
 const notSigned: ReadonlySet<string> = new Set(['signatures', 'unsigned']);
 
@@ -24,6 +24,15 @@ export function signedTextOf(event: Readonly<JsonObject>, version: RoomVersion):
   const text = canonicalJson(without(redactJson(event, version), notSigned));
   signedTexts.set(event, { version, text });
   return text;
+}
+
+/** Works it out from the canonical form of the event's members, for whoever asks for it then. */
+export function prepareSignedText(
+  event: Readonly<JsonObject>,
+  members: ReadonlyMap<string, string>,
+  version: RoomVersion,
+): void {
+  signedTexts.set(event, { version, text: joinMembers(redactMembers(event, members, version), notSigned) });
 }
 
 /** The *reference hash*. Throws CanonicalJsonError where there is no canonical form. */

@@ -1,8 +1,9 @@
 import { hash } from 'node:crypto';
 import { decodeBase64, encodeBase64 } from '../../base/base64.ts';
-import { canonicalJson } from '../../base/canonical-json.ts';
+import { canonicalJson, joinMembers } from '../../base/canonical-json.ts';
 import type { JsonObject, Pdu } from '../../matrix/pdu.ts';
 import { without } from '../members.ts';
+import { findForms } from './forms.ts';
 
 const notInContentHash: ReadonlySet<string> = new Set(['unsigned', 'signatures', 'hashes']);
 
@@ -21,8 +22,16 @@ export function encodedContentHash(event: Readonly<JsonObject>): string {
 
 /** Whether the event is the one that was hashed. If not, only its redacted form may be believed. */
 export function isContentHashValid(pdu: Readonly<Pdu>): boolean {
-  const claimed = decodeBase64(pdu.hashes.sha256);
-  return claimed?.equals(contentHash(pdu)) ?? false;
+  return findForms(pdu)?.isContentHashValid ?? isHash(pdu.hashes.sha256, contentHash(pdu));
+}
+
+/** The same by the canonical form of the event's members. */
+export function isContentHashOf(members: ReadonlyMap<string, string>, claimed: string): boolean {
+  return isHash(claimed, sha256(joinMembers(members, notInContentHash)));
+}
+
+function isHash(claimed: string, hash: Buffer): boolean {
+  return decodeBase64(claimed)?.equals(hash) ?? false;
 }
 
 export function sha256(text: string): Buffer {

@@ -1,4 +1,4 @@
-import { CanonicalJsonError, canonicalSize } from '../../base/canonical-json.ts';
+import { CanonicalJsonError, canonicalMembers, joinMembers, sizeOfMembers } from '../../base/canonical-json.ts';
 import { LooseNumber } from '../../base/loose-number.ts';
 import { eventTypes } from '../../matrix/event-types.ts';
 import { findServerOfRoom, isRoomId, isUserId, type RoomId } from '../../matrix/ids.ts';
@@ -12,7 +12,9 @@ import {
 } from '../../matrix/pdu.ts';
 import type { RoomVersion } from '../../matrix/room-versions.ts';
 import { isObject, ownMember } from '../members.ts';
-import { eventIdOf, isEventIdOf, roomIdOfCreate } from './event-id.ts';
+import { eventIdOf, isEventIdOf, prepareSignedText, roomIdOfCreate } from './event-id.ts';
+import { keepForms } from './forms.ts';
+import { isContentHashOf } from './hash.ts';
 
 /** Client-server API, "Size limits": `type` and `state_key` MUST NOT exceed 255 bytes; older room versions count otherwise. */
 export const keyLengthMax = 255;
@@ -33,11 +35,40 @@ export type ParsedPdu = { readonly outcome: 'parsed'; readonly event: RoomEvent 
  * enforce the JSON format", and before, the hashes cover numbers as they were written.
  */
 export function parsePdu(json: unknown, version: RoomVersion): ParsedPdu {
+  return parse(json, version, prepareSignedText);
+}
+
+/**
+ * The same of an event from elsewhere that nobody else holds: it is frozen, and what its canonical form tells of it is kept beside it
+ * (`event/forms`). keepsText: that form, too, for whoever stores it soon.
+ */
+export function parseReceivedPdu(
+  json: unknown,
+  version: RoomVersion,
+  { keepsText }: { readonly keepsText: boolean },
+): ParsedPdu {
+  return parse(json, version, (pdu, members) => {
+    prepareSignedText(pdu, members, version);
+    const whole = keepsText ? joinMembers(members) : undefined;
+    keepForms(pdu, { whole, isContentHashValid: isContentHashOf(members, pdu.hashes.sha256) });
+  });
+}
+
+type Members = ReadonlyMap<string, string>;
+
+function parse(
+  json: unknown,
+  version: RoomVersion,
+  keep: (pdu: Pdu, members: Members, version: RoomVersion) => void,
+): ParsedPdu {
   if (!isObject(json)) return malformed('the event is not an object');
-  const fault = findSizeFault(json, version) ?? findFault(json, version);
+  const members = readMembers(json, version);
+  if (!(members instanceof Map)) return members;
+  const fault = findSizeFault(members) ?? findFault(json, version);
   if (fault) return fault;
   // Every field of the type was checked above.
   const pdu = json as Pdu;
+  keep(pdu, members, version);
   const eventId = eventIdOf(pdu, version);
   const roomId = pdu.room_id ?? roomIdOfCreate(eventId);
   return { outcome: 'parsed', event: { eventId, roomId, roomVersion: version.id, pdu } };
@@ -56,15 +87,21 @@ function malformed(reason: string, problem: Malformed['problem'] = 'format'): Ma
   return { outcome: 'malformed', problem, reason };
 }
 
-/** "The complete event MUST NOT be larger than 65536 bytes, including any signatures, and encoded as Canonical JSON." */
-function findSizeFault(json: JsonObject, version: RoomVersion): Malformed | undefined {
+/** The canonical form, or why there is none. */
+function readMembers(json: JsonObject, version: RoomVersion): Map<string, string> | Malformed {
   try {
-    const size = canonicalSize(json, { strict: version.strictIntegers });
-    return size > pduBytesMax ? malformed(`the event is larger than ${pduBytesMax} bytes`, 'too_large') : undefined;
+    return canonicalMembers(json, { strict: version.strictIntegers });
   } catch (error) {
     if (error instanceof CanonicalJsonError) return malformed(error.message);
     throw error;
   }
+}
+
+/** "The complete event MUST NOT be larger than 65536 bytes, including any signatures, and encoded as Canonical JSON." */
+function findSizeFault(members: Members): Malformed | undefined {
+  return sizeOfMembers(members) > pduBytesMax
+    ? malformed(`the event is larger than ${pduBytesMax} bytes`, 'too_large')
+    : undefined;
 }
 
 function findFault(json: JsonObject, version: RoomVersion): Malformed | undefined {

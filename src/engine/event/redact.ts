@@ -1,3 +1,4 @@
+import { canonicalJson } from '../../base/canonical-json.ts';
 import { eventTypes } from '../../matrix/event-types.ts';
 import type { JsonObject, Pdu } from '../../matrix/pdu.ts';
 import type { RoomVersion } from '../../matrix/room-versions.ts';
@@ -93,6 +94,25 @@ export function redactJson(event: Readonly<JsonObject>, version: RoomVersion): J
   const list = lists[version.redaction];
   const kept = pick(event, list.fields);
   if (isObject(kept.content)) kept.content = redactContent(String(event.type), kept.content, list);
+  return kept;
+}
+
+/**
+ * The canonical form of the redacted event by its members. `members`: the form of the whole event's, of which those are taken that a redaction
+ * leaves as they are.
+ */
+export function redactMembers(
+  event: Readonly<JsonObject>,
+  members: ReadonlyMap<string, string>,
+  version: RoomVersion,
+): ReadonlyMap<string, string> {
+  const list = lists[version.redaction];
+  const kept = new Map<string, string>();
+  for (const [key, text] of members) if (list.fields.includes(key)) kept.set(key, text);
+  const content = Object.hasOwn(event, 'content') ? event.content : undefined;
+  if (!isObject(content)) return kept;
+  const redacted = redactContent(String(event.type), content, list);
+  if (redacted !== content) kept.set('content', `"content":${canonicalJson(redacted)}`);
   return kept;
 }
 

@@ -1,3 +1,4 @@
+import { findForms } from '../../engine/event/forms.ts';
 import type { PduVerdict } from '../../engine/verdict.ts';
 import type { EventId } from '../../matrix/ids.ts';
 import type { RoomEvent } from '../../matrix/pdu.ts';
@@ -6,7 +7,7 @@ import type { Row } from '../../storage/contract/commit.ts';
 import { type AcceptDeps, decideEvent } from './accept-event.ts';
 import { RunningRoom } from './running-room.ts';
 
-/** Events of one run, and characters of what they say: one commit holds up the loop. */
+/** Events of one run, and characters of them: one commit holds up the loop. */
 export const runMax = 50;
 const sizeMax = 256 * 1024;
 
@@ -32,7 +33,7 @@ export async function acceptRun(
   const verdicts = new Map<EventId, PduVerdict>();
   let size = 0;
   for (const event of events) {
-    size += JSON.stringify(event.pdu.content).length;
+    size += findForms(event.pdu)?.whole?.length ?? JSON.stringify(event.pdu.content).length;
     if (verdicts.size > 0 && (size > sizeMax || (await leadsIntoRun(room, event)))) break;
     const decision = await decideEvent(within, event, { placement: 'timeline' });
     verdicts.set(event.eventId, decision.verdict);

@@ -1,6 +1,6 @@
 import { breathe } from '../../base/breathe.ts';
 import { signedTextOf } from '../../engine/event/event-id.ts';
-import { type ParsedPdu, parsePdu } from '../../engine/event/parse.ts';
+import { type ParsedPdu, parseReceivedPdu } from '../../engine/event/parse.ts';
 import { keysValidAt, listRequiredSigners, signedFormOf, withTrustedContent } from '../../engine/event/verify.ts';
 import type { EventId, RoomId } from '../../matrix/ids.ts';
 import type { RoomEvent } from '../../matrix/pdu.ts';
@@ -68,7 +68,7 @@ export async function parseEvents(
 ): Promise<RoomEvent[]> {
   const parsed = new Map<EventId, RoomEvent>();
   for (const [index, json] of incoming.entries()) {
-    const result: ParsedPdu = parsePdu(json, room.version);
+    const result: ParsedPdu = parseReceivedPdu(json, room.version, { keepsText: false });
     if (result.outcome === 'parsed' && result.event.roomId === room.roomId) {
       parsed.set(result.event.eventId, result.event);
     }

@@ -1,4 +1,5 @@
 import { canonicalJson } from '../../base/canonical-json.ts';
+import { findForms } from '../../engine/event/forms.ts';
 import type { EventId } from '../../matrix/ids.ts';
 import type { JsonObject, Pdu } from '../../matrix/pdu.ts';
 import { relationOf } from '../../matrix/relation.ts';
@@ -15,7 +16,7 @@ export interface EventTexts {
 /** What is stored of a PDU: both its texts, and what they hold that is searched by. */
 export function textsOf(eventId: EventId, pdu: Readonly<Pdu>): EventTexts {
   return {
-    pduText: canonicalJson(pdu),
+    pduText: findForms(pdu)?.whole ?? canonicalJson(pdu),
     clientText: JSON.stringify(clientForm(eventId, pdu)),
     hasUrl: typeof pdu.content.url === 'string' ? 1 : 0,
     ...relationColumnsOf(pdu.content),

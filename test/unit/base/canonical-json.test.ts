@@ -4,8 +4,11 @@ import {
   CanonicalJsonError,
   canonicalDepthMax,
   canonicalJson,
+  canonicalMembers,
   canonicalSize,
   compareByCodePoint,
+  joinMembers,
+  sizeOfMembers,
 } from '../../../src/base/canonical-json.ts';
 import { LooseNumber } from '../../../src/base/loose-number.ts';
 import { readVectors } from '../../support/vectors.ts';
@@ -78,6 +81,22 @@ describe('canonical JSON', () => {
         expect(canonicalJson(any)).toBe(encodeByHand(any));
       }),
     );
+  });
+
+  it('is made of the canonical members of an object, of all or of some', () => {
+    const objects = fc.array(fc.tuple(key, value), { maxLength: 5 }).map((entries) => Object.fromEntries(entries));
+    fc.assert(
+      fc.property(objects, key, (object, leftOut) => {
+        const members = canonicalMembers(object);
+        expect(joinMembers(members)).toBe(encodeByHand(object));
+        expect(sizeOfMembers(members)).toBe(Buffer.byteLength(encodeByHand(object)));
+        const rest = Object.fromEntries(Object.entries(object).filter(([name]) => name !== leftOut));
+        expect(joinMembers(members, new Set([leftOut]))).toBe(encodeByHand(rest));
+      }),
+    );
+    expect(joinMembers(canonicalMembers({ n: new LooseNumber('1.50') }))).toBe('{"n":1.5}');
+    expect(() => canonicalMembers({ n: new LooseNumber('1.50') }, { strict: true })).toThrow(CanonicalJsonError);
+    expect(() => canonicalMembers({ n: 0.5 })).toThrow(CanonicalJsonError);
   });
 
   it('takes as many bytes as is said', () => {

@@ -1,5 +1,5 @@
 import { Serial, SerialFullError } from '../../../base/serial.ts';
-import { parsePdu } from '../../../engine/event/parse.ts';
+import { parseReceivedPdu } from '../../../engine/event/parse.ts';
 import type { PduVerdict } from '../../../engine/verdict.ts';
 import type { EventId, RoomId } from '../../../matrix/ids.ts';
 import type { RoomEvent } from '../../../matrix/pdu.ts';
@@ -55,7 +55,7 @@ async function receive(deps: ReceiveDeps, lanes: Serial, request: ReceiveRequest
   const results = new Map<number, ReceivedPdu>();
   const events = new Map<number, RoomEvent>();
   for (const [index, json] of pdus.entries()) {
-    const parsed = parsePdu(json, version);
+    const parsed = parseReceivedPdu(json, version, { keepsText: true });
     if (parsed.outcome === 'malformed') results.set(index, dropped(undefined, parsed.reason));
     else if (parsed.event.roomId !== roomId) results.set(index, dropped(parsed.event.eventId, 'it is of another room'));
     else if (refusal !== undefined) results.set(index, dropped(parsed.event.eventId, refusal));

@@ -1,13 +1,15 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { decodeBase64, encodeBase64 } from '../../../../src/base/base64.ts';
+import { canonicalMembers } from '../../../../src/base/canonical-json.ts';
 import {
   createEventIdOfRoom,
+  prepareSignedText,
   referenceHash,
   referenceTo,
   roomIdOfCreate,
 } from '../../../../src/engine/event/event-id.ts';
-import { encodedContentHash, isContentHashValid } from '../../../../src/engine/event/hash.ts';
+import { encodedContentHash, isContentHashOf, isContentHashValid } from '../../../../src/engine/event/hash.ts';
 import { parsePdu } from '../../../../src/engine/event/parse.ts';
 import { redactJson } from '../../../../src/engine/event/redact.ts';
 import { withTrustedContent } from '../../../../src/engine/event/verify.ts';
@@ -86,6 +88,25 @@ describe('hashing and signing', () => {
     expect(encodedContentHash(event)).toBe(sha256);
     const sealed = { ...event, hashes: { sha256 }, signatures: { a: { b: 'c' } }, unsigned: { d: 1 } };
     const made = supportedRoomVersions.map((id) => [id, encodeBase64(referenceHash(sealed, getRoomVersion(id)))]);
+    expect(Object.fromEntries(made)).toEqual(references);
+  });
+
+  it.each(hashes.computed.byType)('makes the same of $type by its members', ({ type, sha256, references }) => {
+    const event = {
+      ...hashes.computed.event,
+      type,
+      hashes: { sha256 },
+      signatures: { a: { b: 'c' } },
+      unsigned: { d: 1 },
+    };
+    const members = canonicalMembers(event);
+    expect(isContentHashOf(members, sha256)).toBe(true);
+    expect(isContentHashOf(canonicalMembers({ ...event, type: 'another' }), sha256)).toBe(false);
+    const made = supportedRoomVersions.map((id) => {
+      const copy = { ...event };
+      prepareSignedText(copy, members, getRoomVersion(id));
+      return [id, encodeBase64(referenceHash(copy, getRoomVersion(id)))];
+    });
     expect(Object.fromEntries(made)).toEqual(references);
   });
 
