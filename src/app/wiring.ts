@@ -89,6 +89,7 @@ export async function createLantern(surroundings: Surroundings, storage: Storage
   outgoing.sender.addSource(presence.source);
   const sync = createSync({
     storage: recent.storage,
+    recent: recent.now,
     windows,
     roster,
     waiters,

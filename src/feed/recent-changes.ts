@@ -21,6 +21,8 @@ export interface RecentNews {
   readonly accountDataUsers: ReadonlySet<UserId>;
   /** Users whose keys, or whose devices' keys, changed. */
   readonly deviceListUsers: ReadonlySet<UserId>;
+  /** Users of whose devices one got messages. */
+  readonly toDeviceUsers: ReadonlySet<UserId>;
 }
 
 class News implements RecentNews {
@@ -32,6 +34,7 @@ class News implements RecentNews {
   readonly membershipUsers = new Set<UserId>();
   readonly accountDataUsers = new Set<UserId>();
   readonly deviceListUsers = new Set<UserId>();
+  readonly toDeviceUsers = new Set<UserId>();
 
   add(change: Change): void {
     switch (change.kind) {
@@ -54,6 +57,9 @@ class News implements RecentNews {
         break;
       case 'device_list':
         if (change.here) this.deviceListUsers.add(change.userId);
+        break;
+      case 'to_device':
+        for (const { userId } of change.devices) this.toDeviceUsers.add(userId);
         break;
     }
   }

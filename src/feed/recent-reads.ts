@@ -1,9 +1,10 @@
 import { LRUCache } from 'lru-cache';
 import type { EventId, RoomId, UserId } from '../matrix/ids.ts';
+import { ignoredUsersType, parseIgnoredUsers } from '../matrix/ignored-users.ts';
 import type { AccountDataReads } from '../storage/contract/account-data.ts';
 import type { Change } from '../storage/contract/changes.ts';
 import type { DeviceListReads } from '../storage/contract/device-lists.ts';
-import type { EventReads, StoredEvent } from '../storage/contract/events.ts';
+import type { EventReads, StoredEvent, TimelineEvent, TimelinePage } from '../storage/contract/events.ts';
 import type { Position } from '../storage/contract/numbers.ts';
 import type { ReceiptReads } from '../storage/contract/receipts.ts';
 import type { RoomReads, StoredMembership } from '../storage/contract/rooms.ts';
@@ -31,8 +32,21 @@ const tailsAtOnceMax = 4;
  */
 export interface RecentReads {
   readonly storage: Wrapped;
+  readonly now: RecentNow;
   /** A listener for the feed, before all that wakes readers. */
   apply(changes: readonly Change[]): void;
+}
+
+/** The same without waiting, as far as memory has it; undefined: it has not. */
+export interface RecentNow {
+  /** What changed behind a position, up to this moment. */
+  newsSince(after: Position): RecentNews | undefined;
+  /** All events of the page. Undefined also where some are missing between them. */
+  findTimeline(page: TimelinePage): readonly TimelineEvent[] | undefined;
+  findCurrentSnapshot(roomId: RoomId): SnapshotId | undefined;
+  findIgnored(userId: UserId): ReadonlySet<UserId> | undefined;
+  /** Brings what these pages and their reader lack here, once for all who wait for it. Undefined where there is nothing to wait for. */
+  bring(reader: UserId, pages: readonly TimelinePage[]): Promise<unknown> | undefined;
 }
 
 export function createRecentReads(storage: Wrapped): RecentReads {
@@ -53,6 +67,23 @@ export function createRecentReads(storage: Wrapped): RecentReads {
       rooms: rooms.reads,
       state: state.reads,
       position: () => storage.position(),
+    },
+    now: {
+      newsSince: (after) => recent.since(after),
+      findTimeline: (page) => tails.findNow(page),
+      findCurrentSnapshot: state.peek,
+      findIgnored: accountData.peekIgnored,
+      bring(reader, pages) {
+        const lacking: Promise<unknown>[] = [];
+        if (accountData.peekIgnored(reader) === undefined)
+          lacking.push(accountData.reads.find(reader, null, ignoredUsersType));
+        for (const page of pages) {
+          const tail = tails.bring(page);
+          if (tail !== undefined) lacking.push(tail);
+          if (state.peek(page.roomId) === undefined) lacking.push(state.reads.findCurrentSnapshot(page.roomId));
+        }
+        return lacking.length === 0 ? undefined : Promise.all(lacking);
+      },
     },
     apply(changes) {
       recent.apply(changes);
@@ -120,7 +151,7 @@ function createEventReads(events: EventReads, recent: RecentChanges, tails: Room
 
 function createAccountDataReads(accountData: AccountDataReads, recent: RecentChanges) {
   type Found = Awaited<ReturnType<AccountDataReads['find']>>;
-  const globals = new LRUCache<string, { found: Found }>({ max: accountDataMax });
+  const globals = new LRUCache<string, { found: Found; ignored?: ReadonlySet<UserId> }>({ max: accountDataMax });
   const keyOf = (userId: UserId, type: string): string => `${userId} ${type}`;
   let changed = 0;
   const reads: AccountDataReads = {
@@ -146,7 +177,12 @@ function createAccountDataReads(accountData: AccountDataReads, recent: RecentCha
       if (change.roomId === null) globals.delete(keyOf(change.userId, change.type));
     }
   };
-  return { reads, apply };
+  const peekIgnored = (userId: UserId): ReadonlySet<UserId> | undefined => {
+    const known = globals.get(keyOf(userId, ignoredUsersType));
+    if (known) known.ignored ??= parseIgnoredUsers(known.found?.content);
+    return known?.ignored;
+  };
+  return { reads, apply, peekIgnored };
 }
 
 function createDeviceListReads(deviceLists: DeviceListReads, recent: RecentChanges): DeviceListReads {
@@ -278,7 +314,7 @@ function createStateReads(state: StateReads, recent: RecentChanges) {
       current.delete(change.roomId);
     }
   };
-  return { reads, apply };
+  return { reads, apply, peek: (roomId: RoomId) => current.get(roomId) };
 }
 
 /** Those of the few that are among the many. */

@@ -46,7 +46,7 @@ export class RecentUnread {
     const answer = new Map<RoomId, Map<ThreadId, Counts>>();
     const missing = new Set<RoomId>();
     for (const roomId of roomIds) {
-      const known = this.#find(userId, roomId);
+      const known = this.findCounts(userId, roomId);
       if (!known) missing.add(roomId);
       else if (known.size > 0) answer.set(roomId, known);
     }
@@ -60,6 +60,24 @@ export class RecentUnread {
       if (unread.length > 0) answer.set(roomId, new Map(unread));
     }
     return answer;
+  }
+
+  /** The same of one room, where memory has it. */
+  findCounts(userId: UserId, roomId: RoomId): Map<ThreadId, Counts> | undefined {
+    const reader = this.#readers.get(keyOf(userId, roomId));
+    if (!reader || reader.room !== this.#rooms.get(roomId)) return undefined;
+    const unread = new Map<ThreadId, Counts>();
+    for (const [threadId, total] of reader.room.threads) {
+      const offset = reader.offsets.get(threadId);
+      if (offset) {
+        const counts = sum(total, offset);
+        if (isAny(counts)) unread.set(threadId, counts);
+      } else if (total.changedAt > reader.askedAt) {
+        // The reader had read all of the thread, and how much that was is not known here.
+        return undefined;
+      }
+    }
+    return unread;
   }
 
   /** A listener for the feed, before all that wakes readers. */
@@ -89,23 +107,6 @@ export class RecentUnread {
     room.changes += 1;
     room.threads.set(threadId, { ...total, changedAt: room.changes });
     if (room.threads.size > threadsMax) this.#rooms.delete(roomId);
-  }
-
-  #find(userId: UserId, roomId: RoomId): Map<ThreadId, Counts> | undefined {
-    const reader = this.#readers.get(keyOf(userId, roomId));
-    if (!reader || reader.room !== this.#rooms.get(roomId)) return undefined;
-    const unread = new Map<ThreadId, Counts>();
-    for (const [threadId, total] of reader.room.threads) {
-      const offset = reader.offsets.get(threadId);
-      if (offset) {
-        const counts = sum(total, offset);
-        if (isAny(counts)) unread.set(threadId, counts);
-      } else if (total.changedAt > reader.askedAt) {
-        // The reader had read all of the thread, and how much that was is not known here.
-        return undefined;
-      }
-    }
-    return unread;
   }
 
   #keep(userId: UserId, roomId: RoomId, threads: readonly ThreadUnread[]): void {

@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import type { RoomId } from '../matrix/ids.ts';
 import type { Change } from '../storage/contract/changes.ts';
-import type { EventReads, TimelineEvent } from '../storage/contract/events.ts';
+import type { EventReads, TimelineEvent, TimelinePage } from '../storage/contract/events.ts';
 import type { Position } from '../storage/contract/numbers.ts';
 
 const roomsMax = 1_000;
@@ -13,6 +13,8 @@ interface Tail {
   from: Position;
   upTo: Position;
   events: TimelineEvent[];
+  /** The newest place before which something was missing when it was read; 0: none. */
+  gapAt: Position;
 }
 
 /**
@@ -20,13 +22,13 @@ interface Tail {
  * Answers exactly as `EventReads.listTimeline` does.
  */
 export class RoomTails {
-  readonly #events: Pick<EventReads, 'listTimeline'>;
+  readonly #events: Pick<EventReads, 'listTimeline' | 'listGaps'>;
   readonly #tails = new LRUCache<RoomId, Tail>({ max: roomsMax });
   /** Readings of what a tail lacks, so that many who want it wait for one. */
   readonly #readings = new Map<RoomId, Promise<void>>();
   #rewrites = 0;
 
-  constructor(events: Pick<EventReads, 'listTimeline'>) {
+  constructor(events: Pick<EventReads, 'listTimeline' | 'listGaps'>) {
     this.#events = events;
   }
 
@@ -49,6 +51,20 @@ export class RoomTails {
     return events.slice(start, end);
   }
 
+  /** All in after < position ≤ upTo, where they are at hand and nothing is missing between them. */
+  findNow({ roomId, after, upTo }: TimelinePage): readonly TimelineEvent[] | undefined {
+    const tail = this.#tails.get(roomId);
+    if (!tail || after < tail.from || upTo > tail.upTo || tail.gapAt > after) return undefined;
+    return tail.events.slice(firstBehind(tail.events, after), firstBehind(tail.events, upTo));
+  }
+
+  /** Brings what `findNow` lacks. Undefined where there is nothing to wait for. */
+  bring({ roomId, after, upTo }: TimelinePage): Promise<unknown> | undefined {
+    const tail = this.#tails.get(roomId);
+    if (tail && (after < tail.from || upTo <= tail.upTo)) return undefined;
+    return this.#tailUpTo(roomId, after, upTo);
+  }
+
   /** The tail if it reaches from `after` to `upTo`, completed if need be. Undefined where `after` lies before it. */
   async #tailUpTo(roomId: RoomId, after: Position, upTo: Position): Promise<Tail | undefined> {
     for (;;) {
@@ -60,7 +76,7 @@ export class RoomTails {
         await running;
         continue;
       }
-      const reading = this.#extend(roomId, tail ?? { from: after, upTo: after, events: [] }, upTo);
+      const reading = this.#extend(roomId, tail ?? { from: after, upTo: after, events: [], gapAt: 0 }, upTo);
       this.#readings.set(roomId, reading);
       try {
         await reading;
@@ -75,15 +91,19 @@ export class RoomTails {
 
   async #extend(roomId: RoomId, tail: Tail, upTo: Position): Promise<void> {
     const rewrites = this.#rewrites;
-    const added = await this.#events.listTimeline(roomId, tail.upTo, upTo, eventsMax + 1);
+    const [added, gaps] = await Promise.all([
+      this.#events.listTimeline(roomId, tail.upTo, upTo, eventsMax + 1),
+      this.#events.listGaps(new Set([roomId]), tail.upTo, upTo),
+    ]);
+    const gapAt = gaps.get(roomId) ?? tail.gapAt;
     // What was read may be older than the rewriting.
     if (this.#rewrites !== rewrites) return;
     if (added.length > eventsMax) return void this.#tails.delete(roomId);
     const events = [...tail.events, ...added];
-    if (events.length <= eventsMax) return void this.#tails.set(roomId, { from: tail.from, upTo, events });
+    if (events.length <= eventsMax) return void this.#tails.set(roomId, { from: tail.from, upTo, events, gapAt });
     const kept = events.slice(-eventsMax / 2);
     const from = events.at(-eventsMax / 2 - 1)?.position ?? tail.from;
-    this.#tails.set(roomId, { from, upTo, events: kept });
+    this.#tails.set(roomId, { from, upTo, events: kept, gapAt });
   }
 }
 

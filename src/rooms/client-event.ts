@@ -74,6 +74,20 @@ export async function encodeClientEvents(
   return texts;
 }
 
+/**
+ * An event that relates to nothing of its viewer but that they were joined behind it, as `/sync` tells it to all of those: neither state, nor
+ * redacted, nor of an erased user.
+ */
+export function encodeForMembers(event: TimelineEvent, nowMs: number): string {
+  const unsigned = `{"age":${nowMs - event.originServerTs},"membership":"join"}`;
+  return splice(event, event.clientText, { unsigned, withRoomId: false });
+}
+
+/** The same for the device that sent it. */
+export function withTransactionId(text: string, transactionId: string): string {
+  return `${text.slice(0, -2)},"transaction_id":${JSON.stringify(transactionId)}}}`;
+}
+
 /** The PDUs without what others may have written into `unsigned`; in the order of the events, all of which are stored. */
 async function readRaw(deps: StateReadDeps, events: readonly TimelineEvent[]): Promise<string[]> {
   const texts = await deps.storage.events.listPduTexts(events.map((event) => event.eventId));

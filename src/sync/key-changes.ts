@@ -27,6 +27,7 @@ export function createKeyChanges(deps: DeviceListsDeps & ScopeDeps & { readonly 
       after: since.position,
       upTo,
       presence: null,
+      news: undefined,
       typing: { epoch: since.typing.epoch, number: since.typing.number },
       filter: parseSyncFilter({}),
       fullState: false,

@@ -1,4 +1,5 @@
 import type { Typing } from '../ephemeral/typing.ts';
+import type { RecentNews } from '../feed/recent-changes.ts';
 import type { SyncFilter } from '../matrix/filter.ts';
 import type { DeviceId, RoomId, UserId } from '../matrix/ids.ts';
 import type { PresencePoll } from '../presence/types.ts';
@@ -15,9 +16,11 @@ export interface SyncStream {
    * nothing and waits for nothing. A stream without it is always read.
    */
   mayTell?(question: SyncQuestion): boolean;
+  /** What `readNow` needs and memory lacks, brought once for all who wait for it. Undefined where there is nothing to wait for. */
+  prepare?(question: SyncQuestion): Promise<unknown> | undefined;
   /**
-   * As `read`, but at once and without a scope; asked first where storage has nothing new (`asksStorage`). False: it cannot, and `read` is asked. Adds to
-   * the answer only where it can.
+   * As `read`, but at once and without a scope; asked first where memory knows all that may be new (`narrowNews`). False: it
+   * cannot, `read` is asked, and what was added counts for nothing.
    */
   readNow?(question: SyncQuestion, answer: Answer): boolean;
   read(scope: SyncScope, answer: Answer): Promise<void>;
@@ -33,6 +36,8 @@ export interface SyncQuestion {
   readonly upTo: Position;
   /** This sync, as presence has it; null for who asks for other streams alone. */
   readonly presence: Pick<PresencePoll, 'mayTell' | 'readNow'> | null;
+  /** What was touched behind `after`, as far as memory goes back; undefined: anything may have been. */
+  readonly news: RecentNews | undefined;
   /** Where typing stands. */
   readonly typing: { readonly epoch: string; readonly number: number };
   readonly filter: SyncFilter;
@@ -46,6 +51,28 @@ export interface SyncQuestion {
 /** Whether there may be anything new in what is stored. */
 export function asksStorage({ since, after, upTo, fullState }: SyncQuestion): boolean {
   return upTo > after || since === null || fullState;
+}
+
+/**
+ * What memory says was touched, where that is all there can be: since then the viewer's rooms are the same, and no whole room is asked for. Undefined:
+ * anything may have changed.
+ */
+export function narrowNews({ since, fullState, news, viewer }: SyncQuestion): RecentNews | undefined {
+  return since === null || fullState || news?.membershipUsers.has(viewer.userId) ? undefined : news;
+}
+
+/** Whether there may be news for a stream: of narrow ones it says itself whether they concern it. */
+export function mayBeNews(question: SyncQuestion, concerns: (news: RecentNews) => boolean): boolean {
+  if (!asksStorage(question)) return false;
+  const news = narrowNews(question);
+  return news === undefined || concerns(news);
+}
+
+/** Whether any of the rooms is among the others. */
+export function touches(news: ReadonlySet<RoomId>, rooms: ReadonlySet<RoomId>): boolean {
+  const [few, many] = news.size < rooms.size ? [news, rooms] : [rooms, news];
+  for (const roomId of few) if (many.has(roomId)) return true;
+  return false;
 }
 
 /** The facts of one reading, the same for all streams. */

@@ -3,6 +3,7 @@ import type { EndSignal } from '../base/ending.ts';
 import type { KeyCounts } from '../e2ee/key-counts.ts';
 import type { ToDeviceInbox } from '../e2ee/to-device-inbox.ts';
 import type { Waiters, WaitTicket } from '../feed/feed.ts';
+import type { RecentNow } from '../feed/recent-reads.ts';
 import { invalidParam } from '../matrix/errors.ts';
 import type { SyncFilter } from '../matrix/filter.ts';
 import type { DeviceId, UserId } from '../matrix/ids.ts';
@@ -17,7 +18,7 @@ import { createFilterResolver, type FilterResolver } from './apply-filter.ts';
 import { LazyMemberMemory, type LazyMembers } from './lazy-members.ts';
 import { QuietMemory } from './quiet.ts';
 import { readScope } from './scope.ts';
-import { asksStorage, type SyncQuestion, type SyncStream, type TypingReads } from './stream.ts';
+import { asksStorage, narrowNews, type SyncQuestion, type SyncStream, type TypingReads } from './stream.ts';
 import { createAccountDataStream } from './streams/account-data.ts';
 import { createDeviceListsStream } from './streams/device-lists.ts';
 import { createEphemeralStream } from './streams/ephemeral.ts';
@@ -28,13 +29,14 @@ import { createRoomsJoinedStream } from './streams/rooms-joined.ts';
 import { createRoomsLeftStream } from './streams/rooms-left.ts';
 import { createToDeviceStream } from './streams/to-device.ts';
 import { encodeSyncToken, parseSyncToken, type SyncToken } from './token.ts';
-import { tellUnread, type UnreadCounts } from './unread.ts';
+import { tellUnread, tellUnreadNow, type UnreadCounts } from './unread.ts';
 
 export interface SyncDeps {
   readonly storage: Pick<
     Storage,
     'accounts' | 'accountData' | 'deviceLists' | 'events' | 'receipts' | 'relations' | 'rooms' | 'state' | 'position'
   >;
+  readonly recent: RecentNow;
   readonly roster: Pick<Roster, 'roomsOf' | 'snapshotOfRooms' | 'usersIn' | 'shareRoom' | 'connect' | 'disconnect'>;
   readonly waiters: Pick<Waiters, 'ticket' | 'wait'>;
   readonly windows: Pick<AnswerWindows, 'answered' | 'isBusy' | 'opensAtMs'>;
@@ -181,11 +183,30 @@ class Poll {
     const request = this.#request;
     // Before anything is read: what comes up meanwhile ends the wait at once.
     this.#ticket = deps.waiters.ticket(request.requester.userId);
-    const question: SyncQuestion = {
+    const question = this.#question();
+    const isEarly = this.#opensAtMs !== undefined && deps.clock.monotonic() < this.#opensAtMs;
+    const asked = isEarly && deps.windows.isBusy ? streams : listAsked(streams, question);
+    this.#isHeld = isEarly && asked.length > 0;
+    if (request.since === null || (asked.length > 0 && !this.#isHeld)) {
+      const preparing = prepare(asked, question);
+      if (preparing !== undefined) return preparing.then(() => this.#readPrepared(asked, question));
+      const answer = readNow(deps, asked, question);
+      if (answer !== undefined) return this.#take(question, answer);
+      return read(deps, asked, question).then((found) => this.#take(question, found));
+    }
+    this.#noteQuiet(question);
+    return undefined;
+  }
+
+  #question(): SyncQuestion {
+    const { deps } = this.#parts;
+    const request = this.#request;
+    return {
       viewer: request.requester,
       since: this.#asked.since,
       after: this.#after,
       upTo: deps.storage.position(),
+      news: deps.recent.newsSince(this.#after),
       presence: this.#asked.presence,
       typing: { epoch: deps.typing.epoch, number: deps.typing.number() },
       filter: this.#asked.filter,
@@ -194,16 +215,18 @@ class Poll {
       lazy: this.#asked.lazy,
       nowMs: deps.clock.now(),
     };
-    const isEarly = this.#opensAtMs !== undefined && deps.clock.monotonic() < this.#opensAtMs;
-    const asked = isEarly && deps.windows.isBusy ? streams : listAsked(streams, question);
-    this.#isHeld = isEarly && asked.length > 0;
-    if (request.since === null || (asked.length > 0 && !this.#isHeld)) {
-      const answer = readNow(asked, question);
-      if (answer !== undefined) return this.#take(question, answer);
-      return read(deps, asked, question).then((found) => this.#take(question, found));
-    }
-    this.#noteQuiet(question);
-    return undefined;
+  }
+
+  /** Up to where it was asked, unless something happened meanwhile that has to be read with a scope: that is of one moment with its position. */
+  #readPrepared(
+    asked: readonly SyncStream[],
+    question: SyncQuestion,
+  ): string | undefined | Promise<string | undefined> {
+    const { deps, streams } = this.#parts;
+    const answer = readNow(deps, asked, { ...question, news: deps.recent.newsSince(question.after) });
+    if (answer !== undefined) return this.#take(question, answer);
+    const present = this.#question();
+    return read(deps, listAsked(streams, present), present).then((found) => this.#take(present, found));
   }
 
   /** Resolves when it is worth another look, with false when the time is over; undefined where it is over now. */
@@ -263,12 +286,21 @@ function listAsked(streams: readonly SyncStream[], question: SyncQuestion): read
   return asked ?? none;
 }
 
+function prepare(streams: readonly SyncStream[], question: SyncQuestion): Promise<unknown> | undefined {
+  if (isNarrow(question)) for (const stream of streams) if (stream.prepare) return stream.prepare(question);
+  return undefined;
+}
+
 /** Undefined where some of it takes longer. */
-function readNow(streams: readonly SyncStream[], question: SyncQuestion): Answer | undefined {
-  if (asksStorage(question)) return undefined;
+function readNow(deps: SyncDeps, streams: readonly SyncStream[], question: SyncQuestion): Answer | undefined {
+  if (!isNarrow(question)) return undefined;
   const answer = new Answer(question.since?.presence);
   for (const stream of streams) if (stream.readNow?.(question, answer) !== true) return undefined;
-  return answer;
+  return tellUnreadNow(deps.unread, question, answer) ? answer : undefined;
+}
+
+function isNarrow(question: SyncQuestion): boolean {
+  return !asksStorage(question) || narrowNews(question) !== undefined;
 }
 
 async function read(deps: SyncDeps, streams: readonly SyncStream[], question: SyncQuestion): Promise<Answer> {

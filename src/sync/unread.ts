@@ -1,9 +1,9 @@
 import type { RecentUnread } from '../feed/recent-unread.ts';
 import type { Counts, ThreadId } from '../storage/contract/unread.ts';
 import type { Answer } from './answer.ts';
-import type { SyncScope } from './stream.ts';
+import type { SyncQuestion, SyncScope } from './stream.ts';
 
-export type UnreadCounts = Pick<RecentUnread, 'listCounts'>;
+export type UnreadCounts = Pick<RecentUnread, 'listCounts' | 'findCounts'>;
 
 const none: ReadonlyMap<ThreadId, Counts> = new Map();
 
@@ -16,6 +16,17 @@ export async function tellUnread(unread: UnreadCounts, scope: SyncScope, answer:
   const counts = await unread.listCounts(scope.viewer.userId, answer.joined.keys());
   const byThread = scope.filter.roomTimeline.unreadThreadNotifications;
   for (const [roomId, part] of answer.joined) part.unread = encodeUnread(counts.get(roomId) ?? none, byThread);
+}
+
+/** The same at once. False where some of it is not at hand: then nothing of the answer holds. */
+export function tellUnreadNow(unread: UnreadCounts, { viewer, filter }: SyncQuestion, answer: Answer): boolean {
+  if (!answer.hasRooms) return true;
+  for (const [roomId, part] of answer.joined) {
+    const counts = unread.findCounts(viewer.userId, roomId);
+    if (counts === undefined) return false;
+    part.unread = encodeUnread(counts, filter.roomTimeline.unreadThreadNotifications);
+  }
+  return true;
 }
 
 /**

@@ -1,5 +1,6 @@
 import { createKeyCounts } from '../../src/e2ee/key-counts.ts';
 import { createToDeviceInbox } from '../../src/e2ee/to-device-inbox.ts';
+import { createRecentReads, type RecentNow } from '../../src/feed/recent-reads.ts';
 import { RecentUnread } from '../../src/feed/recent-unread.ts';
 import { createWaiters } from '../../src/feed/waiters.ts';
 import type { DeviceId, RoomId, UserId } from '../../src/matrix/ids.ts';
@@ -89,6 +90,14 @@ export type Body = any;
 
 type AskedSync = Partial<Omit<SyncRequest, 'requester' | 'filter'>> & { device?: string; filter?: unknown };
 
+const noMemory: RecentNow = {
+  newsSince: () => undefined,
+  findTimeline: () => undefined,
+  findCurrentSnapshot: () => undefined,
+  findIgnored: () => undefined,
+  bring: () => undefined,
+};
+
 /** Everything that sync stands on, real but for typing and presence. */
 export class SyncFixture {
   readonly storage: Storage;
@@ -98,9 +107,11 @@ export class SyncFixture {
   readonly presence = new HandPresence();
   readonly wake: (userId: string) => void;
   readonly text: Sync;
+  /** The same without memory: every reading is as for a client far behind. */
+  readonly far: Sync;
   #people = 0;
 
-  private constructor(storage: Storage, clock: ManualClock) {
+  private constructor(storage: Storage, clock: ManualClock, remembers: boolean) {
     this.storage = storage;
     this.clock = clock;
     this.roster = new MembershipIndex({ serverName: 'a' as ServerName });
@@ -110,7 +121,9 @@ export class SyncFixture {
     const toDevice = createToDeviceInbox({ storage });
     const keyCounts = createKeyCounts({ storage });
     const unread = new RecentUnread(storage.unread);
+    const recent = createRecentReads(storage);
     storage.onCommit((changes) => {
+      recent.apply(changes);
       unread.apply(changes);
       this.roster.apply(changes);
       toDevice.onChanges(changes);
@@ -119,13 +132,15 @@ export class SyncFixture {
     });
     const { roster, typing, presence } = this;
     const windows = new AnswerWindows({ clock, lengths: { quietMs: 0, busyMs: 0 }, loopShare: () => 0 });
-    const reads = { storage, roster, typing, presence, toDevice, keyCounts, unread };
-    this.text = createSync({ ...reads, waiters, windows, clock });
+    const parts = { roster, typing, presence, toDevice, keyCounts, unread, waiters, windows, clock };
+    this.far = createSync({ ...parts, storage, recent: noMemory });
+    this.text = remembers ? createSync({ ...parts, storage: recent.storage, recent: recent.now }) : this.far;
   }
 
-  static async open(): Promise<SyncFixture> {
+  /** Without memory all is asked of the storage, where a test can listen. */
+  static async open({ remembers = true }: { readonly remembers?: boolean } = {}): Promise<SyncFixture> {
     const clock = new ManualClock();
-    return new SyncFixture(await openTestStorage(clock), clock);
+    return new SyncFixture(await openTestStorage(clock), clock, remembers);
   }
 
   request(userId: string, asked: AskedSync = {}): SyncRequest {

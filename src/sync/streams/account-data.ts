@@ -7,7 +7,7 @@ import type { Position } from '../../storage/contract/numbers.ts';
 import type { Storage } from '../../storage/contract/storage.ts';
 import type { Answer } from '../answer.ts';
 import { acceptsSection } from '../apply-filter.ts';
-import { asksStorage, type SyncScope, type SyncStream } from '../stream.ts';
+import { mayBeNews, type SyncScope, type SyncStream } from '../stream.ts';
 
 export interface AccountDataDeps {
   readonly storage: Pick<Storage, 'accountData'>;
@@ -19,7 +19,7 @@ export interface AccountDataDeps {
  */
 export function createAccountDataStream(deps: AccountDataDeps): SyncStream {
   return {
-    mayTell: asksStorage,
+    mayTell: (question) => mayBeNews(question, (news) => news.accountDataUsers.has(question.viewer.userId)),
     async read(scope, answer) {
       const { userId } = scope.viewer;
       if (scope.upTo <= scope.after) return;

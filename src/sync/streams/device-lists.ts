@@ -2,7 +2,7 @@ import { breathe } from '../../base/breathe.ts';
 import type { RoomId, UserId } from '../../matrix/ids.ts';
 import type { Roster } from '../../roster/roster.ts';
 import type { Storage } from '../../storage/contract/storage.ts';
-import { asksStorage, type SyncScope, type SyncStream } from '../stream.ts';
+import { mayBeNews, type SyncScope, type SyncStream, touches } from '../stream.ts';
 
 export interface DeviceListsDeps {
   readonly storage: Pick<Storage, 'deviceLists' | 'rooms'>;
@@ -16,7 +16,12 @@ export interface DeviceListsDeps {
  */
 export function createDeviceListsStream(deps: DeviceListsDeps): SyncStream {
   return {
-    mayTell: asksStorage,
+    mayTell: (question) =>
+      mayBeNews(question, ({ deviceListUsers, joinRooms, departureRooms }) => {
+        if (deviceListUsers.size > 0) return true;
+        const rooms = deps.roster.roomsOf(question.viewer.userId);
+        return touches(joinRooms, rooms) || touches(departureRooms, rooms);
+      }),
     async read(scope, answer) {
       if (scope.since === null || scope.upTo <= scope.after) return;
       const arrivals = await listArrivals(deps, scope);

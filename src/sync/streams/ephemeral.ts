@@ -1,29 +1,42 @@
-import { acceptsType } from '../../matrix/filter.ts';
-import type { RoomId } from '../../matrix/ids.ts';
+import type { RecentNow } from '../../feed/recent-reads.ts';
+import { acceptsRoom, acceptsType } from '../../matrix/filter.ts';
+import type { RoomId, UserId } from '../../matrix/ids.ts';
 import { receiptContents } from '../../matrix/receipt-content.ts';
+import type { Roster } from '../../roster/roster.ts';
 import type { ReceiptRow } from '../../storage/contract/receipts.ts';
 import type { Storage } from '../../storage/contract/storage.ts';
 import type { Answer } from '../answer.ts';
 import { acceptsSection } from '../apply-filter.ts';
-import { asksStorage, type SyncScope, type SyncStream, type TypingReads } from '../stream.ts';
+import { mayBeNews, type SyncQuestion, type SyncScope, type SyncStream, type TypingReads, touches } from '../stream.ts';
 
 export interface EphemeralDeps {
   readonly storage: Pick<Storage, 'receipts'>;
   readonly typing: TypingReads;
+  readonly roster: Pick<Roster, 'roomsOf'>;
+  readonly recent: Pick<RecentNow, 'findIgnored'>;
 }
 
 /** Typing and receipts of the joined rooms, without those of ignored users. */
 export function createEphemeralStream(deps: EphemeralDeps): SyncStream {
+  const hasReceipts = (question: SyncQuestion): boolean =>
+    mayBeNews(question, ({ receiptRooms }) => touches(receiptRooms, deps.roster.roomsOf(question.viewer.userId)));
   return {
-    mayTell(question) {
+    mayTell: (question) => hasTyped(question) || hasReceipts(question),
+    // Typing's, for clients that know where it stood; receipts are rows.
+    readNow(question, answer) {
+      const ignored = deps.recent.findIgnored(question.viewer.userId);
       const known = question.since?.typing;
-      const { epoch, number } = question.typing;
-      return known === undefined || known.number !== number || known.epoch !== epoch || asksStorage(question);
+      if (ignored === undefined || known?.epoch !== question.typing.epoch || hasReceipts(question)) return false;
+      const rooms = deps.roster.roomsOf(question.viewer.userId);
+      for (const roomId of deps.typing.roomsChangedSince(known.number)) {
+        if (!rooms.has(roomId) || !acceptsRoom(question.filter, roomId)) continue;
+        if (acceptsEdu(question, roomId, 'm.typing')) addTyping(deps.typing, { roomId, ignored }, answer);
+      }
+      return true;
     },
     async read(scope, answer) {
       for (const roomId of listTypingRooms(deps.typing, scope)) {
-        const userIds = deps.typing.listTyping(roomId).filter((userId) => !scope.ignored.has(userId));
-        answer.joinedRoom(roomId).ephemeral.push(JSON.stringify({ type: 'm.typing', content: { user_ids: userIds } }));
+        addTyping(deps.typing, { roomId, ignored: scope.ignored }, answer);
       }
       for (const [roomId, rows] of await listReceipts(deps, scope, answer)) {
         const texts = receiptContents(rows).map((content) => JSON.stringify({ type: 'm.receipt', content }));
@@ -33,9 +46,26 @@ export function createEphemeralStream(deps: EphemeralDeps): SyncStream {
   };
 }
 
+function hasTyped({ since, typing: { epoch, number } }: SyncQuestion): boolean {
+  const known = since?.typing;
+  return known === undefined || known.number !== number || known.epoch !== epoch;
+}
+
+function addTyping(
+  typing: TypingReads,
+  { roomId, ignored }: { readonly roomId: RoomId; readonly ignored: ReadonlySet<UserId> },
+  answer: Answer,
+): void {
+  const userIds = typing.listTyping(roomId).filter((userId) => !ignored.has(userId));
+  answer.joinedRoom(roomId).ephemeral.push(JSON.stringify({ type: 'm.typing', content: { user_ids: userIds } }));
+}
+
 function accepts(scope: SyncScope, roomId: RoomId, type: string): boolean {
-  const filter = scope.filter.roomEphemeral;
-  return scope.rooms.joinedShown.has(roomId) && acceptsSection(filter, roomId) && acceptsType(filter, type);
+  return scope.rooms.joinedShown.has(roomId) && acceptsEdu(scope, roomId, type);
+}
+
+function acceptsEdu({ filter: { roomEphemeral } }: SyncQuestion, roomId: RoomId, type: string): boolean {
+  return acceptsSection(roomEphemeral, roomId) && acceptsType(roomEphemeral, type);
 }
 
 /**

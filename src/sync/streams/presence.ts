@@ -4,11 +4,11 @@ import type { UserId } from '../../matrix/ids.ts';
 import type { PresencePart } from '../../presence/types.ts';
 import type { Roster } from '../../roster/roster.ts';
 import type { Storage } from '../../storage/contract/storage.ts';
-import { asksStorage, type SyncScope, type SyncStream } from '../stream.ts';
+import { mayBeNews, type SyncQuestion, type SyncScope, type SyncStream, touches } from '../stream.ts';
 
 export interface PresenceStreamDeps {
   readonly storage: Pick<Storage, 'rooms'>;
-  readonly roster: Pick<Roster, 'usersIn'>;
+  readonly roster: Pick<Roster, 'usersIn' | 'roomsOf'>;
   readonly presence: Pick<PresencePart, 'read'>;
 }
 
@@ -16,15 +16,20 @@ const nobody: ReadonlySet<UserId> = new Set();
 
 /** Hands on what presence addressed to this device. Who may see whom is decided there. */
 export function createPresenceStream(deps: PresenceStreamDeps): SyncStream {
+  /** Whether somebody may be in a room of the viewer who was in none. */
+  const mayBeShared = (question: SyncQuestion): boolean =>
+    mayBeNews(question, ({ joinRooms }) => touches(joinRooms, deps.roster.roomsOf(question.viewer.userId)));
   return {
     mayTell(question) {
       const { since, presence } = question;
       if (since === null) return true;
       // Nothing is taken from what waits for this client; a later filter may want it.
       if (!acceptsType(question.filter.presence, 'm.presence')) return false;
-      return asksStorage(question) || presence?.mayTell(since.presence) !== false;
+      return mayBeShared(question) || presence?.mayTell(since.presence) !== false;
     },
-    readNow({ viewer, since, filter, presence }, answer) {
+    readNow(question, answer) {
+      if (mayBeShared(question)) return false;
+      const { viewer, since, filter, presence } = question;
       const found = presence?.readNow({
         viewer: viewer.userId,
         deviceId: viewer.deviceId,

@@ -1,4 +1,5 @@
 import { breathe } from '../../base/breathe.ts';
+import type { RecentNow } from '../../feed/recent-reads.ts';
 import { type EventId, isUserId, type RoomId, type UserId } from '../../matrix/ids.ts';
 import type { StateKey } from '../../matrix/pdu.ts';
 import type { Roster } from '../../roster/roster.ts';
@@ -7,14 +8,16 @@ import type { Position } from '../../storage/contract/numbers.ts';
 import type { Storage } from '../../storage/contract/storage.ts';
 import type { Answer } from '../answer.ts';
 import { encodeRoomEvents } from '../encode-events.ts';
+import { createSharedTimelines } from '../shared-timelines.ts';
 import { readRoomStates, type StateRequest } from '../state-delta.ts';
-import { asksStorage, type SyncScope, type SyncStream } from '../stream.ts';
+import { mayBeNews, type SyncScope, type SyncStream, touches } from '../stream.ts';
 import { changesSummary, type RoomSummary, readSummaries } from '../summary.ts';
 import { readTimelines, type Timeline } from '../timeline.ts';
 
 export interface RoomsJoinedDeps {
   readonly storage: Pick<Storage, 'accounts' | 'accountData' | 'events' | 'relations' | 'state' | 'rooms'>;
-  readonly roster: Pick<Roster, 'usersIn'>;
+  readonly roster: Pick<Roster, 'usersIn' | 'roomsOf'>;
+  readonly recent: Pick<RecentNow, 'bring' | 'findTimeline' | 'findCurrentSnapshot' | 'findIgnored'>;
 }
 
 /** What happened in rooms since the client last heard; nothing is asked about a room in which nothing did. */
@@ -39,8 +42,15 @@ const roomsPerTurn = 50;
 
 /** Timeline, state and summary of the rooms that the viewer is joined to. */
 export function createRoomsJoinedStream(deps: RoomsJoinedDeps): SyncStream {
+  const shared = createSharedTimelines(deps);
   return {
-    mayTell: asksStorage,
+    mayTell: (question) =>
+      mayBeNews(question, ({ eventRooms, stateRooms }) => {
+        const rooms = deps.roster.roomsOf(question.viewer.userId);
+        return touches(eventRooms, rooms) || touches(stateRooms, rooms);
+      }),
+    prepare: (question) => shared.prepare(question),
+    readNow: (question, answer) => shared.read(question, answer),
     async read(scope, answer) {
       const rooms = await listRooms(deps, scope);
       for (let start = 0; start < rooms.length; start += roomsPerTurn) {

@@ -11,7 +11,7 @@ import type { Storage } from '../../storage/contract/storage.ts';
 import type { LeftRoomPart } from '../answer.ts';
 import { encodeRoomEvents, type RoomEvents } from '../encode-events.ts';
 import { readRoomStates, type StateRequest } from '../state-delta.ts';
-import { asksStorage, type LeftRoom, type SyncScope, type SyncStream } from '../stream.ts';
+import { type LeftRoom, mayBeNews, type SyncScope, type SyncStream } from '../stream.ts';
 import { readTimelines, type Timeline } from '../timeline.ts';
 
 export interface RoomsLeftDeps {
@@ -27,7 +27,7 @@ const roomsPerTurn = 50;
  */
 export function createRoomsLeftStream(deps: RoomsLeftDeps): SyncStream {
   return {
-    mayTell: asksStorage,
+    mayTell: (question) => mayBeNews(question, () => false),
     async read(scope, answer) {
       const { left } = scope.rooms;
       for (let start = 0; start < left.length; start += roomsPerTurn) {

@@ -1,5 +1,5 @@
 import type { ToDeviceInbox } from '../../e2ee/to-device-inbox.ts';
-import { asksStorage, type SyncStream } from '../stream.ts';
+import { mayBeNews, type SyncStream } from '../stream.ts';
 
 export interface ToDeviceDeps {
   readonly toDevice: Pick<ToDeviceInbox, 'list'>;
@@ -16,7 +16,8 @@ export function createToDeviceStream({ toDevice }: ToDeviceDeps): SyncStream {
   return {
     // Also where the last answer did not hold all that waited.
     mayTell: (question) =>
-      asksStorage(question) || (question.since !== null && question.since.toDevice < question.since.position),
+      mayBeNews(question, (news) => news.toDeviceUsers.has(question.viewer.userId)) ||
+      (question.since !== null && question.since.toDevice < question.since.position),
     async read(scope, answer) {
       const after = scope.since?.toDevice ?? 0;
       const { upTo } = scope;

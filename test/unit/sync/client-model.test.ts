@@ -40,10 +40,10 @@ const step = fc.oneof(
   { weight: 2, arbitrary: fc.record({ do: fc.constant('sync' as const), limit: fc.integer({ min: 0, max: 4 }) }) },
 );
 
-let fixture: SyncFixture;
+let fixtures: Record<'memory' | 'storage', SyncFixture>;
 
 beforeAll(async () => {
-  fixture = await SyncFixture.open();
+  fixtures = { memory: await SyncFixture.open(), storage: await SyncFixture.open({ remembers: false }) };
 });
 
 /** Events that were ever stored under a key, oldest first. */
@@ -76,35 +76,41 @@ async function act(
 }
 
 test.each([
-  ['the state and then the timeline', false],
-  ['the state after', true],
-])('a client that applies %s has the state of the room after every answer', async (_, useStateAfter) => {
-  await fc.assert(
-    fc.asyncProperty(fc.array(step, { maxLength: 30 }), async (steps) => {
-      const { alice } = fixture.freshPeople();
-      const room = await RoomBuilder.create(fixture.storage, alice);
-      const client = new ModelClient(useStateAfter);
-      const past: Past = new Map();
-      const current = new Map<string, string>();
-      // What a shown event says and state resolution then takes back has no words but the state after.
-      const fresh = new Set<number>();
-      for (const what of [...steps, { do: 'sync' as const, limit: 2 }]) {
-        if (what.do !== 'sync') {
-          if (what.do === 'resolve' && !useStateAfter && fresh.has(what.key)) continue;
-          if (what.do === 'state') fresh.add(what.key);
-          await act(room, alice, past, current, what);
-          continue;
+  ['the state and then the timeline', 'memory', false],
+  ['the state and then the timeline', 'storage', false],
+  ['the state after', 'memory', true],
+  ['the state after', 'storage', true],
+] as const)(
+  'a client that applies %s, read from %s, has the state of the room after every answer',
+  async (_, source, useStateAfter) => {
+    const fixture = fixtures[source];
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 30 }), async (steps) => {
+        const { alice } = fixture.freshPeople();
+        const room = await RoomBuilder.create(fixture.storage, alice);
+        const client = new ModelClient(useStateAfter);
+        const past: Past = new Map();
+        const current = new Map<string, string>();
+        // What a shown event says and state resolution then takes back has no words but the state after.
+        const fresh = new Set<number>();
+        for (const what of [...steps, { do: 'sync' as const, limit: 2 }]) {
+          if (what.do !== 'sync') {
+            if (what.do === 'resolve' && !useStateAfter && fresh.has(what.key)) continue;
+            if (what.do === 'state') fresh.add(what.key);
+            await act(room, alice, past, current, what);
+            continue;
+          }
+          fresh.clear();
+          const filter = { room: { timeline: { limit: what.limit } } };
+          client.apply(
+            await fixture.sync(alice, { since: client.since, filter, useStateAfter: useStateAfter ? 'stable' : 'no' }),
+            room.roomId,
+          );
+          for (const [key, eventId] of current) expect(client.state.get(key), key).toBe(eventId);
         }
-        fresh.clear();
-        const filter = { room: { timeline: { limit: what.limit } } };
-        client.apply(
-          await fixture.sync(alice, { since: client.since, filter, useStateAfter: useStateAfter ? 'stable' : 'no' }),
-          room.roomId,
-        );
-        for (const [key, eventId] of current) expect(client.state.get(key), key).toBe(eventId);
-      }
-      expect(new Set(client.seen).size).toBe(client.seen.length);
-    }),
-    { numRuns: propertyRuns(60) },
-  );
-});
+        expect(new Set(client.seen).size).toBe(client.seen.length);
+      }),
+      { numRuns: propertyRuns(60) },
+    );
+  },
+);

@@ -236,6 +236,9 @@ describe('presence', () => {
 });
 
 test('rooms without news are asked for nothing', async () => {
+  const fixture = await SyncFixture.open({ remembers: false });
+  const room = await RoomBuilder.create(fixture.storage, alice);
+  await room.join(bob);
   for (let index = 0; index < 5; index++) await RoomBuilder.create(fixture.storage, alice);
   const { next_batch: since } = await fixture.sync(alice);
   await room.say(bob, 'news');
