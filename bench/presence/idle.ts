@@ -1,3 +1,4 @@
+import { BarePollServer } from '../support/bare-poll.ts';
 import { pinThisProcess } from '../support/cores.ts';
 import { LoadClient } from '../support/load-client.ts';
 import { usageBetween } from '../support/process-usage.ts';
@@ -13,7 +14,19 @@ const membersOfRoom = 50;
 /** Of everybody's long-poll: within one, each of them comes back once. */
 const timeoutMs = 30_000;
 
-/** Users who are connected and to whom nothing happens. */
+/** Sockets of this process are counted twice over: where there are more clients, fewer come to the bare server, and come sooner. */
+const bareMax = 5_000;
+/** As long as an answer of ours with nothing in it. */
+const bareBody = JSON.stringify({
+  next_batch: 's1_1000123_AbCdEfGh.1_p1790000000000e1234567890n123456789',
+  device_one_time_keys_count: { signed_curve25519: 0 },
+  device_unused_fallback_key_types: [],
+});
+
+/**
+ * Users who are connected and to whom nothing happens. As many requests come back to a bare server meanwhile: a core that sleeps between two answers pays
+ * more for each, whoever gives them.
+ */
 export function idlePart(load: {
   readonly connected: number;
   readonly share: number;
@@ -38,56 +51,72 @@ export function idlePart(load: {
             }
           }),
       });
+      const bare = await BarePollServer.start({ nothing: bareBody });
       const client = new LoadClient(server.clientUrl);
-      const pollers: RawPoller[] = [];
+      const waiting = new IdleClients();
       try {
         const viewers = members.slice(0, connected);
         const before = server.usage();
         const since = await firstTokens(client, viewers);
-        const url = server.clientUrl;
-        for (const [n, { token }] of viewers.entries()) {
-          pollers.push(new RawPoller({ url, token, since: since[n] ?? '', query: '', onAnswer: () => {} }));
-        }
-        const polling: Promise<void>[] = [];
-        // One after the other within one time-out, as clients come back: not all in one moment.
-        await evenly(pollers.length, timeoutMs, (n) => {
-          const run = pollers[n]?.run();
-          if (run) polling.push(run);
-        });
+        const firstAnswers = usageBetween(before, server.usage());
+        const ours = viewers.map(({ token }, n) => ({ token, since: since[n] ?? '' }));
+        const bareCount = Math.min(connected, bareMax);
+        await Promise.all([
+          waiting.come(server.clientUrl, ours, timeoutMs),
+          waiting.come(bare.url, ours.slice(0, bareCount), (timeoutMs * bareCount) / connected),
+        ]);
         const online = server.usage();
         // Once round, in which the garbage of their coming is collected too.
         await wait(timeoutMs);
-        const start = server.usage();
+        const [start, bareStart] = [server.usage(), bare.usage()];
         await wait(timeoutMs);
-        const end = server.usage();
-        for (const poller of pollers) poller.stop();
-        await Promise.all(polling);
+        const [end, bareEnd] = [server.usage(), bare.usage()];
+        await waiting.stop();
         return [
           { name: `${name}: coming online`, unit: 'ms of CPU', value: usageBetween(before, online).cpuMs },
           {
             name: `${name}: CPU`,
             unit: '% of a core',
             value: usageBetween(start, end).share * 100,
+            limit: { what: 'node:http', value: usageBetween(bareStart, bareEnd).share * 100 },
             bound: { atMost: load.share * 100 },
-            note: `${connected} of ${count} users`,
+            note: `${connected} of ${count} users, ${firstAnswers.cpuMs.toFixed(0)} ms of CPU for their first answers`,
           },
           { name: `${name}: memory`, unit: 'MiB', value: end.rssMiB, bound: { atMost: load.rssMiB } },
         ];
       } finally {
-        for (const poller of pollers) poller.stop();
+        await waiting.stop();
         await client.stop();
+        await bare.stop();
         await server.stop();
       }
     },
   };
 }
 
-/** `act` for 0 to `count` - 1, spread over that time. */
-async function evenly(count: number, overMs: number, act: (n: number) => void): Promise<void> {
-  const startedAt = performance.now();
-  for (let n = 0; n < count; n += 1) {
-    const dueInMs = startedAt + (n * overMs) / count - performance.now();
-    if (dueInMs > 1) await wait(dueInMs);
-    act(n);
+/** Those who wait, until they are stopped. */
+class IdleClients {
+  readonly #pollers: RawPoller[] = [];
+  readonly #polling: Promise<void>[] = [];
+
+  /** One after the other within one time-out, as clients come back: not all in one moment. */
+  async come(
+    url: string,
+    clients: readonly { readonly token: string; readonly since: string }[],
+    withinMs: number,
+  ): Promise<void> {
+    const startedAt = performance.now();
+    for (const [n, one] of clients.entries()) {
+      const dueInMs = startedAt + (n * withinMs) / clients.length - performance.now();
+      if (dueInMs > 1) await wait(dueInMs);
+      const poller = new RawPoller({ url, ...one, query: '', timeoutMs: withinMs, onAnswer: () => {} });
+      this.#pollers.push(poller);
+      this.#polling.push(poller.run());
+    }
+  }
+
+  async stop(): Promise<void> {
+    for (const poller of this.#pollers) poller.stop();
+    await Promise.all(this.#polling);
   }
 }

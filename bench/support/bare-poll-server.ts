@@ -1,14 +1,26 @@
 import { createServer, type ServerResponse } from 'node:http';
 
 /**
- * The least that a long-poll can cost in Node: a program that holds every GET until a PUT comes, whose body is then the answer to all of them. Says its
- * port when it listens.
+ * The least that a long-poll can cost in Node: a program that holds every GET until a PUT comes, whose body is then the answer to all of them. With an
+ * argument it lets nobody wait for longer than the request's `timeout`, and the argument is the answer at its end. Says its port when it listens.
  */
-const held = new Set<ServerResponse>();
+const held = new Map<ServerResponse, number>();
+const nothing = process.argv[2];
+/** A timer for each request would make it cost twice as much. */
+const lookEveryMs = 500;
+
+function answer(response: ServerResponse, body: Buffer): void {
+  held.delete(response);
+  response.writeHead(200, { 'content-type': 'application/json', 'content-length': body.length }).end(body);
+}
+
+function endsAtMs(url = ''): number {
+  return nothing === undefined ? 0 : performance.now() + Number(/[?&]timeout=(\d+)/.exec(url)?.[1]);
+}
 
 const server = createServer((request, response) => {
   if (request.method === 'GET') {
-    held.add(response);
+    held.set(response, endsAtMs(request.url));
     response.once('close', () => held.delete(response));
     return;
   }
@@ -16,9 +28,7 @@ const server = createServer((request, response) => {
   request.on('data', (part: Buffer) => parts.push(part));
   request.on('end', () => {
     const body = Buffer.concat(parts);
-    const headers = { 'content-type': 'application/json', 'content-length': body.length };
-    for (const waiting of held) waiting.writeHead(200, headers).end(body);
-    held.clear();
+    for (const waiting of held.keys()) answer(waiting, body);
     response.end();
   });
 });
@@ -27,3 +37,15 @@ server.listen(0, '127.0.0.1', () => {
   process.stdout.write(`port ${typeof address === 'object' && address ? address.port : 0}\n`);
 });
 process.on('SIGTERM', () => process.exit(0));
+
+if (nothing !== undefined) {
+  const body = Buffer.from(nothing);
+  setInterval(() => {
+    const now = performance.now();
+    // In the order of their ends: all of them wait for equally long.
+    for (const [response, endsAt] of held) {
+      if (endsAt > now) break;
+      answer(response, body);
+    }
+  }, lookEveryMs);
+}

@@ -1,9 +1,45 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { pinned, serverCore } from './cores.ts';
 import { LoadClient } from './load-client.ts';
-import { readUsage, usageBetween } from './process-usage.ts';
+import { type ProcessUsage, readUsage, usageBetween } from './process-usage.ts';
 import { RawPoller } from './raw-poll.ts';
+
+/** The bare node:http server in a process of its own, on the core that the server has. */
+export class BarePollServer {
+  readonly url: string;
+  readonly #child: ChildProcess;
+  readonly #ended: Promise<unknown>;
+
+  private constructor(url: string, child: ChildProcess, ended: Promise<unknown>) {
+    this.url = url;
+    this.#child = child;
+    this.#ended = ended;
+  }
+
+  /** `nothing` is the answer at the end of a request's time; without it requests wait for a PUT, however long. */
+  static async start({ nothing }: { readonly nothing?: string } = {}): Promise<BarePollServer> {
+    const program = fileURLToPath(new URL('bare-poll-server.js', import.meta.url));
+    const args = nothing === undefined ? [] : [nothing];
+    const [command = '', ...rest] = pinned([process.execPath, program, ...args], serverCore);
+    const child = spawn(command, rest, { stdio: ['ignore', 'pipe', 'inherit'] });
+    const ended = new Promise((resolve) => child.once('close', resolve));
+    const port = await new Promise<string>((resolve, reject) => {
+      child.stdout.once('data', (chunk: Buffer) => resolve(/port (\d+)/.exec(chunk.toString())?.[1] ?? ''));
+      child.once('close', () => reject(new Error('the bare server ended')));
+    });
+    return new BarePollServer(`http://127.0.0.1:${port}`, child, ended);
+  }
+
+  usage(): ProcessUsage {
+    return readUsage(this.#child.pid ?? 0);
+  }
+
+  async stop(): Promise<void> {
+    this.#child.kill('SIGTERM');
+    await this.#ended;
+  }
+}
 
 export interface BareLoad {
   readonly viewers: number;
@@ -16,17 +52,10 @@ export interface BareLoad {
 
 /** What one long-poll answer of a bare node:http server costs, in microseconds of its CPU, on the core that the server has. */
 export async function measureBarePoll(load: BareLoad): Promise<number> {
-  const program = fileURLToPath(new URL('bare-poll-server.js', import.meta.url));
-  const [command = '', ...args] = pinned([process.execPath, program], serverCore);
-  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'] });
-  const ended = new Promise((resolve) => child.once('close', resolve));
+  const server = await BarePollServer.start();
   const pollers: RawPoller[] = [];
   try {
-    const port = await new Promise<string>((resolve, reject) => {
-      child.stdout.once('data', (chunk: Buffer) => resolve(/port (\d+)/.exec(chunk.toString())?.[1] ?? ''));
-      child.once('close', () => reject(new Error('the bare server ended')));
-    });
-    const url = `http://127.0.0.1:${port}`;
+    const { url } = server;
     const client = new LoadClient(url, 1);
     for (let n = 0; n < load.viewers; n += 1) {
       pollers.push(new RawPoller({ url, token: `token-${n}`, since: 's0', query: '', onAnswer: () => {} }));
@@ -39,12 +68,12 @@ export async function measureBarePoll(load: BareLoad): Promise<number> {
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
     await new Promise((resolve) => setTimeout(resolve, 500));
-    const before = { usage: readUsage(child.pid ?? 0), answers: answers() };
+    const before = { usage: server.usage(), answers: answers() };
     for (let n = 0; n < load.perSecond * load.seconds; n += 1) {
       await tell();
       await new Promise((resolve) => setTimeout(resolve, 1_000 / load.perSecond));
     }
-    const { cpuMs } = usageBetween(before.usage, readUsage(child.pid ?? 0));
+    const { cpuMs } = usageBetween(before.usage, server.usage());
     const cost = (cpuMs * 1_000) / (answers() - before.answers);
     for (const poller of pollers) poller.stop();
     await polling;
@@ -52,7 +81,6 @@ export async function measureBarePoll(load: BareLoad): Promise<number> {
     return cost;
   } finally {
     for (const poller of pollers) poller.stop();
-    child.kill('SIGTERM');
-    await ended;
+    await server.stop();
   }
 }

@@ -10,6 +10,7 @@ export class RawPoller {
   readonly #url: URL;
   readonly #token: string;
   readonly #query: string;
+  readonly #timeoutMs: number;
   readonly #onAnswer: (text: string) => void;
   #socket: Socket | undefined;
   #since: string;
@@ -23,12 +24,15 @@ export class RawPoller {
     token: string;
     since: string;
     query: string;
+    /** How long the server is asked to wait; half a minute by default. */
+    timeoutMs?: number;
     onAnswer: (text: string) => void;
   }) {
     this.#url = new URL(options.url);
     this.#token = options.token;
     this.#since = options.since;
     this.#query = options.query;
+    this.#timeoutMs = options.timeoutMs ?? 30_000;
     this.#onAnswer = options.onAnswer;
   }
 
@@ -62,7 +66,7 @@ export class RawPoller {
   }
 
   #ask(socket: Socket): void {
-    const path = `/_matrix/client/v3/sync?timeout=30000&since=${encodeURIComponent(this.#since)}${this.#query}`;
+    const path = `/_matrix/client/v3/sync?timeout=${this.#timeoutMs}&since=${encodeURIComponent(this.#since)}${this.#query}`;
     socket.write(
       `GET ${path} HTTP/1.1\r\nHost: ${this.#url.host}\r\nAuthorization: Bearer ${this.#token}\r\nConnection: keep-alive${headEnd}`,
     );
