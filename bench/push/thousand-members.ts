@@ -4,6 +4,7 @@ import type { JsonObject, RoomEvent } from '../../src/matrix/pdu.ts';
 import { defaultPushRules } from '../../src/matrix/push-rules.ts';
 import { getRoomVersion } from '../../src/matrix/room-versions.ts';
 import type { ServerName } from '../../src/matrix/server-name.ts';
+import { AskedEvent } from '../../src/push/asked-event.ts';
 import { compilePushRules } from '../../src/push/evaluate.ts';
 import type { JudgedEvent } from '../../src/push/judging/judgement.ts';
 import { createNotify } from '../../src/push/judging/notify.ts';
@@ -109,7 +110,7 @@ async function everybodySingly(judged: JudgedEvent): Promise<Measure> {
   const evaluate = compilePushRules(defaultPushRules(sender));
   const { type, content } = judged.event.pdu;
   const pushed = {
-    event: { type, sender, room_id: roomId, content },
+    event: new AskedEvent({ type, sender, room_id: roomId, content }),
     memberCount: many,
     displayName: null,
     senderMayNotify: () => false,

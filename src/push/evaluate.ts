@@ -7,12 +7,12 @@ import {
   type PushRuleset,
   pushRuleKinds,
 } from '../matrix/push-rules.ts';
+import type { AskedEvent, Path } from './asked-event.ts';
 import { compileWord, compileWordGlob } from './word-glob.ts';
 
 /** What rules can ask about an event, and of whoever is to be notified. */
 export interface PushedEvent {
-  /** As clients see it: `type`, `sender`, `room_id`, `content`, `state_key` of a state event. */
-  readonly event: JsonObject;
+  readonly event: AskedEvent;
   /** How many are joined to the room. */
   readonly memberCount: number;
   /** What the owner of the rules is called in the room; null: nothing. */
@@ -59,11 +59,11 @@ function compileRule(kind: PushRuleKind, rule: PushRule): Condition {
       return (pushed) => conditions.every((condition) => condition(pushed));
     }
     case 'content':
-      return typeof rule.pattern === 'string' ? matchText('content.body', rule.pattern) : never;
+      return typeof rule.pattern === 'string' ? matchBody(rule.pattern) : never;
     case 'room':
-      return ({ event }) => event.room_id === rule.rule_id;
+      return ({ event }) => event.read(['room_id']) === rule.rule_id;
     case 'sender':
-      return ({ event }) => event.sender === rule.rule_id;
+      return ({ event }) => event.read(['sender']) === rule.rule_id;
   }
 }
 
@@ -73,7 +73,7 @@ function compileCondition(condition: JsonObject): Condition {
     case 'event_match':
       return typeof key === 'string' && typeof pattern === 'string' ? matchText(key, pattern) : never;
     case 'event_property_is':
-      return typeof key === 'string' && isSimple(value) ? ({ event }) => readPath(event, pathOf(key)) === value : never;
+      return typeof key === 'string' && isSimple(value) ? isValue(key, value) : never;
     case 'event_property_contains':
       return typeof key === 'string' && isSimple(value) ? contains(key, value) : never;
     case 'contains_display_name':
@@ -88,13 +88,19 @@ function compileCondition(condition: JsonObject): Condition {
 }
 
 function matchText(key: string, pattern: string): Condition {
-  const path = pathOf(key);
   // "As a special case, if `key` is `content.body`", words of it are enough.
-  const matches = key === 'content.body' ? compileWordGlob(pattern) : compileCaseless(pattern);
+  if (key === 'content.body') return matchBody(pattern);
+  const path = pathOf(key);
+  const matches = compileCaseless(pattern);
   return ({ event }) => {
-    const value = readPath(event, path);
+    const value = event.read(path);
     return typeof value === 'string' && matches(value);
   };
+}
+
+function matchBody(pattern: string): Condition {
+  const matches = compileWordGlob(pattern);
+  return ({ event: { body } }) => body !== null && matches(body);
 }
 
 function compileCaseless(pattern: string): (text: string) => boolean {
@@ -102,17 +108,24 @@ function compileCaseless(pattern: string): (text: string) => boolean {
   return (text) => matches(text.toLowerCase());
 }
 
+function isValue(key: string, value: unknown): Condition {
+  const path = pathOf(key);
+  return ({ event }) => event.read(path) === value;
+}
+
 function contains(key: string, value: unknown): Condition {
   const path = pathOf(key);
   return ({ event }) => {
-    const list = readPath(event, path);
+    const list = event.read(path);
     return Array.isArray(list) && list.includes(value);
   };
 }
 
-function containsDisplayName({ event, displayName }: PushedEvent): boolean {
-  const body = readPath(event, ['content', 'body']);
-  return typeof body === 'string' && displayName !== null && displayName !== '' && compileWord(displayName)(body);
+function containsDisplayName(pushed: PushedEvent): boolean {
+  const { body } = pushed.event;
+  if (body === null) return false;
+  const { displayName } = pushed;
+  return displayName !== null && displayName !== '' && compileWord(displayName)(body);
 }
 
 function compareMembers(is: string): Condition {
@@ -142,7 +155,7 @@ function isSimple(value: unknown): boolean {
  * The names that a path is made of (appendices, "Dot-separated property paths"): `\.` is a dot and `\\` a backslash within a name,
  * "Other escape sequences are left as-is".
  */
-function pathOf(key: string): readonly string[] {
+function pathOf(key: string): Path {
   const names = [''];
   for (const [piece] of key.matchAll(/\\[.\\]|[^.]|\./gsu)) {
     const last = names.length - 1;
@@ -150,14 +163,4 @@ function pathOf(key: string): readonly string[] {
     else names[last] += piece === '\\.' || piece === '\\\\' ? piece.slice(1) : piece;
   }
   return names;
-}
-
-/** Undefined where there is no such property. */
-function readPath(event: JsonObject, path: readonly string[]): unknown {
-  let at: unknown = event;
-  for (const name of path) {
-    if (typeof at !== 'object' || at === null || Array.isArray(at) || !Object.hasOwn(at, name)) return undefined;
-    at = Reflect.get(at, name);
-  }
-  return at;
 }

@@ -4,30 +4,40 @@
  * value, or any character not in the sets `[A-Z]`, `[a-z]`, `[0-9]` or `_`." Takes time in proportion to the text times the
  * pattern's length at worst, whatever the two hold.
  */
-export function compileWordGlob(pattern: string): (text: string) => boolean {
+export function compileWordGlob(pattern: string): (text: WordText) => boolean {
   const pieces = pattern
     .toLowerCase()
     .split(/\*+/)
     .map((piece) => [...piece]);
-  return (text) => new WordText(text).holds(pieces);
+  const literal = pieces.filter((piece) => !piece.includes('?')).map((piece) => piece.join(''));
+  return (text) => literal.every((part) => text.has(part)) && text.holds(pieces);
 }
 
 /** The same for a plain word, in which no character has a meaning of its own. */
-export function compileWord(word: string): (text: string) => boolean {
+export function compileWord(word: string): (text: WordText) => boolean {
   const piece = [...word.toLowerCase()].map((character) => (character === '?' ? literalQuestionMark : character));
-  return (text) => new WordText(text).holds([piece]);
+  const literal = word.toLowerCase();
+  return (text) => text.has(literal) && text.holds([piece]);
 }
 
 /** Stands for a `?` that means itself; no text holds it, since it is longer than one character. */
 const literalQuestionMark = '\\?';
 
-class WordText {
-  readonly #characters: readonly string[];
-  readonly #isWord: readonly boolean[];
+/** A text made ready to be searched for words: once for all patterns. */
+export class WordText {
+  readonly #text: string;
+  /** Taken apart when the first looks closer. */
+  #characters: readonly string[] = [];
+  #isWord: readonly boolean[] = [];
+  #isApart = false;
 
   constructor(text: string) {
-    this.#characters = [...text.toLowerCase()];
-    this.#isWord = this.#characters.map((character) => /^[a-z0-9_]$/.test(character));
+    this.#text = text.toLowerCase();
+  }
+
+  /** Whether this stands somewhere, be it within a word. Costs next to nothing, and is no for most. */
+  has(part: string): boolean {
+    return this.#text.includes(part);
   }
 
   /**
@@ -35,6 +45,7 @@ class WordText {
    * is found: what comes between two pieces may be as long as it likes, so a later place is never better.
    */
   holds(pieces: readonly (readonly string[])[]): boolean {
+    this.#takeApart();
     const [first = [], ...rest] = pieces;
     if (rest.length === 0) return this.#find(first, 0, { begin: true, end: true }) !== -1;
     const last = rest.pop() ?? [];
@@ -47,6 +58,13 @@ class WordText {
       at = found + piece.length;
     }
     return this.#find(last, at, { begin: false, end: true }) !== -1;
+  }
+
+  #takeApart(): void {
+    if (this.#isApart) return;
+    this.#isApart = true;
+    this.#characters = [...this.#text];
+    this.#isWord = this.#characters.map((character) => /^[a-z0-9_]$/.test(character));
   }
 
   /** Where the piece stands at or behind `from`; -1: nowhere. */

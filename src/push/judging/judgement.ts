@@ -1,9 +1,11 @@
+import { breathe } from '../../base/breathe.ts';
 import { authStateOfMap } from '../../engine/auth-state.ts';
 import { levelToNotify, type PowerFacts, powerLevelOf } from '../../engine/power.ts';
 import type { UserId } from '../../matrix/ids.ts';
-import { type JsonObject, type RoomEvent, type StateKey, stateKeyOf } from '../../matrix/pdu.ts';
+import { type RoomEvent, type StateKey, stateKeyOf } from '../../matrix/pdu.ts';
 import type { RoomVersion } from '../../matrix/room-versions.ts';
 import type { PushVerdict } from '../../storage/contract/unread.ts';
+import { AskedEvent } from '../asked-event.ts';
 import { type Evaluate, verdictOf } from '../evaluate.ts';
 
 /** An event that joins the timeline of a room, and the room's state at it. */
@@ -26,34 +28,44 @@ const roundsMax = 3;
  */
 export class Judgement {
   readonly #judged: JudgedEvent;
-  readonly #event: JsonObject;
+  readonly #event: AskedEvent;
   readonly #memberCount: number;
   #power: PowerFacts | undefined;
   readonly #names = new Map<UserId, string | null>();
-  #asksPower = false;
   readonly #asksNames = new Set<UserId>();
+  /** Something that the judge asked for has not been read yet. */
+  #isShort = false;
 
   constructor(judged: JudgedEvent, memberCount: number) {
     const { eventId, roomId, pdu } = judged.event;
     const { type, sender, content, state_key: stateKey } = pdu;
     this.#judged = judged;
     this.#memberCount = memberCount;
-    this.#event = {
+    this.#event = new AskedEvent({
       event_id: eventId,
       room_id: roomId,
       type,
       sender,
       content,
       ...(stateKey === undefined ? {} : { state_key: stateKey }),
-    };
+    });
   }
 
   /** In the order of the judges. */
   async judge(judges: readonly Judge[]): Promise<PushVerdict[]> {
-    let verdicts = judges.map((judge) => this.#ask(judge));
-    for (let round = 0; round < roundsMax && (this.#asksPower || this.#asksNames.size > 0); round += 1) {
-      await this.#read();
-      verdicts = judges.map((judge) => this.#ask(judge));
+    const verdicts = judges.map(() => silence);
+    let open = [...judges.entries()];
+    for (let round = 0; round <= roundsMax && open.length > 0; round += 1) {
+      if (round > 0) await this.#read();
+      const again: typeof open = [];
+      for (const entry of open) {
+        await breathe();
+        const [index, judge] = entry;
+        this.#isShort = false;
+        verdicts[index] = this.#ask(judge);
+        if (this.#isShort) again.push(entry);
+      }
+      open = again;
     }
     return verdicts;
   }
@@ -75,13 +87,16 @@ export class Judgement {
   #nameOf(userId: UserId | null): string | null {
     if (userId === null) return null;
     const name = this.#names.get(userId);
-    if (name === undefined) this.#asksNames.add(userId);
+    if (name === undefined) {
+      this.#asksNames.add(userId);
+      this.#isShort = true;
+    }
     return name ?? null;
   }
 
   #senderMayNotify(key: string): boolean {
     if (this.#power === undefined) {
-      this.#asksPower = true;
+      this.#isShort = true;
       return false;
     }
     const { state, version } = this.#power;
@@ -98,7 +113,6 @@ export class Judgement {
       const name = state.get(stateKeyOf('m.room.member', userId))?.pdu.content.displayname;
       this.#names.set(userId, typeof name === 'string' ? name : null);
     }
-    this.#asksPower = false;
     this.#asksNames.clear();
   }
 }

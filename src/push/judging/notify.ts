@@ -1,6 +1,6 @@
 import { type EventId, isUserId, serverOfUser, type UserId } from '../../matrix/ids.ts';
 import type { RoomEvent } from '../../matrix/pdu.ts';
-import { defaultPushRules } from '../../matrix/push-rules.ts';
+import { defaultPushRules, type PushAction } from '../../matrix/push-rules.ts';
 import type { ServerName } from '../../matrix/server-name.ts';
 import type { Roster } from '../../roster/roster.ts';
 import type { Row } from '../../storage/contract/commit.ts';
@@ -102,6 +102,10 @@ function common(a: ReadonlySet<UserId>, b: ReadonlySet<UserId>): UserId[] {
   return [...few].filter((userId) => many.has(userId));
 }
 
-function isSame(a: PushVerdict, b: PushVerdict): boolean {
-  return a.actions === b.actions || JSON.stringify(a.actions) === JSON.stringify(b.actions);
+function isSame({ actions: a }: PushVerdict, { actions: b }: PushVerdict): boolean {
+  if (a === b) return true;
+  // Nearly all actions are words.
+  const isEqual = (action: PushAction, index: number): boolean =>
+    action === b[index] || JSON.stringify(action) === JSON.stringify(b[index]);
+  return a.length === b.length && a.every(isEqual);
 }
