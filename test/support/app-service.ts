@@ -119,7 +119,7 @@ export class TestService {
   }
 
   /** The service as a client of the server: acts as its sender, or as whom `user_id` says. */
-  clientOf(server: TestServer): TestUser {
+  clientOf(server: Pick<TestServer, 'url'>): TestUser {
     const client = new TestUser(server.url);
     client.accessToken = this.asToken;
     return client;

@@ -35,7 +35,7 @@ export class StubService {
   }
 
   /** One of its users, who is nobody else's where the registration says so. */
-  async register(server: TestServer, localpart: string): Promise<TestUser> {
+  async register(server: Pick<TestServer, 'url'>, localpart: string): Promise<TestUser> {
     const body = { type: 'm.login.application_service', username: localpart, device_id: 'PUPPET' };
     const made = await this.#service.clientOf(server).ok('POST', '/register', body);
     const user = new TestUser(server.url);

@@ -38,7 +38,12 @@ export class WaitingMessages {
 
   /** The oldest messages, JSON texts, and what is collected with them. */
   async read(): Promise<{ texts: string[]; collected: ServiceTransaction['collected'] }> {
-    if (!this.#isLookedThrough) await this.#lookThrough();
+    if (!this.#isLookedThrough) {
+      await this.#lookThrough().catch((error: unknown) => {
+        this.#isLookedThrough = false;
+        throw error;
+      });
+    }
     while (this.#devices.size > 0) {
       const asked = [...this.#devices].slice(0, devicesAtOnce);
       const found = await this.#deps.storage.services.listMessages(
