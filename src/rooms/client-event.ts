@@ -75,8 +75,8 @@ export async function encodeClientEvents(
 }
 
 /**
- * An event that relates to nothing of its viewer but that they were joined behind it, as `/sync` tells it to all of those: neither state, nor
- * redacted, nor of an erased user.
+ * An event that relates to nothing of its viewer but that they were joined behind it, as `/sync` tells it to all of those: neither state nor
+ * redacted.
  */
 export function encodeForMembers(event: TimelineEvent, nowMs: number): string {
   const unsigned = `{"age":${nowMs - event.originServerTs},"membership":"join"}`;

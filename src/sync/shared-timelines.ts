@@ -16,7 +16,7 @@ import { acceptsSection, timelineLimitOf } from './apply-filter.ts';
 import { narrowNews, type SyncQuestion } from './stream.ts';
 
 export interface SharedTimelinesDeps {
-  readonly storage: Pick<Storage, 'accounts' | 'state'>;
+  readonly storage: Pick<Storage, 'state'>;
   readonly roster: Pick<Roster, 'roomsOf'>;
   readonly recent: Pick<RecentNow, 'bring' | 'findTimeline' | 'findCurrentSnapshot' | 'findIgnored'>;
 }
@@ -107,7 +107,7 @@ export function createSharedTimelines(deps: SharedTimelinesDeps): SharedTimeline
     const shown: string[] = [];
     let first: TimelineEvent | undefined;
     for (const event of events) {
-      if (!isPlain(event, snapshotId) || deps.storage.accounts.erasedAt(event.sender) !== undefined) return false;
+      if (!isPlain(event, snapshotId)) return false;
       if (ignored.has(event.sender) || !acceptsEvent(filter.roomTimeline, event)) continue;
       if (!knowsSender(question, event)) return false;
       first ??= event;
@@ -156,7 +156,10 @@ function isPlainFilter({ eventFormat, eventFields, roomTimeline }: SyncFilter): 
   return roomTimeline.relatedByTypes === undefined && roomTimeline.relatedBySenders === undefined;
 }
 
-/** At the room's one state all the time: what the viewer is now they were at the event, and `joined` sees it whatever the history visibility. */
+/**
+ * At the room's one state all the time: what the viewer is now they were at the event. Who is `joined` sees it whatever the history visibility, and
+ * unredacted though its sender had themselves erased.
+ */
 function isPlain(event: TimelineEvent, snapshotId: SnapshotId): boolean {
   if (event.stateKey !== null || event.redactedBy !== null) return false;
   return event.snapshotBefore === snapshotId && event.snapshotAfter === snapshotId;
