@@ -64,6 +64,7 @@ describe('keys of a user of another server', () => {
     const carol = await a.register('carol');
     await upload(alice);
     await upload(carol);
+    await upload(bob, undefined, { one_time_keys: oneTimeKeys('own') });
     await meet(a, b, alice, bob);
     await keysSeen(bob, alice);
     await a.stop({ keepData: true });
@@ -71,6 +72,11 @@ describe('keys of a user of another server', () => {
     const answer = await query(bob, carol);
     expect(answer.device_keys).toEqual({});
     expect(answer.failures).toMatchObject({ [a.name]: { status: 503 } });
+    const wishes = [alice, bob].map(({ userId, deviceId }) => [userId, { [deviceId]: 'signed_curve25519' }]);
+    expect(await bob.ok('POST', '/keys/claim', { one_time_keys: Object.fromEntries(wishes) })).toMatchObject({
+      one_time_keys: { [bob.userId]: { [bob.deviceId]: oneTimeKeys('own') } },
+      failures: { [a.name]: { status: 503 } },
+    });
   });
 
   it('are not kept without a room in common', async () => {

@@ -187,6 +187,31 @@ describe('another server', () => {
   });
 });
 
+describe('a server that gives media to whoever knows the address', () => {
+  it('asks for no token on the older paths alone, and fetches for strangers what they do not decline', async () => {
+    const open = await TestServer.start({ clock: a.clock, config: { media: { unauthenticated: true } } });
+    const stranger = (path: string) => callBytes(`${open.url}${path}`, undefined);
+    const older = ({ server, id }: { server: string; id: string }, kind = 'download') =>
+      `/_matrix/media/v3/${kind}/${server}/${id}`;
+    const picture = pngOf(120, 120);
+    const own = await upload(await open.register('own'), picture, { type: 'image/png' });
+    const given = await stranger(older(own));
+    expect([given.status, given.bytes.equals(picture)]).toEqual([200, true]);
+    expect(given.headers.get('content-security-policy')).toContain('sandbox');
+    expect((await stranger(`${older(own)}/x.png`)).status).toBe(200);
+    expect((await stranger(`${older(own, 'thumbnail')}?width=32&height=32&method=crop`)).status).toBe(200);
+    expect(refusal(await stranger(downloadPath(own)))).toEqual([401, 'M_MISSING_TOKEN']);
+    expect(refusal(await stranger(thumbnailPath(own, 'width=32&height=32')))).toEqual([401, 'M_MISSING_TOKEN']);
+
+    const remote = await upload(alice, 'of another server');
+    expect(refusal(await stranger(`${older(remote)}?allow_remote=false`))).toEqual([404, 'M_NOT_FOUND']);
+    expect(isKept(open, Buffer.from('of another server'))).toBe(false);
+    expect((await stranger(older(remote))).bytes.toString()).toBe('of another server');
+    expect((await stranger(`${older(remote)}?allow_remote=false`)).status).toBe(200);
+    await open.stop();
+  });
+});
+
 describe('a restart', () => {
   it('keeps what was uploaded and what was fetched', async () => {
     const [own, theirs] = [await upload(bob, 'own'), await upload(alice, 'theirs')];
