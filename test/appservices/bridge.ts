@@ -17,10 +17,17 @@ export async function service(id = 'bridge', changes: Record<string, unknown> = 
   return stub;
 }
 
-/** A server that knows these services. */
-export async function server(services: StubService[], config: Record<string, unknown> = {}): Promise<TestServer> {
+/** A server that knows these services; in the time of another one. */
+export async function server(
+  services: StubService[],
+  config: Record<string, unknown> = {},
+  beside?: TestServer,
+): Promise<TestServer> {
   const files = services.map(({ file }) => file);
-  const started = await TestServer.start({ config: { app_service_config_files: files, ...config } });
+  const started = await TestServer.start({
+    config: { app_service_config_files: files, ...config },
+    ...(beside && { clock: beside.clock }),
+  });
   stops.push(() => started.stop());
   return started;
 }

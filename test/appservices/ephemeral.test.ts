@@ -37,6 +37,27 @@ describe('ephemeral data', () => {
     expect(deaf.takeAll('ephemeral')).toEqual([]);
   });
 
+  it('are typing and receipts of users of other servers too', async () => {
+    const stub = await service();
+    const host = await server([stub]);
+    const far = await server([], {}, host);
+    const [ghost, bob] = [await host.register('bridge_ghost'), await far.register('bob')];
+    const roomId = await ghost.createRoom({ preset: 'public_chat' });
+    await bob.join(roomId, host.name);
+    const eventId = await ghost.say(roomId, 'read me');
+    await settle(host, far);
+    stub.take();
+    const room = `/rooms/${encodeURIComponent(roomId)}`;
+    await bob.ok('PUT', `${room}/typing/${encodeURIComponent(bob.userId)}`, { typing: true, timeout: 30_000 });
+    await bob.ok('POST', `${room}/receipt/m.read/${eventId}`, {});
+    await settle(host, far);
+    await pass(host, 1_100);
+    const told = stub.takeAll('ephemeral').filter(({ room_id }) => room_id === roomId);
+    expect(told).toContainEqual({ type: 'm.typing', room_id: roomId, content: { user_ids: [bob.userId] } });
+    const receipt = told.find(({ type }) => type === 'm.receipt');
+    expect(Object.keys(receipt.content[eventId]['m.read'])).toEqual([bob.userId]);
+  });
+
   it('of presence follows the policy: shared, then denied, with one offline, and nothing afterwards', async () => {
     const stub = await service();
     const host = await server([stub]);
