@@ -7,7 +7,7 @@ import { ServerProcess } from './server-process.ts';
 import { type Accepted, idsOf, insist, messagesIn, readBack } from './talking.ts';
 import { pause, until } from './until.ts';
 
-const kills = 8;
+const kills = 6;
 const turnsPerRound = 8;
 
 const chance = new Chance();
