@@ -8,10 +8,10 @@ import type { Reaction } from './feed.ts';
 import { isLogged, type RecentLog } from './recent-log.ts';
 
 const pageSize = 200;
-/** Logged changes of other kinds that may pass before the reader looks at them: storage keeps what no reaction has passed. */
-const passedUnseenMax = 1_000;
-/** Changes that led to no row and may be passed before the cursor is stored for their sake: so many are reacted to again after a crash. */
-const passedUnstoredMax = 200;
+/** Logged changes that do not concern the reaction and may be passed before the cursor is stored: storage keeps what no reaction has passed. */
+const passedMax = 1_000;
+/** Changes that led to no row and may be dealt with before the cursor is stored for their sake: so many are reacted to again after a crash. */
+const unstoredMax = 200;
 const triesMax = 8;
 /** Doubling from the first. Without jitter: nobody else waits for the same thing. */
 const pauseFirstMs = 1_000;
@@ -32,9 +32,12 @@ export class ReactionReader {
   /** Everything up to here was dealt with; undefined before `start`. */
   #cursor: Position | undefined;
   #storedCursor: Position = 0;
+  /** Since the cursor was stored: what did not concern the reaction, and what it dealt with. */
   #passed = 0;
   #unstored = 0;
   #pending = false;
+  /** There are changes behind the cursor that were not read. */
+  #behind = true;
   #running: Promise<void> | undefined;
   #stopped = false;
   #endPause: (() => void) | undefined;
@@ -59,15 +62,31 @@ export class ReactionReader {
     this.#run();
   }
 
-  /** Of a commit. Only kinds that the reaction reads set it going, and now and then the rest, so that its cursor moves on. */
+  /**
+   * Of a commit. Only what the reaction reads sets it going. Whatever else happens while it is up to date is passed at once, unread; only the
+   * cursor is stored now and then.
+   */
   notice(changes: readonly Change[]): void {
+    // What a stop left unread is read after the next start.
+    if (this.#stopped) return;
     let wanted = false;
+    let last = this.#cursor;
+    let count = 0;
     for (const change of changes) {
       if (!isLogged(change)) continue;
       if (this.#isWanted(change)) wanted = true;
-      else this.#passed += 1;
+      last = Math.max(last ?? 0, change.position);
+      count += 1;
     }
-    if (wanted || this.#passed >= passedUnseenMax) this.#run();
+    if (count === 0) return;
+    if (wanted || this.#running !== undefined || this.#behind || this.#cursor === undefined) {
+      this.#behind = true;
+      if (wanted) this.#run();
+      return;
+    }
+    this.#cursor = last;
+    this.#passed += count;
+    if (this.#passed >= passedMax) this.#run();
   }
 
   async idle(): Promise<void> {
@@ -97,9 +116,8 @@ export class ReactionReader {
     // Never reads inside the commit listener.
     await Promise.resolve();
     let failures = 0;
-    while (this.#pending && !this.#stopped) {
+    while ((this.#pending || this.#behind) && !this.#stopped) {
       this.#pending = false;
-      this.#passed = 0;
       try {
         await this.#readPages();
         failures = 0;
@@ -116,14 +134,16 @@ export class ReactionReader {
 
   async #readPages(): Promise<void> {
     while (!this.#stopped) {
+      // Before the list is made: whatever is told behind it makes it true again.
+      this.#behind = false;
       const page = await this.#recent.list(this.#cursor ?? 0, pageSize);
       const groups = groupByPosition(page);
       for (const group of groups) {
         if (!(await this.#reactTo(group))) return;
       }
       // A change that led to no row needs no commit of its own.
-      this.#unstored += page.length;
-      if (this.#unstored >= passedUnstoredMax && this.#cursor !== undefined) await this.#storeCursor(this.#cursor);
+      const isDue = this.#unstored >= unstoredMax || this.#passed >= passedMax;
+      if (isDue && this.#cursor !== undefined) await this.#storeCursor(this.#cursor);
       if (page.length < pageSize) return;
     }
   }
@@ -133,6 +153,8 @@ export class ReactionReader {
     const position = group[0]?.position;
     assert(position !== undefined, 'a group of changes has at least one');
     const wanted = group.filter((change) => this.#isWanted(change));
+    this.#unstored += wanted.length;
+    this.#passed += group.length - wanted.length;
     let failures = 0;
     while (wanted.length > 0 && failures < triesMax) {
       if (this.#stopped) return false;
@@ -146,7 +168,7 @@ export class ReactionReader {
         if (failures === triesMax) {
           this.#deps.log.error(fields, 'a reaction failed too often; the change is passed over');
           // For good: not tried again after a crash.
-          this.#unstored = passedUnstoredMax;
+          this.#unstored = unstoredMax;
         } else {
           this.#deps.log.warn(fields, 'a reaction failed; it tries again');
           await this.#pause(failures);
@@ -174,6 +196,7 @@ export class ReactionReader {
     this.#cursor = position;
     this.#storedCursor = position;
     this.#unstored = 0;
+    this.#passed = 0;
   }
 
   async #pause(failures: number): Promise<void> {

@@ -217,6 +217,75 @@ describe('a reaction', () => {
     expect(seen).toEqual([wanted]);
   });
 
+  it('passes what does not concern it without reading it, however much that is', async () => {
+    const { storage, feed } = setUp();
+    const seen: number[] = [];
+    feed.addReaction(reaction(noting(seen), ['membership']));
+    await feed.start();
+    await feed.idle();
+    const { commits } = storage;
+    storage.changes.list = async () => {
+      throw new Error('asked');
+    };
+    for (let index = 0; index < 2_500; index += 1) {
+      feed.handle(storage.add('event'));
+      if (index % 500 === 0) await feed.idle();
+    }
+    await feed.idle();
+    expect(storage.commits - commits).toBe(2);
+    expect(storage.newest - (storage.cursors.get('test') ?? 0)).toBeLessThan(1_000);
+    feed.handle(storage.add('event', 'membership'));
+    await feed.idle();
+    expect(seen).toEqual([storage.newest]);
+  });
+
+  it('reads what came while it was at work, also what does not concern it', async () => {
+    const { storage, feed } = setUp();
+    let finish: () => void = () => {};
+    const seen: number[] = [];
+    feed.addReaction({
+      ...reaction(
+        async ({ position }) => {
+          seen.push(position);
+          if (seen.length === 1) await new Promise<void>((resolve) => (finish = resolve));
+          return [];
+        },
+        ['membership'],
+      ),
+    });
+    await feed.start();
+    await feed.idle();
+    feed.handle(storage.add('membership'));
+    await new Promise(setImmediate);
+    feed.handle(storage.add('event'));
+    feed.handle(storage.add('membership'));
+    feed.handle(storage.add('event'));
+    finish();
+    await feed.idle();
+    expect(seen).toEqual([storage.newest - 3, storage.newest - 1]);
+    await feed.stop();
+    expect(storage.cursors.get('test')).toBe(storage.newest);
+  });
+
+  it('does not pass, at the stop, what it has not read', async () => {
+    const { storage, feed } = setUp();
+    feed.addReaction(
+      reaction(async () => {
+        throw new Error('not yet');
+      }, ['membership']),
+    );
+    await feed.start();
+    await feed.idle();
+    const before = storage.newest;
+    feed.handle(storage.add('membership'));
+    await new Promise(setImmediate);
+    const stopped = feed.stop();
+    feed.handle(storage.add('event'));
+    await stopped;
+    feed.handle(storage.add('event'));
+    expect(storage.cursors.get('test')).toBe(before);
+  });
+
   it('never runs twice at once, however many commits come meanwhile', async () => {
     const { storage, feed } = setUp();
     let running = 0;
