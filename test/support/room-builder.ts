@@ -115,6 +115,33 @@ export class RoomBuilder {
     return eventIds;
   }
 
+  /** All of them join, in one commit. */
+  async joinMany(userIds: readonly string[]): Promise<void> {
+    const before = this.#snapshot;
+    if (before === null) throw new Error('a room begins with its create event');
+    const after = this.#storage.newSnapshotId();
+    const set = new Map<StateKey, EventId>();
+    const events: Row[] = [];
+    const memberships: Row[] = [];
+    for (const userId of userIds) {
+      const event = { sender: userId, type: 'm.room.member', stateKey: userId, content: { membership: 'join' } };
+      const eventId = this.#nextId(event.type);
+      set.set(stateKeyOf(event.type, userId), eventId);
+      events.push(this.#eventRow(event, eventId, { before, after }));
+      memberships.push(this.#membershipRow(event, eventId));
+      this.#last = eventId;
+    }
+    const { roomId } = this;
+    await this.#commit([
+      { kind: 'snapshot', snapshotId: after, roomId, parent: before, set, removed: [] },
+      ...events,
+      { kind: 'current_state', roomId, snapshotId: after, set, removed: [] },
+      ...memberships,
+      ...(this.#last === null ? [] : [{ kind: 'extremities' as const, roomId, eventIds: [this.#last] }]),
+    ]);
+    this.#snapshot = after;
+  }
+
   #nextId(type: string): EventId {
     this.#depth += 1;
     return `$${this.roomId.slice(1, this.roomId.indexOf(':'))}-${this.#depth}-${type}` as EventId;

@@ -1,3 +1,4 @@
+import { breathe } from '../../base/breathe.ts';
 import type { Clock } from '../../base/clock.ts';
 import { forbidden, notFound } from '../../matrix/errors.ts';
 import type { RoomId, UserId } from '../../matrix/ids.ts';
@@ -23,15 +24,14 @@ export interface RoomState {
   ): Promise<string>;
   /** `GET /rooms/{roomId}/members`: `{ chunk }`. `at` is a token of `/sync` or `/messages`. */
   listMembers(viewer: EventViewer, roomId: RoomId, filter: MemberFilter & { at?: string | undefined }): Promise<string>;
-  /** User id → their profile in the room (`GET /rooms/{roomId}/joined_members`). Only for members. */
-  listJoinedMembers(
-    userId: UserId,
-    roomId: RoomId,
-  ): Promise<Record<string, { display_name: string | null; avatar_url: string | null }>>;
+  /** `GET /rooms/{roomId}/joined_members`: `{ joined }`, user id → their profile in the room. Only for members. */
+  listJoinedMembers(userId: UserId, roomId: RoomId): Promise<string>;
   /** Throws M_FORBIDDEN for whoever is not in the room now and may not look in as anybody may. */
   checkMayRead(roomId: RoomId, userId: UserId): Promise<void>;
   listJoinedRooms(userId: UserId): RoomId[];
 }
+
+const membersPerTurn = 200;
 
 export function createRoomState(deps: RoomStateDeps): RoomState {
   const { storage } = deps;
@@ -82,13 +82,13 @@ export function createRoomState(deps: RoomStateDeps): RoomState {
     async listJoinedMembers(userId, roomId) {
       const own = await storage.rooms.findMembership(roomId, userId);
       if (own?.membership !== 'join') throw forbidden('You are not in this room');
-      const members = await storage.rooms.listMembers(roomId, ['join']);
-      return Object.fromEntries(
-        members.map(({ userId: member, displayname, avatarUrl }) => [
-          member,
-          { display_name: displayname, avatar_url: avatarUrl },
-        ]),
-      );
+      const entries: string[] = [];
+      for (const { userId: member, displayname, avatarUrl } of await storage.rooms.listMembers(roomId, ['join'])) {
+        const profile = { display_name: displayname, avatar_url: avatarUrl };
+        entries.push(`${JSON.stringify(member)}:${JSON.stringify(profile)}`);
+        if (entries.length % membersPerTurn === 0) await breathe();
+      }
+      return `{"joined":{${entries.join(',')}}}`;
     },
 
     async checkMayRead(roomId, userId) {

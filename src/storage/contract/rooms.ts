@@ -56,7 +56,7 @@ export interface RoomReads {
   listMembershipsIn(userId: UserId, roomIds: ReadonlySet<RoomId>): Promise<Map<RoomId, StoredMembership>>;
   /** Of a user, not forgotten, with one of these memberships. */
   listMembershipsOfUser(userId: UserId, memberships: readonly Membership[]): Promise<StoredMembership[]>;
-  /** Members of a room with one of these memberships, in order of their first row. */
+  /** Members of a room with one of these memberships, in order of their first row. Who comes or goes meanwhile may be left out. */
   listMembers(roomId: RoomId, memberships: readonly Membership[]): Promise<StoredMembership[]>;
   /** All memberships of a room, whatever they are, in order of the user ids behind `after`. */
   listMemberPage(roomId: RoomId, after: UserId | null, limit: number): Promise<StoredMembership[]>;

@@ -6,6 +6,9 @@ import type { Connection } from './core/database.ts';
 import type { Numbering } from './core/numbering.ts';
 import type { Turn } from './core/turn.ts';
 
+/** Rows of one query of a list that may be long. */
+const rowsMax = 500;
+
 type MembershipRecord = Omit<StoredMembership, 'forgotten' | 'outOfBand'> & {
   forgotten: 0 | 1;
   outOfBand: string | null;
@@ -71,10 +74,17 @@ function createMemberReads(connection: Connection, turn: Turn, rooms: Numbering<
      WHERE m.user_id = ? AND m.membership IN (SELECT value FROM json_each(?)) AND NOT m.forgotten
      ORDER BY m.position`,
   );
-  const ofRoom = connection.prepare<[number, string], MembershipRecord>(
-    `${memberships}
-     WHERE m.room_no = ? AND m.membership IN (SELECT value FROM json_each(?))
-     ORDER BY m.first_position, m.user_id`,
+  const membersOf = connection
+    .prepare<[number, string], UserId>(
+      `SELECT user_id FROM memberships
+       WHERE room_no = ? AND membership IN (SELECT value FROM json_each(?)) ORDER BY first_position, user_id`,
+    )
+    .pluck();
+  const theseOfRoom = connection.prepare<[string, number, string], MembershipRecord>(
+    `SELECT ${membershipColumns}
+     FROM json_each(?) j CROSS JOIN memberships m ON m.room_no = ? AND m.user_id = j.value
+       JOIN rooms r ON r.room_no = m.room_no
+     WHERE m.membership IN (SELECT value FROM json_each(?)) ORDER BY j.key`,
   );
   const count = connection
     .prepare<[number, Membership], number>('SELECT count FROM member_counts WHERE room_no = ? AND membership = ?')
@@ -155,8 +165,17 @@ function createMemberReads(connection: Connection, turn: Turn, rooms: Numbering<
         return new Map([...here, ...gone]);
       }),
     listMembershipsOfUser: (userId, wanted) => turn.read(() => ofUser.all(userId, JSON.stringify(wanted)).map(parse)),
-    listMembers: (roomId, wanted) =>
-      turn.read(() => ofRoom.all(rooms.find(roomId) ?? 0, JSON.stringify(wanted)).map(parse)),
+    listMembers: async (roomId, wanted) => {
+      const list = JSON.stringify(wanted);
+      const roomNo = await turn.read(() => rooms.find(roomId) ?? 0);
+      const userIds = await turn.read(() => membersOf.all(roomNo, list));
+      const found: StoredMembership[] = [];
+      for (let start = 0; start < userIds.length; start += rowsMax) {
+        const some = JSON.stringify(userIds.slice(start, start + rowsMax));
+        found.push(...(await turn.read(() => theseOfRoom.all(some, roomNo, list).map(parse))));
+      }
+      return found;
+    },
     listMemberPage: (roomId, after, limit) =>
       turn.read(() => page.all(rooms.find(roomId) ?? 0, after ?? '', limit).map(parse)),
     countMembers: (roomId, membership) => turn.read(() => count.get(rooms.find(roomId) ?? 0, membership) ?? 0),

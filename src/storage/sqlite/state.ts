@@ -4,15 +4,10 @@ import type { StateKey, StateMap } from '../../matrix/pdu.ts';
 import type { StoredEvent, TimelineEvent } from '../contract/events.ts';
 import type { Position, SnapshotId } from '../contract/numbers.ts';
 import type { StateReads } from '../contract/state.ts';
-import {
-  type EventDeps,
-  type StoredEventRecord,
-  storedEventColumns,
-  type TimelineEventRecord,
-  timelineEventColumns,
-} from './core/event-records.ts';
+import { type EventDeps, type StoredEventRecord, storedEventColumns } from './core/event-records.ts';
 import type { Numbering } from './core/numbering.ts';
 import type { Layer, SnapshotLayers } from './core/snapshot-layers.ts';
+import { TimelineRows } from './core/timeline-rows.ts';
 
 export interface StateDeps extends EventDeps {
   keys: Numbering<StateKey>;
@@ -21,7 +16,9 @@ export interface StateDeps extends EventDeps {
 
 /** Entries of the maps that are kept whole, and how many are made of numbers at a time. */
 const entriesKeptMax = 300_000;
-const chunkSize = 2_000;
+const chunkSize = 1_000;
+/** Entries of the log that are read at a time. */
+const loggedMax = 2_000;
 
 export function createStateReads(deps: StateDeps): StateReads {
   return { ...createSnapshotReads(deps), ...createCurrentReads(deps) };
@@ -199,6 +196,8 @@ interface LoggedState {
   eventNo: number | null;
 }
 
+type Place = Pick<LoggedState, 'position' | 'keyNo'>;
+
 type CurrentReads = Omit<StateReads, keyof SnapshotReads>;
 
 function createCurrentReads({ connection, turn, rooms, keys, events, records }: StateDeps): CurrentReads {
@@ -210,67 +209,96 @@ function createCurrentReads({ connection, turn, rooms, keys, events, records }: 
      FROM current_state s JOIN events e ON e.event_no = s.event_no JOIN event_ids i ON i.event_no = s.event_no
      WHERE s.room_no = ? AND s.type = ? AND s.state_key = ?`,
   );
-  const all = connection.prepare<[number], TimelineEventRecord>(
-    `SELECT ${timelineEventColumns}
-     FROM current_state s JOIN events e ON e.event_no = s.event_no JOIN event_ids i ON i.event_no = s.event_no
-     WHERE s.room_no = ? ORDER BY s.type, s.state_key`,
-  );
-  const ofType = connection.prepare<[number, string], TimelineEventRecord>(
-    `SELECT ${timelineEventColumns}
-     FROM current_state s JOIN events e ON e.event_no = s.event_no JOIN event_ids i ON i.event_no = s.event_no
-     WHERE s.room_no = ? AND s.type = ? ORDER BY s.state_key`,
-  );
+  const rows = new TimelineRows(connection, { turn, records });
+  const all = connection
+    .prepare<[number], number>('SELECT event_no FROM current_state WHERE room_no = ? ORDER BY type, state_key')
+    .pluck();
+  const ofType = connection
+    .prepare<[number, string], number>(
+      'SELECT event_no FROM current_state WHERE room_no = ? AND type = ? ORDER BY state_key',
+    )
+    .pluck();
   const snapshotsOf = connection.prepare<[string], { roomNo: number; snapshotId: SnapshotId }>(
     `SELECT r.room_no AS roomNo, r.snapshot_no AS snapshotId
      FROM json_each(?) j CROSS JOIN rooms r ON r.room_no = j.value WHERE r.snapshot_no IS NOT NULL`,
   );
   // Member events stand between the other types, and there may be many: they are passed by.
   const ofRooms = (condition: string) =>
-    connection.prepare<[string], TimelineEventRecord>(
-      `SELECT ${timelineEventColumns}
-       FROM json_each(?) j CROSS JOIN current_state s ON ${condition}
-         JOIN events e ON e.event_no = s.event_no JOIN event_ids i ON i.event_no = s.event_no`,
-    );
+    connection
+      .prepare<[string], number>(`SELECT s.event_no FROM json_each(?) j CROSS JOIN current_state s ON ${condition}`)
+      .pluck();
   const wholeRooms = ofRooms('s.room_no = j.value');
   const beforeMembers = ofRooms(`s.room_no = j.value AND s.type < 'm.room.member'`);
   const behindMembers = ofRooms(`s.room_no = j.value AND s.type > 'm.room.member'`);
   const theseMembers = ofRooms(
     `s.room_no = j.value ->> 0 AND s.type = 'm.room.member' AND s.state_key = j.value ->> 1`,
   );
-  const readRooms = (
-    roomIds: ReadonlySet<RoomId>,
+  const listNumbers = async (
+    roomNos: ReadonlyMap<RoomId, number>,
     members: 'all' | ReadonlyMap<RoomId, Iterable<UserId>>,
-  ): TimelineEventRecord[] => {
-    const roomNos = rooms.findAll(roomIds);
+  ): Promise<number[]> => {
     const list = JSON.stringify([...roomNos.values()]);
-    if (members === 'all') return wholeRooms.all(list);
+    if (members === 'all') return turn.read(() => wholeRooms.all(list));
     const pairs = [...roomNos].flatMap(([roomId, roomNo]) =>
       [...(members.get(roomId) ?? [])].map((userId) => [roomNo, userId]),
     );
-    return [...beforeMembers.all(list), ...theseMembers.all(JSON.stringify(pairs)), ...behindMembers.all(list)];
+    return turn.read(() => [
+      ...beforeMembers.all(list),
+      ...theseMembers.all(JSON.stringify(pairs)),
+      ...behindMembers.all(list),
+    ]);
   };
   const ids = connection
     .prepare<[number], EventId>(
       'SELECT i.event_id FROM current_state s JOIN event_ids i ON i.event_no = s.event_no WHERE s.room_no = ?',
     )
     .pluck();
-  const changes = connection.prepare<[Position, Position], LoggedState>(
+  const changes = connection.prepare<[Position, number, Position, number], LoggedState>(
     `SELECT position, room_no AS roomNo, key_no AS keyNo, event_no AS eventNo FROM current_state_log
-     WHERE position > ? AND position <= ? ORDER BY position`,
+     WHERE (position, key_no) > (?, ?) AND position <= ? ORDER BY position, key_no LIMIT ?`,
   );
-  const lastOfEach = (
-    logged: readonly LoggedState[],
+  /** What was logged last of each key, by the numbers of rooms and keys. */
+  const lastNumbers = async (
+    range: { readonly after: Position; readonly upTo: Position },
     isWanted: (roomId: RoomId, position: Position) => boolean,
-  ): Map<RoomId, Map<StateKey, EventId | null>> => {
-    const found = new Map<RoomId, Map<StateKey, EventId | null>>();
-    for (const { position, roomNo, keyNo, eventNo } of logged) {
-      const roomId = rooms.text(roomNo);
-      if (!isWanted(roomId, position)) continue;
-      const ofRoom = found.get(roomId) ?? new Map<StateKey, EventId | null>();
-      found.set(roomId, ofRoom);
-      ofRoom.set(keys.text(keyNo), eventNo === null ? null : events.text(eventNo));
+  ): Promise<Map<number, Map<number, number | null>>> => {
+    const found = new Map<number, Map<number, number | null>>();
+    // Behind every key of the position where it begins.
+    for (let last: Place = { position: range.after, keyNo: Number.MAX_SAFE_INTEGER }; ; ) {
+      const { position: after, keyNo: afterKey } = last;
+      const page = await turn.read(() => changes.all(after, afterKey, range.upTo, loggedMax));
+      for (const { position, roomNo, keyNo, eventNo } of page) {
+        if (!isWanted(rooms.text(roomNo), position)) continue;
+        const ofRoom = found.get(roomNo) ?? new Map<number, number | null>();
+        found.set(roomNo, ofRoom);
+        ofRoom.set(keyNo, eventNo);
+      }
+      last = page.at(-1) ?? last;
+      if (page.length < loggedMax) return found;
     }
-    return found;
+  };
+  const lastOfEach = async (
+    range: { readonly after: Position; readonly upTo: Position },
+    isWanted: (roomId: RoomId, position: Position) => boolean,
+  ): Promise<Map<RoomId, Map<StateKey, EventId | null>>> => {
+    const changed = new Map<RoomId, Map<StateKey, EventId | null>>();
+    for (const [roomNo, numbers] of await lastNumbers(range, isWanted)) {
+      const ofRoom = new Map<StateKey, EventId | null>();
+      const entries = [...numbers];
+      for (let start = 0; start < entries.length; start += chunkSize) {
+        const chunk = entries.slice(start, start + chunkSize);
+        await turn.read(() => {
+          const keyTexts = keys.texts(chunk.map(([keyNo]) => keyNo));
+          const eventTexts = events.texts(chunk.flatMap(([, eventNo]) => (eventNo === null ? [] : [eventNo])));
+          for (const [keyNo, eventNo] of chunk) {
+            const key = keyTexts.get(keyNo) ?? keys.text(keyNo);
+            ofRoom.set(key, eventNo === null ? null : (eventTexts.get(eventNo) ?? events.text(eventNo)));
+          }
+        });
+      }
+      changed.set(await turn.read(() => rooms.text(roomNo)), ofRoom);
+    }
+    return changed;
   };
 
   return {
@@ -280,35 +308,34 @@ function createCurrentReads({ connection, turn, rooms, keys, events, records }: 
         const found = snapshotsOf.all(JSON.stringify([...rooms.findAll(roomIds).values()]));
         return new Map(found.map(({ roomNo, snapshotId }) => [rooms.text(roomNo), snapshotId]));
       }),
-    listCurrentOfRooms: (roomIds, members) =>
-      turn.read(() => {
-        const found = new Map<RoomId, TimelineEvent[]>();
-        for (const record of readRooms(roomIds, members)) {
-          const event = records.timeline(record);
-          const ofRoom = found.get(event.roomId);
-          if (ofRoom) ofRoom.push(event);
-          else found.set(event.roomId, [event]);
-        }
-        return found;
-      }),
+    listCurrentOfRooms: async (roomIds, members) => {
+      const roomNos = await turn.read(() => rooms.findAll(roomIds));
+      const found = new Map<RoomId, TimelineEvent[]>();
+      for (const event of await rows.list(await listNumbers(roomNos, members))) {
+        const ofRoom = found.get(event.roomId);
+        if (ofRoom) ofRoom.push(event);
+        else found.set(event.roomId, [event]);
+      }
+      return found;
+    },
     findCurrent: (roomId, type, stateKey) =>
       turn.read((): StoredEvent | undefined => {
         const record = one.get(rooms.find(roomId) ?? 0, type, stateKey);
         return record && records.stored(record);
       }),
-    listCurrent: (roomId, type) =>
-      turn.read(() => {
+    listCurrent: async (roomId, type) => {
+      const numbers = await turn.read(() => {
         const roomNo = rooms.find(roomId) ?? 0;
-        const found = type === undefined ? all.all(roomNo) : ofType.all(roomNo, type);
-        return found.map((record) => records.timeline(record));
-      }),
+        return type === undefined ? all.all(roomNo) : ofType.all(roomNo, type);
+      });
+      return rows.list(numbers);
+    },
     listCurrentIds: (roomId) => turn.read(() => ids.all(rooms.find(roomId) ?? 0)),
-    listCurrentChanges: (roomIds, after, upTo) =>
-      turn.read(() => lastOfEach(changes.all(after, upTo), (roomId) => roomIds.has(roomId))),
+    listCurrentChanges: (roomIds, after, upTo) => lastOfEach({ after, upTo }, (roomId) => roomIds.has(roomId)),
     listCurrentChangesUpTo: (upTo, after) =>
-      turn.read(() => {
-        const last = Math.max(after, ...upTo.values());
-        return lastOfEach(changes.all(after, last), (roomId, position) => position <= (upTo.get(roomId) ?? 0));
-      }),
+      lastOfEach(
+        { after, upTo: Math.max(after, ...upTo.values()) },
+        (roomId, position) => position <= (upTo.get(roomId) ?? 0),
+      ),
   };
 }

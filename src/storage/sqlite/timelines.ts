@@ -14,6 +14,9 @@ export function createTimelineReads(deps: EventDeps): PageReads & NewsReads {
   return { ...createPageReads(deps), ...createNewsReads(deps) };
 }
 
+/** Rows of one query, about, where there are many pages. */
+const rowsMax = 500;
+
 type PagedRecord = TimelineEventRecord & { page: number };
 
 function createPageReads({ connection, turn, rooms, records }: EventDeps): PageReads {
@@ -59,9 +62,20 @@ function createPageReads({ connection, turn, rooms, records }: EventDeps): PageR
      ORDER BY x.depth DESC, x.position DESC`,
   );
 
-  const byPage = (found: readonly PagedRecord[], count: number): TimelineEvent[][] => {
-    const lists = Array.from({ length: count }, (): TimelineEvent[] => []);
-    for (const { page, ...record } of found) lists[page]?.push(records.timeline(record));
+  /** A few pages at a time, with a chance for others between: each of them has an end that does not move. */
+  const readPages = async (
+    statement: typeof timelines,
+    list: readonly unknown[],
+    limit: number,
+  ): Promise<TimelineEvent[][]> => {
+    const lists = list.map((): TimelineEvent[] => []);
+    const pagesMax = Math.max(1, Math.floor(rowsMax / limit));
+    for (let start = 0; start < list.length; start += pagesMax) {
+      const asked = { pages: JSON.stringify(list.slice(start, start + pagesMax)), limit };
+      await turn.read(() => {
+        for (const { page, ...record } of statement.all(asked)) lists[start + page]?.push(records.timeline(record));
+      });
+    }
     return lists;
   };
 
@@ -85,25 +99,23 @@ function createPageReads({ connection, turn, rooms, records }: EventDeps): PageR
           (direction === 'backward' ? nearBackward : nearForward).all(rooms.find(roomId) ?? 0, ts, limit),
         ),
       ),
-    listTimelines: (asked, limit) =>
-      turn.read(() => {
-        const roomNos = rooms.findAll(asked.map(({ roomId }) => roomId));
-        const list = asked.map(({ roomId, after, upTo }) => [roomNos.get(roomId) ?? 0, after, upTo]);
-        const found = byPage(timelines.all({ pages: JSON.stringify(list), limit }), asked.length);
-        return found.map((events) => events.sort((a, b) => a.position - b.position));
-      }),
-    listEndings: (asked, limit) =>
-      turn.read(() => {
-        const roomNos = rooms.findAll(asked.map(({ roomId }) => roomId));
-        const list = asked.map(({ roomId, before, upTo }) => [
-          roomNos.get(roomId) ?? 0,
-          before.depth,
-          before.position,
-          upTo,
-        ]);
-        const found = byPage(endings.all({ pages: JSON.stringify(list), limit }), asked.length);
-        return found.map((events) => events.sort((a, b) => a.depth - b.depth || a.position - b.position));
-      }),
+    listTimelines: async (asked, limit) => {
+      const roomNos = await turn.read(() => rooms.findAll(asked.map(({ roomId }) => roomId)));
+      const list = asked.map(({ roomId, after, upTo }) => [roomNos.get(roomId) ?? 0, after, upTo]);
+      const found = await readPages(timelines, list, limit);
+      return found.map((events) => events.sort((a, b) => a.position - b.position));
+    },
+    listEndings: async (asked, limit) => {
+      const roomNos = await turn.read(() => rooms.findAll(asked.map(({ roomId }) => roomId)));
+      const list = asked.map(({ roomId, before: { depth, position }, upTo }) => [
+        roomNos.get(roomId) ?? 0,
+        depth,
+        position,
+        upTo,
+      ]);
+      const found = await readPages(endings, list, limit);
+      return found.map((events) => events.sort((a, b) => a.depth - b.depth || a.position - b.position));
+    },
   };
 }
 

@@ -235,9 +235,11 @@ describe('members', () => {
     expect(await list({ notMembership: 'join' })).toEqual([bob]);
     expect(await list({})).toEqual([alice, bob, carol]);
     home.profiles.set(alice, { displayname: 'A', avatarUrl: null });
-    expect(await home.rooms.state.listJoinedMembers(alice, roomId)).toEqual({
-      [alice]: { display_name: null, avatar_url: null },
-      [carol]: { display_name: null, avatar_url: null },
+    expect(JSON.parse(await home.rooms.state.listJoinedMembers(alice, roomId))).toEqual({
+      joined: {
+        [alice]: { display_name: null, avatar_url: null },
+        [carol]: { display_name: null, avatar_url: null },
+      },
     });
   });
 });

@@ -48,9 +48,8 @@ function memberRoutes({ state }: RoomStateRoutesDeps): Route[] {
       method: 'GET',
       path: clientPath('/rooms/:roomId/joined_members'),
       params: z.object({ roomId }),
-      handle: async ({ requester, params }) => ({
-        joined: await state.listJoinedMembers(requester.userId, params.roomId),
-      }),
+      handle: async ({ requester, params }) =>
+        new Reply(200, await state.listJoinedMembers(requester.userId, params.roomId)),
     }),
   ];
 }
