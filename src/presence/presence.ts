@@ -1,3 +1,4 @@
+import { breathe } from '../base/breathe.ts';
 import type { Timer } from '../base/clock.ts';
 import { RateLimit } from '../base/rate-limit.ts';
 import { limitExceeded, notFound } from '../matrix/errors.ts';
@@ -115,7 +116,10 @@ function createLife(parts: Parts): Pick<Presence, 'start' | 'stop' | 'idle'> {
       for (const narrowing of await storage.presence.listNarrowings()) servers.narrow(narrowing);
       await tellOfSettings(parts, stored);
       await awareness.start();
-      for (const subject of tracker.subjects()) takeUp(parts, subject);
+      for (const subject of tracker.subjects()) {
+        takeUp(parts, subject);
+        await breathe();
+      }
       for (const subject of Untold.read(stored)) servers.tellAgain(subject);
       servers.start();
       await prune();

@@ -5,7 +5,7 @@ import type { Change } from '../storage/contract/changes.ts';
 import type { RoomReads } from '../storage/contract/rooms.ts';
 import type { Roster } from './roster.ts';
 
-const roomsPerPage = 500;
+const roomsPerPage = 50;
 
 interface RoomEntry {
   readonly roomId: RoomId;
