@@ -81,7 +81,7 @@ const calls: readonly Call[] = [
   },
   {
     name: 'an initial sync with the rooms that were left',
-    most: 20,
+    most: 21,
     prepare: async (life) => fresh(life),
     make: ({ user }) => user.sync({ filter: leavers }),
   },

@@ -1,4 +1,5 @@
 import { breathe } from '../../base/breathe.ts';
+import { Slots } from '../../base/slots.ts';
 import type { RecentNow } from '../../feed/recent-reads.ts';
 import { type EventId, isUserId, type RoomId, type UserId } from '../../matrix/ids.ts';
 import type { StateKey } from '../../matrix/pdu.ts';
@@ -7,6 +8,7 @@ import type { TimelineEvent } from '../../storage/contract/events.ts';
 import type { Position } from '../../storage/contract/numbers.ts';
 import type { Storage } from '../../storage/contract/storage.ts';
 import type { Answer } from '../answer.ts';
+import { timelineLimitOf } from '../apply-filter.ts';
 import { encodeRoomEvents } from '../encode-events.ts';
 import { createSharedTimelines } from '../shared-timelines.ts';
 import { readRoomStates, type StateRequest } from '../state-delta.ts';
@@ -37,12 +39,21 @@ interface RoomInScope {
   readonly gap: Position | undefined;
 }
 
-/** Rooms that are read together; others get their turn between. */
-const roomsPerTurn = 50;
+/** Events, about, of the rooms that are read together; others get their turn between. */
+const eventsPerTurn = 1_000;
+/** Beside the members: what tells what a room is. */
+const stateOfRoom = 10;
+/**
+ * Answers of many rooms that are read at once. Others wait: they would all be ready late instead of one behind the other, and each
+ * holds megabytes meanwhile.
+ */
+const largeAtOnceMax = 2;
+const largeWaitingMax = 20_000;
 
 /** Timeline, state and summary of the rooms that the viewer is joined to. */
 export function createRoomsJoinedStream(deps: RoomsJoinedDeps): SyncStream {
   const shared = createSharedTimelines(deps);
+  const large = new Slots({ runningMax: largeAtOnceMax, waitingMax: largeWaitingMax });
   return {
     mayTell: (question) =>
       mayBeNews(question, ({ eventRooms, stateRooms }) => {
@@ -52,11 +63,14 @@ export function createRoomsJoinedStream(deps: RoomsJoinedDeps): SyncStream {
     prepare: (question) => shared.prepare(question),
     readNow: (question, answer) => shared.read(question, answer),
     async read(scope, answer) {
-      const rooms = await listRooms(deps, scope);
-      for (let start = 0; start < rooms.length; start += roomsPerTurn) {
-        await readRooms({ deps, scope, answer }, rooms.slice(start, start + roomsPerTurn));
-        await breathe();
-      }
+      const slices = sliceRooms(deps, scope, await listRooms(deps, scope));
+      const readAll = async (): Promise<void> => {
+        for (const rooms of slices) {
+          await readRooms({ deps, scope, answer }, rooms);
+          await breathe();
+        }
+      };
+      await (slices.length > 1 ? large.run(readAll) : readAll());
     },
   };
 }
@@ -65,6 +79,24 @@ interface Reading {
   readonly deps: RoomsJoinedDeps;
   readonly scope: SyncScope;
   readonly answer: Answer;
+}
+
+/** In their order, so many rooms at a time as have few enough events to tell. */
+function sliceRooms(deps: RoomsJoinedDeps, scope: SyncScope, rooms: readonly RoomInScope[]): RoomInScope[][] {
+  const slices: RoomInScope[][] = [];
+  const limit = timelineLimitOf(scope.filter.roomTimeline);
+  let left = 0;
+  for (const room of rooms) {
+    const members = scope.lazy === null ? deps.roster.usersIn(room.roomId).size : 0;
+    const events = limit + (room.isWhole ? stateOfRoom + members : room.changes.size);
+    if (events > left || slices.length === 0) {
+      slices.push([]);
+      left = eventsPerTurn;
+    }
+    slices.at(-1)?.push(room);
+    left -= events;
+  }
+  return slices;
 }
 
 async function listRooms(deps: RoomsJoinedDeps, scope: SyncScope): Promise<RoomInScope[]> {

@@ -1,0 +1,68 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { RoomBuilder } from '../../support/room-builder.ts';
+import { SyncFixture } from '../../support/sync-fixture.ts';
+
+const rooms = 70;
+const people = ['@ann:a', '@ben:a', '@cat:a', '@dan:a', '@eve:a'];
+
+let fixture: SyncFixture;
+
+beforeEach(async () => {
+  fixture = await SyncFixture.open({ remembers: false });
+  for (let n = 0; n < rooms; n += 1) {
+    const room = await RoomBuilder.create(fixture.storage, '@owner:a');
+    await room.joinMany(people);
+    await room.say('@owner:a', 'hello');
+  }
+});
+afterEach(() => vi.restoreAllMocks());
+
+/** Readings of rooms' states that run at the same time, at most, and of how many rooms each. */
+function watchReadings(): { most: number; rooms: number[] } {
+  const seen = { most: 0, rooms: [] as number[] };
+  const { state } = fixture.storage;
+  const read = state.listCurrentOfRooms;
+  let running = 0;
+  vi.spyOn(state, 'listCurrentOfRooms').mockImplementation(async (roomIds, members) => {
+    running += 1;
+    seen.most = Math.max(seen.most, running);
+    seen.rooms.push(roomIds.size);
+    await new Promise((resolve) => setImmediate(resolve));
+    const found = await read(roomIds, members);
+    running -= 1;
+    return found;
+  });
+  return seen;
+}
+
+describe('an answer of many rooms', () => {
+  it('is read some dozens of rooms at a time', async () => {
+    const seen = watchReadings();
+    const body = await fixture.sync(people[0] ?? '');
+    expect(Object.keys(body.rooms.join)).toHaveLength(rooms);
+    expect(seen.rooms.length).toBeGreaterThan(1);
+    expect(seen.rooms.reduce((sum, size) => sum + size, 0)).toBe(rooms);
+  });
+
+  it('is one of two that are read at once, and all of them are whole', async () => {
+    const seen = watchReadings();
+    const bodies = await Promise.all(people.map((userId) => fixture.sync(userId)));
+    expect(seen.most).toBe(2);
+    for (const body of bodies) expect(Object.keys(body.rooms.join)).toHaveLength(rooms);
+  });
+
+  it('holds up no answer of few rooms', async () => {
+    const room = await RoomBuilder.create(fixture.storage, '@lone:a');
+    const seen = watchReadings();
+    const done: string[] = [];
+    const large = people.map((userId) => fixture.sync(userId).then(() => done.push(userId)));
+    const body = await fixture.sync('@lone:a').then((found) => {
+      done.push('@lone:a');
+      return found;
+    });
+    expect(Object.keys(body.rooms.join)).toEqual([room.roomId]);
+    await Promise.all(large);
+    expect(done.indexOf('@lone:a')).toBeLessThan(2);
+    expect(seen.most).toBe(3);
+  });
+});
