@@ -2,5 +2,6 @@ import { runBench } from './support/run.ts';
 import { deepHistoryPart } from './sync/deep-history.ts';
 import { initialSyncPart } from './sync/initial-sync.ts';
 import { nothingNewPart } from './sync/nothing-new.ts';
+import { turnsReadingPart } from './sync/turns/reading.ts';
 
-await runBench('sync', [initialSyncPart, nothingNewPart, deepHistoryPart]);
+await runBench('sync', [initialSyncPart, nothingNewPart, deepHistoryPart, turnsReadingPart]);

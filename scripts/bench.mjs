@@ -19,6 +19,7 @@ const companions = {
   'bare-verify': 'bench/federation/bare-verify.ts',
   'bare-poll-server': 'bench/support/bare-poll-server.ts',
   'room-server': 'bench/join/room-server.ts',
+  'loop-watch': 'bench/support/loop-watch.ts',
   'bare-file-server': 'bench/media/bare-file-server.ts',
 };
 await bundle({ ...serverEntries, ...companions, bench: source }, folder);

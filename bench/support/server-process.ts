@@ -15,6 +15,8 @@ export interface ServerProcessOptions {
   readonly nodeOptions?: readonly string[];
   /** Which core it has; the server's by default. */
   readonly core?: number;
+  /** For `longestTurnMs`. A look a millisecond, which costs the server about a hundredth of its core. */
+  readonly watchLoop?: boolean;
   /** Called with the folder before the start, such as to put a database there (`data/lantern.db`). */
   readonly prepare?: (folder: string, serverName: string) => void | Promise<void>;
 }
@@ -68,6 +70,7 @@ export class ServerProcess {
       [
         process.execPath,
         ...optionsOfStart(),
+        ...(options.watchLoop ? ['--import', new URL('loop-watch.js', import.meta.url).href] : []),
         ...(options.nodeOptions ?? []),
         main,
         'start',
@@ -76,7 +79,10 @@ export class ServerProcess {
       ],
       options.core ?? serverCore,
     );
-    const child = spawn(command, args, { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(command, args, {
+      cwd: folder,
+      stdio: ['ignore', 'pipe', 'pipe', options.watchLoop ? 'ipc' : 'ignore'],
+    });
     const server = new ServerProcess(child, {
       serverName,
       clientUrl: `http://127.0.0.1:${clientPort}`,
@@ -100,6 +106,19 @@ export class ServerProcess {
 
   usage(): ProcessUsage {
     return readUsage(this.pid);
+  }
+
+  /** The longest time since the last question (or the start) in which the server's loop came to nothing else. With `watchLoop` only. */
+  longestTurnMs(): Promise<number> {
+    return new Promise((resolve, reject) => {
+      const gone = (): void => reject(new Error('the server ended'));
+      this.#child.once('close', gone);
+      this.#child.once('message', (message) => {
+        this.#child.removeListener('close', gone);
+        resolve(typeof message === 'object' && 'longestTurnMs' in message ? Number(message.longestTurnMs) : Number.NaN);
+      });
+      this.#child.send({});
+    });
   }
 
   /** Ends the process and removes its folder. */
