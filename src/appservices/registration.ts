@@ -22,6 +22,8 @@ export interface Registration {
   readonly protocols: readonly string[];
   /** MSC2409, in the specification since v1.13. */
   readonly receiveEphemeral: boolean;
+  /** The service was written for the proposal, and reads what is ephemeral under its name. */
+  readonly knowsProposalOnly: boolean;
 }
 
 export interface ServiceUrl {
@@ -61,7 +63,7 @@ export function parseRegistration(value: unknown, serverName: ServerName): Regis
     rooms: parseNamespaces(namespaces.rooms, 'namespaces.rooms'),
     rateLimited: flagOf(fields.rate_limited, 'rate_limited') ?? true,
     protocols: parseProtocols(fields.protocols),
-    receiveEphemeral: parseReceiveEphemeral(fields),
+    ...parseReceiveEphemeral(fields),
   };
 }
 
@@ -134,12 +136,13 @@ function parseProtocols(value: unknown): readonly string[] {
   return listOf(value, 'protocols', namespacesMax).map((entry, index) => textOf(entry, `protocols[${index}]`));
 }
 
-function parseReceiveEphemeral(fields: Fields): boolean {
-  for (const name of ['receive_ephemeral', 'de.sorunome.msc2409.push_ephemeral', 'push_ephemeral']) {
+function parseReceiveEphemeral(fields: Fields): Pick<Registration, 'receiveEphemeral' | 'knowsProposalOnly'> {
+  const proposed = 'de.sorunome.msc2409.push_ephemeral';
+  for (const name of ['receive_ephemeral', 'push_ephemeral', proposed]) {
     const flag = flagOf(fields[name], name);
-    if (flag !== undefined) return flag;
+    if (flag !== undefined) return { receiveEphemeral: flag, knowsProposalOnly: name === proposed };
   }
-  return false;
+  return { receiveEphemeral: false, knowsProposalOnly: false };
 }
 
 function parseNamespaces(value: unknown, name: string): readonly Namespace[] {

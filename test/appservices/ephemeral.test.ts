@@ -58,6 +58,24 @@ describe('ephemeral data', () => {
     expect(Object.keys(receipt.content[eventId]['m.read'])).toEqual([bob.userId]);
   });
 
+  it('stand under the name of the proposal where the service says that it knows no other', async () => {
+    const older = await service('older', { receive_ephemeral: undefined, 'de.sorunome.msc2409.push_ephemeral': true });
+    const host = await server([older]);
+    const ghost = await host.register('older_ghost');
+    const roomId = await ghost.createRoom();
+    const eventId = await ghost.say(roomId, 'read me');
+    await settle(host);
+    older.take();
+    const room = `/rooms/${encodeURIComponent(roomId)}`;
+    await ghost.ok('POST', `${room}/receipt/m.read/${eventId}`, {});
+    await ghost.ok('PUT', `${room}/typing/${encodeURIComponent(ghost.userId)}`, { typing: true });
+    await pass(host, 1_100);
+    const bodies = older.take().map(({ body }) => body);
+    expect(bodies.every(({ ephemeral }) => ephemeral === undefined)).toBe(true);
+    const told = bodies.flatMap((body) => body['de.sorunome.msc2409.ephemeral'] ?? []);
+    expect(told.map(({ type }) => type).sort()).toEqual(['m.receipt', 'm.typing']);
+  });
+
   it('of presence follows the policy: shared, then denied, with one offline, and nothing afterwards', async () => {
     const stub = await service();
     const host = await server([stub]);

@@ -1,5 +1,6 @@
 import type { Clock, Timer } from '../../base/clock.ts';
 import type { Random } from '../../base/random.ts';
+import type { Registration } from '../registration.ts';
 import type { Attempts } from './attempts.ts';
 import type { EphemeralParcel, EphemeralSource } from './ephemeral-source.ts';
 import { transactionText } from './transaction.ts';
@@ -17,7 +18,7 @@ export interface EphemeralSendingDeps {
 /** Sends one service what is ephemeral, in transactions of its own that are built anew for each attempt. */
 export class EphemeralSending {
   readonly #deps: EphemeralSendingDeps;
-  readonly #serviceId: string;
+  readonly #service: Registration;
   readonly #attempts: Attempts;
   /** The wait between two of them is over. */
   readonly #onReady: () => void;
@@ -26,10 +27,10 @@ export class EphemeralSending {
 
   constructor(
     deps: EphemeralSendingDeps,
-    parts: { readonly serviceId: string; readonly attempts: Attempts; readonly onReady: () => void },
+    parts: { readonly service: Registration; readonly attempts: Attempts; readonly onReady: () => void },
   ) {
     this.#deps = deps;
-    this.#serviceId = parts.serviceId;
+    this.#service = parts.service;
     this.#attempts = parts.attempts;
     this.#onReady = parts.onReady;
   }
@@ -37,7 +38,7 @@ export class EphemeralSending {
   /** False when there is nothing to send now. Throws when the attempt failed. */
   async sendNext(): Promise<boolean> {
     const { sources, clock, random } = this.#deps;
-    const pending = sources.filter((source) => source.hasPending(this.#serviceId));
+    const pending = sources.filter((source) => source.hasPending(this.#service.id));
     if (pending.length === 0) return false;
     const waitMs = this.#earliestAt - clock.monotonic();
     if (waitMs > 0) {
@@ -53,13 +54,13 @@ export class EphemeralSending {
     try {
       for (const source of pending) {
         if (events.length >= entriesMax) break;
-        const parcel = await source.take(this.#serviceId, entriesMax - events.length);
+        const parcel = await source.take(this.#service.id, entriesMax - events.length);
         parcels.push(parcel);
         events.push(...parcel.events);
       }
       if (events.length > 0) {
         this.#earliestAt = clock.monotonic() + everyMs;
-        await this.#attempts.attempt(random.token(24), transactionText({ ephemeral: events }));
+        await this.#attempts.attempt(random.token(24), transactionText(this.#service, { ephemeral: events }));
       }
       isTaken = true;
     } finally {

@@ -55,7 +55,7 @@ export class ServiceQueue {
     this.#messages = new WaitingMessages({ storage: deps.storage, isMine });
     const onReady = (): void => this.poke();
     this.#attempts = new Attempts(deps, { service, signal: this.#abandon.signal, onReady });
-    this.#ephemeral = new EphemeralSending(deps, { serviceId: service.id, attempts: this.#attempts, onReady });
+    this.#ephemeral = new EphemeralSending(deps, { service, attempts: this.#attempts, onReady });
   }
 
   /** Whether the last attempt failed. */
@@ -167,7 +167,7 @@ export class ServiceQueue {
         return {
           serviceId: this.service.id,
           transactionId: random.token(24),
-          body: transactionText({ events, ephemeral: receipts, toDevice: messages.texts }),
+          body: transactionText(this.service, { events, ephemeral: receipts, toDevice: messages.texts }),
           upTo,
           collected: messages.collected,
         };

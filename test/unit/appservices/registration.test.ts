@@ -46,8 +46,10 @@ describe('a registration', () => {
   it('binds its users by rate limits and gets nothing ephemeral unless it says so', () => {
     expect(parse()).toMatchObject({ rateLimited: true, receiveEphemeral: false, protocols: [] });
     expect(parse({ receive_ephemeral: true }).receiveEphemeral).toBe(true);
-    expect(parse({ 'de.sorunome.msc2409.push_ephemeral': true }).receiveEphemeral).toBe(true);
     expect(parse({ receive_ephemeral: false, push_ephemeral: true }).receiveEphemeral).toBe(false);
+    const proposed = { 'de.sorunome.msc2409.push_ephemeral': true };
+    expect(parse(proposed)).toMatchObject({ receiveEphemeral: true, knowsProposalOnly: true });
+    expect(parse({ ...proposed, receive_ephemeral: true })).toMatchObject({ knowsProposalOnly: false });
   });
 
   it.each([null, ''])('may have no place to be asked: %j', (url) => {
