@@ -151,7 +151,9 @@ function createEventReads(events: EventReads, recent: RecentChanges, tails: Room
 
 function createAccountDataReads(accountData: AccountDataReads, recent: RecentChanges) {
   type Found = Awaited<ReturnType<AccountDataReads['find']>>;
-  const globals = new LRUCache<string, { found: Found; ignored?: ReadonlySet<UserId> }>({ max: accountDataMax });
+  const globals = new LRUCache<string, { found: Found }>({ max: accountDataMax });
+  /** Read out of the above. */
+  const ignored = new LRUCache<UserId, ReadonlySet<UserId>>({ max: accountDataMax });
   const keyOf = (userId: UserId, type: string): string => `${userId} ${type}`;
   let changed = 0;
   const reads: AccountDataReads = {
@@ -174,13 +176,19 @@ function createAccountDataReads(accountData: AccountDataReads, recent: RecentCha
     for (const change of changes) {
       if (change.kind !== 'account_data') continue;
       changed += 1;
-      if (change.roomId === null) globals.delete(keyOf(change.userId, change.type));
+      if (change.roomId !== null) continue;
+      globals.delete(keyOf(change.userId, change.type));
+      ignored.delete(change.userId);
     }
   };
   const peekIgnored = (userId: UserId): ReadonlySet<UserId> | undefined => {
+    const parsed = ignored.get(userId);
+    if (parsed !== undefined) return parsed;
     const known = globals.get(keyOf(userId, ignoredUsersType));
-    if (known) known.ignored ??= parseIgnoredUsers(known.found?.content);
-    return known?.ignored;
+    if (known === undefined) return undefined;
+    const users = parseIgnoredUsers(known.found?.content);
+    ignored.set(userId, users);
+    return users;
   };
   return { reads, apply, peekIgnored };
 }

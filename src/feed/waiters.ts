@@ -174,11 +174,15 @@ function openingSlot(notBeforeMs: number): number {
   return Math.ceil(notBeforeMs / openingSlotMs) * openingSlotMs;
 }
 
-/** FNV-1a over the UTF-16 units. */
+const colon = 58;
+
+/** FNV-1a over the UTF-16 units of the name: whoever waits is of this server. */
 function counterOf(userId: UserId): number {
   let hash = 0x811c9dc5;
   for (let index = 0; index < userId.length; index += 1) {
-    hash = Math.imul(hash ^ userId.charCodeAt(index), 0x01000193);
+    const unit = userId.charCodeAt(index);
+    if (unit === colon) break;
+    hash = Math.imul(hash ^ unit, 0x01000193);
   }
   return (hash >>> 0) % countersLength;
 }

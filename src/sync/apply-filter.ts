@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache';
+import { RecentlyUsed } from '../base/recently-used.ts';
 import { invalidParam, MatrixError } from '../matrix/errors.ts';
 import { acceptsRoom, parseSyncFilter, type RoomEventFilter, type SyncFilter } from '../matrix/filter.ts';
 import type { UserId } from '../matrix/ids.ts';
@@ -8,7 +8,7 @@ import type { Storage } from '../storage/contract/storage.ts';
 const timelineLimitDefault = 10;
 const timelineLimitMax = 100;
 
-/** Parsed filters that are kept; a filter id stands for one definition for ever. */
+/** Parsed filters that are kept; a filter id of a user stands for one definition for ever, and JSON for itself whoever sends it. */
 const parsedFiltersMax = 1000;
 
 export function timelineLimitOf(filter: RoomEventFilter): number {
@@ -41,12 +41,14 @@ export interface FilterResolver {
 }
 
 export function createFilterResolver(deps: { readonly storage: Pick<Storage, 'accounts'> }): FilterResolver {
-  const parsed = new LRUCache<string, SyncFilter>({ max: parsedFiltersMax });
+  const parsed = new RecentlyUsed<string, SyncFilter>({ max: parsedFiltersMax });
   const everything = parseSyncFilter({});
 
+  // "whether it is an ID or a JSON object by whether the first character is a `{`"
+  const isInline = (parameter: string): boolean => parameter.startsWith('{');
+
   async function read(userId: UserId, parameter: string): Promise<SyncFilter> {
-    // "whether it is an ID or a JSON object by whether the first character is a `{`"
-    if (parameter.startsWith('{')) return parseInline(parameter);
+    if (isInline(parameter)) return parseInline(parameter);
     const stored = await deps.storage.accounts.findFilter(userId, parameter);
     if (!stored) throw invalidParam('You have no filter with this id');
     return parseSyncFilter(stored.definition);
@@ -55,7 +57,8 @@ export function createFilterResolver(deps: { readonly storage: Pick<Storage, 'ac
   return {
     resolve(userId, parameter) {
       if (parameter === null) return everything;
-      const key = `${userId} ${parameter}`;
+      // No user id begins with a brace.
+      const key = isInline(parameter) ? parameter : `${userId} ${parameter}`;
       return (
         parsed.get(key) ??
         read(userId, parameter).then((filter) => {

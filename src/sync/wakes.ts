@@ -43,6 +43,12 @@ export function createSyncWakes(deps: WakeDeps): (changes: readonly Change[]) =>
           break;
       }
     }
+    const [only] = rooms;
+    if (only !== undefined && rooms.size === 1 && users.size === 0) {
+      // Nearly every commit: who is connected there is known, and nobody is there twice.
+      for (const userId of deps.roster.connectedUsersIn(only)) deps.waiters.wake(userId);
+      return;
+    }
     for (const roomId of rooms) for (const userId of deps.roster.connectedUsersIn(roomId)) users.add(userId);
     for (const userId of users) if (deps.roster.isConnected(userId)) deps.waiters.wake(userId);
   };
