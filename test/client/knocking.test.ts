@@ -100,6 +100,27 @@ describe('a knock', () => {
     expect((await knock(bob, roomId)).status).toBe(200);
   });
 
+  it('is for those whom no other room lets in, where the rule is knock_restricted, and for nobody where it is restricted', async () => {
+    const [club] = await newUsers(server, 'club');
+    const other = await club.createRoom({ preset: 'public_chat' });
+    const roomOf = async (rule: string) => {
+      const content = { join_rule: rule, allow: [{ type: 'm.room_membership', room_id: other }] };
+      return closedRoom({ initial_state: [{ type: 'm.room.join_rules', content }] });
+    };
+    const { alice, bob, roomId } = await roomOf('knock_restricted');
+    const [carol] = await newUsers(server, 'carol');
+    for (const user of [alice, carol]) await user.join(other);
+    expect(refusal(await bob.call('POST', `/join/${encode(roomId)}`, {}))).toEqual(forbidden);
+    expect((await knock(bob, roomId)).status).toBe(200);
+    expect(await membershipOf(alice, roomId, bob.userId)).toBe('knock');
+    expect((await carol.call('POST', `/join/${encode(roomId)}`, {})).status).toBe(200);
+    // Who knocked and then comes to be let in need not wait for an answer.
+    await bob.join(other);
+    expect((await bob.call('POST', `/join/${encode(roomId)}`, {})).status).toBe(200);
+    const restricted = await roomOf('restricted');
+    expect(refusal(await knock(restricted.bob, restricted.roomId))).toEqual(forbidden);
+  });
+
   it('on what this server does not know is not found, and on what is no room is refused', async () => {
     const { bob } = await closedRoom();
     expect(refusal(await knock(bob, `!nowhere:${server.name}`))).toEqual(notFound);
