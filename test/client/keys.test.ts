@@ -214,4 +214,18 @@ describe('device lists', () => {
     expect(await changes(bob, to)).toEqual({ changed: [], left: [] });
     expect(refusal(await bob.call('GET', '/keys/changes?from=x&to=y'))).toEqual([400, 'M_INVALID_PARAM']);
   });
+
+  it('tell who is met no more, in /sync and for a range of tokens, and nobody who is met elsewhere', async () => {
+    await meet();
+    const carol = (await newUsers(server, 'carol'))[0];
+    const both = await alice.createRoom({ preset: 'public_chat' });
+    for (const user of [bob, carol]) await user.join(both);
+    await bob.sync();
+    const from = bob.since ?? '';
+    await bob.leave(both);
+    const answer = await bob.sync();
+    expect(answer.device_lists).toEqual({ changed: [], left: [carol.userId] });
+    const range = `from=${encodeURIComponent(from)}&to=${encodeURIComponent(answer.next_batch)}`;
+    expect(await bob.ok('GET', `/keys/changes?${range}`)).toEqual({ changed: [], left: [carol.userId] });
+  });
 });
