@@ -12,6 +12,7 @@ import type { SnapshotId, StateReads } from '../storage/contract/state.ts';
 import type { Storage } from '../storage/contract/storage.ts';
 import { RecentChanges, type RecentNews } from './recent-changes.ts';
 import { RoomTails } from './room-tails.ts';
+import { WholeStates } from './whole-states.ts';
 
 type Wrapped = Pick<
   Storage,
@@ -28,7 +29,7 @@ const tailsAtOnceMax = 4;
 /**
  * The storage as readers use it who are nearly up to date, all day, by the thousand: what the last commits did not touch is answered without
  * a query, and what many ask for is read once. The answers are the storage's, with one exception: the verdict and the place of an
- * event from `listByIds` are those of when it was first asked for.
+ * event from `listByIds`, and its place in `listCurrentOfRooms`, are those of when it was first asked for.
  */
 export interface RecentReads {
   readonly storage: Wrapped;
@@ -283,9 +284,12 @@ function createRoomReads(rooms: RoomReads, recent: RecentChanges) {
 
 function createStateReads(state: StateReads, recent: RecentChanges) {
   const current = new LRUCache<RoomId, SnapshotId>({ max: roomsMax });
+  const wholes = new WholeStates(state);
   let changed = 0;
   const reads: StateReads = {
     ...state,
+    listCurrentOfRooms: (roomIds, members) =>
+      members === 'all' ? wholes.list(roomIds) : state.listCurrentOfRooms(roomIds, members),
     async listCurrentChanges(roomIds, after, upTo) {
       const news = recent.since(after);
       const asked = news ? new Set(common(news.stateRooms, roomIds)) : roomIds;
@@ -316,6 +320,7 @@ function createStateReads(state: StateReads, recent: RecentChanges) {
     },
   };
   const apply = (changes: readonly Change[]): void => {
+    wholes.apply(changes);
     for (const change of changes) {
       if (change.kind !== 'current_state') continue;
       changed += 1;

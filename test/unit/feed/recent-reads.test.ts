@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createRecentReads, type RecentReads } from '../../../src/feed/recent-reads.ts';
 import type { EventId, RoomId, UserId } from '../../../src/matrix/ids.ts';
+import type { TimelineEvent } from '../../../src/storage/contract/events.ts';
 import type { Storage } from '../../../src/storage/contract/storage.ts';
 import { propertyRuns } from '../../support/property-runs.ts';
 import { RoomBuilder } from '../../support/room-builder.ts';
@@ -63,7 +64,7 @@ class World {
         await room.leave(who);
         break;
       case 'name':
-        await room.state(who, 'm.room.name', { name: `${this.#sent.length}` });
+        this.#sent.push(await room.state(who, 'm.room.name', { name: `${this.#sent.length}` }));
         break;
       case 'redact': {
         const eventId = this.#sent[back % Math.max(1, this.#sent.length)];
@@ -131,6 +132,9 @@ class World {
       await storage.events.listTimelines(pages, limit),
       await storage.events.listTimelines([...pages, ...pages, ...pages], limit),
       await storage.state.listCurrentSnapshots(ids),
+      sorted(await storage.state.listCurrentOfRooms(ids, 'all')),
+      sorted(await storage.state.listCurrentOfRooms(new Set([...ids].slice(0, 1)), 'all')),
+      sorted(await storage.state.listCurrentOfRooms(ids, new Map([...ids].map((roomId) => [roomId, [alice]])))),
       await storage.rooms.listMembershipsIn(alice, new Set([...ids].slice(0, 1))),
       await storage.rooms.listMembershipsIn(alice, ids),
     ];
@@ -142,6 +146,13 @@ class World {
     }
     return { ...all, timelines, many, own };
   }
+}
+
+/** In no order that anybody counts on. */
+function sorted(states: ReadonlyMap<RoomId, readonly TimelineEvent[]>) {
+  return [...states]
+    .map(([roomId, events]) => [roomId, events.toSorted((a, b) => (a.eventId < b.eventId ? -1 : 1))] as const)
+    .sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
 describe('readings from memory', () => {
@@ -177,6 +188,51 @@ describe('readings from memory', () => {
     expect(await recent.storage.rooms.listNewlyJoined(ids, after, upTo)).toEqual([]);
     expect(await recent.storage.rooms.listDepartures(ids, after, upTo)).toEqual([]);
     expect(await recent.storage.accountData.listSince(alice, after, upTo)).toEqual([]);
+  });
+
+  it('read the whole state of a room once for all who begin with it, and again when it changed', async () => {
+    const { storage, recent, rooms } = await setUp();
+    const [room, other] = rooms;
+    if (!room || !other) throw new Error('two rooms');
+    const asked: RoomId[][] = [];
+    const { listCurrentOfRooms } = storage.state;
+    storage.state.listCurrentOfRooms = (roomIds, members) => {
+      asked.push([...roomIds]);
+      return listCurrentOfRooms(roomIds, members);
+    };
+    const both = new Set([room.roomId, other.roomId]);
+    const namesOf = async () =>
+      ((await recent.storage.state.listCurrentOfRooms(both, 'all')).get(room.roomId) ?? []).filter(
+        ({ type }) => type === 'm.room.name',
+      );
+    await namesOf();
+    await room.send({ sender: alice, type: 'm.room.message', content: {} });
+    expect(await namesOf()).toHaveLength(0);
+    await room.state(alice, 'm.room.name', { name: 'tea' });
+    expect(await namesOf()).toHaveLength(1);
+    await namesOf();
+    expect(asked).toEqual([[room.roomId, other.roomId], [room.roomId]]);
+  });
+
+  it('do not keep a state that changed while it was read, nor what a reader does to theirs', async () => {
+    const { storage, recent, rooms } = await setUp();
+    const [room] = rooms;
+    if (!room) throw new Error('a room');
+    const { listCurrentOfRooms } = storage.state;
+    storage.state.listCurrentOfRooms = async (roomIds, members) => {
+      const read = await listCurrentOfRooms(roomIds, members);
+      storage.state.listCurrentOfRooms = listCurrentOfRooms;
+      await room.state(alice, 'm.room.name', { name: 'tea' });
+      return read;
+    };
+    const ids = new Set([room.roomId]);
+    await recent.storage.state.listCurrentOfRooms(ids, 'all');
+    const now = sorted(await storage.state.listCurrentOfRooms(ids, 'all'));
+    for (let reader = 0; reader < 3; reader += 1) {
+      const theirs = await recent.storage.state.listCurrentOfRooms(ids, 'all');
+      expect(sorted(theirs)).toEqual(now);
+      theirs.get(room.roomId)?.splice(0);
+    }
   });
 
   it('read each event of a busy room once, whoever asks', async () => {
