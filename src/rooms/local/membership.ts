@@ -15,6 +15,7 @@ import { askForInvited } from '../core/ask-for-invited.ts';
 import type { RoomsCore } from '../core/deps.ts';
 import { isHeldHere, isLocalRoom } from '../core/local-room.ts';
 import { checkInvited } from './check-content.ts';
+import { JoinRuns } from './join-runs.ts';
 import { memberContent, withoutAuthoriser } from './member-content.ts';
 import type { InviteRemote } from './send.ts';
 import { type MemberChange, sendMember } from './send-member.ts';
@@ -118,6 +119,7 @@ const joinServersMax = 20;
 export function createMembershipChanges(deps: MembershipDeps): MembershipChanges {
   const { storage } = deps;
   const change = (member: MemberChange) => sendMember(deps, member);
+  const joins = new JoinRuns(deps);
 
   async function leave({ roomId, userId, reason, sentAtMs }: LeaveRequest, row: StoredMembership): Promise<void> {
     const content = { ...reasonOf(reason), membership: 'leave' };
@@ -134,19 +136,19 @@ export function createMembershipChanges(deps: MembershipDeps): MembershipChanges
       const row = await storage.rooms.findMembership(roomId, userId);
       if (row?.membership === 'join') return;
       const isLocal = row?.outOfBand == null && (await isLocalRoom(deps, roomId));
-      if (isLocal && (await joinLocally(deps, request))) return;
+      if (isLocal && (await joinLocally(deps, joins, request))) return;
       const servers = listJoinServers(deps, request, row);
       if (servers.length === 0) throw notFound('No server is known that is in this room');
       const [first] = servers;
       if (isLocal && first !== undefined) {
         // What is on its way here may say that one of ours can let the user in after all.
         await deps.tellFirst(first);
-        if (await joinLocally(deps, request)) return;
+        if (await joinLocally(deps, joins, request)) return;
       }
       const content = await joinContent(deps, request);
       const { sentAtMs } = request;
       const outcome = await deps.joinRemote({ userId, roomId, servers, content, sentAtMs, forced: isLocal });
-      if (outcome === 'local') await joinLocally(deps, request);
+      if (outcome === 'local') await joinLocally(deps, joins, request);
     },
 
     async knock({ roomId, userId, servers, reason, sentAtMs }) {
@@ -244,7 +246,7 @@ function joinContent(deps: MembershipDeps, { userId, content }: JoinRequest): Pr
 const onlyOthersCanTell: ReadonlySet<string> = new Set(['M_UNABLE_TO_AUTHORISE_JOIN', 'M_UNABLE_TO_GRANT_JOIN']);
 
 /** False when only another server can let the user in. */
-async function joinLocally(deps: MembershipDeps, request: JoinRequest): Promise<boolean> {
+async function joinLocally(deps: MembershipDeps, joins: JoinRuns, request: JoinRequest): Promise<boolean> {
   const { roomId, userId } = request;
   const content = await joinContent(deps, request);
   // The last of our users may have left since: what we then know of the room grows old.
@@ -253,7 +255,7 @@ async function joinLocally(deps: MembershipDeps, request: JoinRequest): Promise<
   };
   try {
     const { sentAtMs } = request;
-    await sendMember(deps, { roomId, sender: userId, target: userId, content, check, sentAtMs });
+    await joins.join({ roomId, sender: userId, target: userId, content, check, sentAtMs });
     return true;
   } catch (error) {
     if (error instanceof MatrixError && onlyOthersCanTell.has(error.errcode)) {
