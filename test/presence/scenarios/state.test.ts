@@ -155,6 +155,16 @@ describe('two devices', () => {
   });
 });
 
+describe('more than a hundred devices', () => {
+  it('are more than are remembered, but of one that syncs nothing is forgotten', async () => {
+    world = await World.start({ putsPerMinute: 1_000 });
+    const end = world.device(alice).poll();
+    for (let index = 0; index < 105; index += 1) await world.put(alice, 'offline', null, `OLD${index}`);
+    expect((await world.get(alice, alice)).presence).toBe('online');
+    end();
+  });
+});
+
 describe('who hides', () => {
   it('stays hidden whatever they do', async () => {
     await world.put(alice, 'online', 'x', 'PHONE');
