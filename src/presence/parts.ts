@@ -14,6 +14,7 @@ import type { Storage } from '../storage/contract/storage.ts';
 import { AudienceRows } from './change/audience-rows.ts';
 import { tellOfAwareness } from './change/awareness-change.ts';
 import { Dispatcher } from './change/dispatcher.ts';
+import { NarrowingRows } from './change/narrowing-rows.ts';
 import { Awareness } from './core/awareness.ts';
 import type { Copy } from './core/copies.ts';
 import { createFacts, type Ground } from './core/facts.ts';
@@ -72,7 +73,7 @@ export function createParts(deps: PresenceDeps) {
   const inboxes = new Inboxes(common);
   const awareness = new Awareness({
     ...common,
-    onTurned: (server, turned) => tellOfAwareness({ ...subjects, servers, rows }, server, turned),
+    onTurned: (server, turned) => tellOfAwareness({ ...subjects, servers, narrowings }, server, turned),
   });
   const stanceTowards = (server: ServerName) => awareness.stanceTowards(server);
   const subjects = { ...common, tracker, remote, inboxes, awareness, stanceTowards };
@@ -85,20 +86,21 @@ export function createParts(deps: PresenceDeps) {
     },
     bareOffline: bareOfflineText,
   });
+  const { copyExpiresMs } = common.settings;
+  const narrowings = new NarrowingRows({ ...subjects, servers, copyExpiresMs });
   const rows = new AudienceRows({
     ...subjects,
-    servers,
-    copyExpiresMs: common.settings.copyExpiresMs,
+    narrowings,
     findPredecessor: (roomId) => findPredecessor(deps.storage, roomId),
   });
   const dispatcher = new Dispatcher({
     ...subjects,
     servers,
     services,
-    copyExpiresMs: common.settings.copyExpiresMs,
+    copyExpiresMs,
     async narrow(destination, subject) {
-      const held = rows.findHeld(destination, subject);
-      if (held) await commitRows(deps.storage, [rows.narrowingRow(destination, subject, held)]);
+      const held = narrowings.findHeld(destination, subject);
+      if (held) await commitRows(deps.storage, [narrowings.rowOf(destination, subject, held)]);
     },
   });
   const sights = new Sights(subjects);
@@ -120,7 +122,7 @@ export function createParts(deps: PresenceDeps) {
     marksWaiting: () => servers.marksWaiting,
     narrowingsWaiting: () => servers.narrowingsWaiting,
   });
-  return { ...subjects, servers, services, rows, dispatcher, sights, reader, receiver };
+  return { ...subjects, servers, services, narrowings, rows, dispatcher, sights, reader, receiver };
 }
 
 /** What everything else stands on: settings, and the facts that the policy is asked with. */

@@ -3,7 +3,7 @@ import type { Timer } from '../base/clock.ts';
 import { RateLimit } from '../base/rate-limit.ts';
 import { limitExceeded, notFound } from '../matrix/errors.ts';
 import type { UserId } from '../matrix/ids.ts';
-import { lossesKeptMs } from './change/audience-rows.ts';
+import { lossesKeptMs } from './change/loss-rows.ts';
 import { createReactions } from './change/reactions.ts';
 import { tellOfSettings } from './change/settings-change.ts';
 import { listServers } from './core/audience.ts';
@@ -113,7 +113,7 @@ function createLife(parts: Parts): Pick<Presence, 'start' | 'stop' | 'idle'> {
       await remote.load();
       await tracker.load();
       await awareness.load();
-      for (const narrowing of await storage.presence.listNarrowings()) servers.narrow(narrowing);
+      for (const narrowing of await storage.presence.listNarrowings()) servers.narrow(narrowing, parts.past.next);
       await tellOfSettings(parts, stored);
       await awareness.start();
       for (const subject of tracker.subjects()) {

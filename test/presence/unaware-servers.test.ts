@@ -145,6 +145,59 @@ describe('whole_server_only', () => {
     await world.advance(2_000);
     expect(told()).toMatchObject([{ presence: 'unavailable', status_msg: 'secret' }]);
   });
+
+  it('stores with the join of one who may not see that it is taken back', async () => {
+    const ole = user('ole:old.test');
+    await world.share(alice, { denied_users: [ole] });
+    await world.put(alice, 'online', 'hi');
+    await world.advance(2_000);
+    const join = { roomId: room('a'), userId: ole, before: null, after: 'join' };
+    const rows = await world.presence.rowsForAudienceChange([join]);
+    expect(rows).toMatchObject([{ kind: 'narrowing', destination: old, subject: alice }]);
+  });
+
+  it('stores it also where our user comes at the same time', async () => {
+    const [ole, carol] = [user('ole:old.test'), user('carol')];
+    await world.join(room('c'), carol);
+    await joinMany(world, room('c'), [oscar]);
+    await world.join(room('b'), bob);
+    await world.share(carol, { denied_users: [ole] });
+    await world.put(carol, 'online', 'hi');
+    await world.advance(2_000);
+    const [ours, theirs] = [carol, ole].map((userId) => ({ roomId: room('b'), userId, before: null, after: 'join' }));
+    const rows = [];
+    for (const step of [ours, theirs]) if (step) rows.push(...(await world.presence.rowsForAudienceChange([step])));
+    expect(rows).toMatchObject([{ kind: 'narrowing', destination: old, subject: carol }]);
+  });
+
+  it('takes it back also when they join while the answer to a former narrowing is awaited', async () => {
+    const ole = user('ole:old.test');
+    await world.put(alice, 'online', 'hi');
+    await world.advance(2_000);
+    const { deliver } = world;
+    let answer = () => {};
+    world.deliver = async (parcel) => {
+      await deliver(parcel);
+      await new Promise<void>((resolve) => {
+        answer = resolve;
+      });
+      return true;
+    };
+    await world.share(alice, { denied_users: [ole] });
+    await world.advance(2_000);
+    expect(told().at(-1)).toMatchObject({ presence: 'online', allowed_recipients: [olga, oscar] });
+    const { presence } = world.host(here);
+    const decide = presence.rowsForAudienceChange;
+    // Facts moved between the decision and its commit, so that only the fan-out sees the loss.
+    presence.rowsForAudienceChange = async () => [];
+    await world.host(here).setMembership({ roomId: room('a'), userId: ole, before: null, after: 'join' });
+    presence.rowsForAudienceChange = decide;
+    await world.settle();
+    world.deliver = deliver;
+    answer();
+    await world.advance(60_000);
+    expect(told()).toMatchObject([{ presence: 'offline', allowed_recipients: [`@*:${old}`] }]);
+  });
 });
 
 describe('withhold', () => {
@@ -239,6 +292,24 @@ describe('withhold', () => {
     expect(told()).not.toEqual([]);
     await world.advance(90_000);
     expect(told().at(-1)).toMatchObject({ presence: 'offline', allowed_recipients: [`@*:${old}`] });
+    await world.put(alice, 'unavailable', 'secret');
+    await world.advance(60_000);
+    expect(JSON.stringify(told())).not.toContain('secret');
+  });
+
+  it('goes by the clock of the machine where it is set back meanwhile, and looks again', async () => {
+    // A narrowing says when they were last active; the daily announcement does not.
+    const takenBack = () => told().filter((push) => push.presence === 'offline' && push.last_active_ago !== 0);
+    const end = world.device(alice).poll();
+    await hear([bob]);
+    await world.put(alice, 'online', 'hi');
+    world.clock.step(-3 * day);
+    told();
+    await world.advance(8 * day);
+    expect(takenBack()).toEqual([]);
+    await world.advance(3 * day);
+    expect(takenBack()).toMatchObject([{ user_id: alice, allowed_recipients: [`@*:${old}`] }]);
+    end();
     await world.put(alice, 'unavailable', 'secret');
     await world.advance(60_000);
     expect(JSON.stringify(told())).not.toContain('secret');

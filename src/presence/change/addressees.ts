@@ -31,9 +31,11 @@ export interface ServiceMarks {
 export interface ServerMarks {
   mark(destination: ServerName, subject: UserId, how: Marking): void;
   isMarked(destination: ServerName, subject: UserId): boolean;
-  /** The durable bit is set: whatever the destination holds of the subject is taken back first. */
-  narrow(narrowing: Narrowing): void;
+  /** The durable bit is set: whatever the destination holds of the subject is taken back first. `asOf`: as many changes of audience were made before. */
+  narrow(narrowing: Narrowing, asOf: number): void;
   isNarrowed(destination: ServerName, subject: UserId): boolean;
+  /** Whether a narrowing stands that came with the change of this number, or later. */
+  isNarrowedSince(change: number, destination: ServerName, subject: UserId): boolean;
   /** Whether somebody who has just gained sight is covered by what the destination holds already. */
   covers(destination: ServerName, subject: UserId): boolean;
 }

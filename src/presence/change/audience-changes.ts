@@ -19,7 +19,7 @@ export interface AudienceChangesDeps extends TurnsDeps, Omit<RemoteAudienceDeps,
   roster: RemoteAudienceDeps['roster'] &
     Pick<Roster, 'usersIn' | 'serversIn' | 'usersOfServerIn' | 'serversSharingWith' | 'shareRoom' | 'isConnected'>;
   past: TurnsDeps['past'] & Pick<Past, 'hasLeftSince'>;
-  servers: Pick<ServerMarks, 'mark' | 'covers' | 'isNarrowed'>;
+  servers: Pick<ServerMarks, 'mark' | 'covers' | 'isNarrowedSince'>;
   /** How long another server may go by what it was told. */
   copyExpiresMs: number;
   isLocal(userId: UserId): boolean;
@@ -144,13 +144,13 @@ export class AudienceChanges {
     const { serverName, roster } = this.#deps;
     if (server === serverName || !this.#deps.tracker.find(subject)) return;
     let [gained, lost] = [false, false];
-    const gone = [...turn.gone.values()].flat().filter((user) => serverOfUser(user) === server);
+    const movers = [...turn.gone.values()].flat().filter((user) => serverOfUser(user) === server);
     for (const before of turn.befores) {
-      const compared = await compareOnServer(roster, { subject, server, gone }, { before, after: this.#now });
+      const compared = await compareOnServer(roster, { subject, server, movers }, { before, after: this.#now });
       gained ||= compared.gained;
       lost ||= compared.lost;
     }
-    await this.#tellServer(subject, server, { gained, lost, isBack: turn.isBack });
+    await this.#tellServer(subject, server, { gained, lost, turn });
   }
 
   /** A user of another server joined or left: what they gained or lost of our users in that room. */
@@ -177,24 +177,21 @@ export class AudienceChanges {
       );
       if (isSame) continue;
       const lost = !sees || turn.befores.some(({ facts }) => losesWhole({ subject, server }, { before: facts, after }));
-      await this.#tellServer(subject, server, { gained: sees, lost, isBack: turn.isBack });
+      await this.#tellServer(subject, server, { gained: sees, lost, turn });
     }
   }
 
   async #tellServer(
     subject: UserId,
     server: ServerName,
-    {
-      gained,
-      lost,
-      isBack,
-    }: { readonly gained: boolean; readonly lost: boolean; readonly isBack?: boolean | undefined },
+    { gained, lost, turn }: { readonly gained: boolean; readonly lost: boolean; readonly turn: ServerTurn },
   ): Promise<void> {
     const { servers, tracker } = this.#deps;
-    if (lost && !servers.isNarrowed(server, subject)) await this.#deps.narrow(server, subject);
+    // One that stood before may be on its way, and then what arrives of it says what was so before this change.
+    if (lost && !servers.isNarrowedSince(turn.number, server, subject)) await this.#deps.narrow(server, subject);
     const presence = tracker.find(subject);
     if (!gained || !presence || isBlank(presence.shown)) return;
-    if (!isBack && servers.covers(server, subject)) return;
+    if (!turn.isBack && servers.covers(server, subject)) return;
     servers.mark(server, subject, { urgent: false, resend: true, lasting: presence.shown.statusMsg !== null });
   }
 }

@@ -9,7 +9,7 @@ import { isBlank } from '../core/shown.ts';
 import type { LocalSubjects } from '../core/subjects.ts';
 import type { UnawareServers } from '../settings.ts';
 import type { ServerMarks } from './addressees.ts';
-import type { AudienceRows } from './audience-rows.ts';
+import type { NarrowingRows } from './narrowing-rows.ts';
 
 const rowsPerCommit = 500;
 
@@ -18,7 +18,7 @@ export interface AwarenessChangeDeps {
   tracker: Pick<LocalSubjects, 'find' | 'subjects'>;
   roster: Roster;
   ground: Ground;
-  rows: Pick<AudienceRows, 'findHeld' | 'narrowingRow'>;
+  narrowings: Pick<NarrowingRows, 'findHeld' | 'rowOf'>;
   servers: Pick<ServerMarks, 'mark'>;
   storage: Pick<Storage, 'commit'>;
 }
@@ -43,8 +43,8 @@ export async function tellOfAwareness(
     await breathe();
     if (!listServers(subject, roster, aware.facts).has(server)) continue;
     const { gained, lost } = await compareOnServer(roster, { subject, server }, moments);
-    const held = lost ? deps.rows.findHeld(server, subject) : undefined;
-    if (held) rows.push(deps.rows.narrowingRow(server, subject, held));
+    const held = lost ? deps.narrowings.findHeld(server, subject) : undefined;
+    if (held) rows.push(deps.narrowings.rowOf(server, subject, held));
     const presence = tracker.find(subject);
     if (gained && presence && !isBlank(presence.shown))
       deps.servers.mark(server, subject, { urgent: false, resend: true, lasting: presence.shown.statusMsg !== null });

@@ -37,7 +37,6 @@ export function createReactions(deps: ReactionsDeps): (changes: readonly Change[
     const documents = new Map<UserId, Map<string, JsonObject>>();
     for (const change of changes) {
       if (change.kind === 'membership') changeMembership(deps, change);
-      else if (change.kind === 'narrowing') deps.servers.narrow(change);
       else if (change.kind === 'account_deactivated') deps.userDeactivated(change.userId);
       else if (change.kind === 'device_removed') deps.deviceGone(change.userId, change.deviceId);
       else if (change.kind === 'account_data' && change.roomId === null && isAudienceType(change.type)) {
@@ -45,6 +44,8 @@ export function createReactions(deps: ReactionsDeps): (changes: readonly Change[
       }
     }
     for (const [userId, contents] of documents) changeRules(deps, userId, contents);
+    // Behind the changes that they came with: by the order it is known which those are.
+    for (const change of changes) if (change.kind === 'narrowing') deps.servers.narrow(change, deps.past.next);
   };
 }
 

@@ -12,7 +12,7 @@ import { isBlank } from '../core/shown.ts';
 import type { LocalSubjects } from '../core/subjects.ts';
 import { defaultPresenceSettings, type PresenceSettings } from '../settings.ts';
 import type { ServerMarks } from './addressees.ts';
-import type { AudienceRows } from './audience-rows.ts';
+import type { NarrowingRows } from './narrowing-rows.ts';
 
 const factName = 'settings';
 const rowsPerCommit = 500;
@@ -30,7 +30,7 @@ export interface SettingsChangeDeps {
   ground: Ground;
   awareness: Pick<Awareness, 'isAware' | 'stanceTowards'>;
   rules: Pick<RulesOfUsers, 'under'>;
-  rows: AudienceRows;
+  narrowings: Pick<NarrowingRows, 'findHeld' | 'rowOf'>;
   servers: Pick<ServerMarks, 'mark'>;
   storage: Pick<Storage, 'commit'>;
 }
@@ -65,8 +65,8 @@ async function compare(deps: SettingsChangeDeps, former: AudienceSettings, facts
     for (const server of listBoth(roster, subject, moments)) {
       const compared = await compareOnServer(roster, { subject, server }, moments);
       const lost = wasOpen && (!isOpen || compared.lost);
-      const held = lost ? deps.rows.findHeld(server, subject) : undefined;
-      if (held) rows.push(deps.rows.narrowingRow(server, subject, held));
+      const held = lost ? deps.narrowings.findHeld(server, subject) : undefined;
+      if (held) rows.push(deps.narrowings.rowOf(server, subject, held));
       const presence = tracker.find(subject);
       const gained = isOpen && (!wasOpen || compared.gained);
       if (gained && presence && !isBlank(presence.shown))

@@ -23,6 +23,8 @@ export interface Start {
 
 /** Whose turn it is is compared with two moments: two changes may do what neither does alone, or undo each other. */
 export interface Turn {
+  /** Of the change, in the past. */
+  readonly number: number;
   readonly from: number;
   /** Before the oldest that waited with it, and without this change alone. */
   readonly befores: readonly Moment[];
@@ -53,7 +55,7 @@ export class Turns {
       undoIn(without, change);
       befores.push(momentOf(withDifference(ground, without), stanceTowards));
     }
-    return { from, befores, gone: start.gone };
+    return { number, from, befores, gone: start.gone };
   }
 
   /** Made once for all changes that came at once: a large room may be joined by thousands in one commit. */

@@ -107,18 +107,18 @@ async function compareAudience(
 
 /**
  * What a change does to the subject's audience on a server. `lost` also when it was the whole server, whoever might still
- * join there, and is not any more: what the server holds would be shown to people to come. `gone`: users of the server who left
- * between the two moments.
+ * join there, and is not any more: what the server holds would be shown to people to come. `movers`: users of the server who came
+ * or left between the two moments.
  */
 export async function compareOnServer(
   roster: Pick<Roster, 'usersOfServerIn'>,
-  pair: { readonly subject: UserId; readonly server: ServerName; readonly gone?: readonly UserId[] },
+  pair: { readonly subject: UserId; readonly server: ServerName; readonly movers?: readonly UserId[] },
   moments: { readonly before: Moment; readonly after: Moment },
 ): Promise<{ readonly gained: boolean; readonly lost: boolean }> {
-  const { subject, gone = [] } = pair;
+  const { subject, movers = [] } = pair;
   const { before, after } = moments;
   const present = await listCandidates(roster, pair, [before, after]);
-  const viewers = gone.length === 0 ? present : new Set([...present, ...gone]);
+  const viewers = movers.length === 0 ? present : new Set([...present, ...movers]);
   if (viewers.size === 0) return { gained: false, lost: false };
   const was = (await isWithheld(pair, before, viewers)) ? undefined : before.facts;
   const is = (await isWithheld(pair, after, viewers)) ? undefined : after.facts;

@@ -21,6 +21,12 @@ export interface Held {
   readonly renewAt: number;
 }
 
+/** What the destination may hold of a subject is to be taken back. */
+export interface StandingNarrowing extends Pick<Narrowing, 'generation' | 'lastActiveAtMs'> {
+  /** So many changes of audience were made before it. */
+  readonly asOf: number;
+}
+
 /** A subject whose update is larger than a transaction: who has it so far. */
 export interface Progress {
   readonly subject: UserId;
@@ -34,7 +40,7 @@ export interface Progress {
 /** Everything about one other server. Exists only while it has marks or holds something. */
 export class Destination {
   readonly marks = new Map<UserId, Mark>();
-  readonly narrowings = new Map<UserId, Omit<Narrowing, 'destination' | 'subject'>>();
+  readonly narrowings = new Map<UserId, StandingNarrowing>();
   readonly held = new Map<UserId, Held>();
   progress: Progress | undefined;
   /** Of whom an `offline` is to tell the server that we know the field; see `Announcements`. */
@@ -66,7 +72,7 @@ export class Destination {
     if (held) this.held.set(subject, { ...held, shown: null });
   }
 
-  narrow(subject: UserId, narrowing: Omit<Narrowing, 'destination' | 'subject'>): void {
+  narrow(subject: UserId, narrowing: StandingNarrowing): void {
     this.narrowings.set(subject, narrowing);
     this.held.delete(subject);
     this.urgent = true;

@@ -119,14 +119,19 @@ export class Servers implements EduSource {
   }
 
   /** The durable bit is set: whatever the destination holds of the subject is taken back first. */
-  narrow({ destination, subject, generation, lastActiveAtMs }: Narrowing): void {
+  narrow({ destination, subject, generation, lastActiveAtMs }: Narrowing, asOf: number): void {
     const entry = this.#destinationOf(destination);
-    entry.narrow(subject, { generation, lastActiveAtMs });
+    entry.narrow(subject, { generation, lastActiveAtMs, asOf });
     this.#schedule(destination, entry);
   }
 
   isNarrowed(destination: ServerName, subject: UserId): boolean {
     return this.#destinations.get(destination)?.narrowings.has(subject) ?? false;
+  }
+
+  isNarrowedSince(change: number, destination: ServerName, subject: UserId): boolean {
+    const narrowing = this.#destinations.get(destination)?.narrowings.get(subject);
+    return narrowing !== undefined && narrowing.asOf > change;
   }
 
   /** Whether somebody who has just gained sight is covered by what the destination holds already. */
