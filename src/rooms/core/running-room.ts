@@ -55,7 +55,7 @@ export class RunningRoom {
     const extremities = await stored.rooms.listExtremities(roomId);
     const room = new RunningRoom(stored, roomId, { heardOf, toJudge: new Set(eventIds), extremities });
     const named = events.flatMap(({ pdu }) => [...prevEventIdsOf(pdu), ...authEventIdsOf(pdu)]);
-    await room.#list([...eventIds, ...extremities, ...named]);
+    await room.#read([...eventIds, ...extremities, ...named]);
     return room;
   }
 
@@ -96,15 +96,27 @@ export class RunningRoom {
     return this.#toJudge.has(eventId) && !this.#heardOf.has(eventId);
   }
 
+  /** Most of it is asked again and again, of a few events each time, and known. */
   async #list(eventIds: readonly EventId[]): Promise<StoredEvent[]> {
-    const wanted = new Set(eventIds);
-    const unread = [...wanted].filter((eventId) => !this.#events.has(eventId) && !this.#isNew(eventId));
-    if (unread.length > 0) {
-      const found = await this.#stored.events.listByIds(unread);
-      for (const eventId of unread) this.#events.set(eventId, undefined);
-      for (const stored of found) this.#events.set(stored.event.eventId, stored);
+    if (eventIds.some((eventId) => this.#isUnread(eventId))) await this.#read(eventIds);
+    const found: StoredEvent[] = [];
+    for (const eventId of eventIds) {
+      const stored = this.#events.get(eventId);
+      if (stored && !found.includes(stored)) found.push(stored);
     }
-    return [...wanted].flatMap((eventId) => this.#events.get(eventId) ?? []);
+    return found;
+  }
+
+  async #read(eventIds: readonly EventId[]): Promise<void> {
+    const unread = [...new Set(eventIds)].filter((eventId) => this.#isUnread(eventId));
+    if (unread.length === 0) return;
+    const found = await this.#stored.events.listByIds(unread);
+    for (const eventId of unread) this.#events.set(eventId, undefined);
+    for (const stored of found) this.#events.set(stored.event.eventId, stored);
+  }
+
+  #isUnread(eventId: EventId): boolean {
+    return !this.#events.has(eventId) && !this.#isNew(eventId);
   }
 
   #eventReads(): Pick<EventReads, 'find' | 'listByIds' | 'listSuccessors' | 'listWaitingRedactions'> {
