@@ -26,8 +26,9 @@ export class Numbering<Text extends string> {
     this.#find = connection.prepare<[Text], number>(`SELECT ${number} FROM ${table} WHERE ${text} = ?`).pluck();
     this.#insert = connection.prepare<[Text]>(`INSERT INTO ${table} (${text}) VALUES (?)`);
     this.#text = connection.prepare<[number], Text>(`SELECT ${text} FROM ${table} WHERE ${number} = ?`).pluck();
-    this.#insertAll = connection.prepare<[string]>(
-      `INSERT INTO ${table} (${text}) SELECT value FROM json_each(?) WHERE true ON CONFLICT DO NOTHING`,
+    this.#insertAll = connection.prepare<[string], { number: number; text: Text }>(
+      `INSERT INTO ${table} (${text}) SELECT value FROM json_each(?) WHERE true ON CONFLICT DO NOTHING
+       RETURNING ${number} AS number, ${text} AS text`,
     );
     this.#findAll = connection.prepare<[string], { number: number; text: Text }>(
       `SELECT t.${number} AS number, t.${text} AS text FROM json_each(?) j CROSS JOIN ${table} t ON t.${text} = j.value`,
@@ -67,13 +68,13 @@ export class Numbering<Text extends string> {
       for (const text of missing) found.set(text, this.put(text));
       return found;
     }
-    const json = JSON.stringify(missing);
-    this.#insertAll.run(json);
-    for (const { number, text } of this.#findAll.all(json)) {
+    for (const { number, text } of this.#insertAll.all(JSON.stringify(missing))) {
       found.set(text, number);
       this.#remember(number, text);
     }
-    return found;
+    // The others had one that was not remembered.
+    const known = missing.filter((text) => !found.has(text));
+    return known.length === 0 ? found : new Map([...found, ...this.findAll(known)]);
   }
 
   /** Numbers of those that have one. */
