@@ -1,8 +1,8 @@
 import type { Log } from '../../../base/log.ts';
 import type { CheckpointWorker } from './checkpoint-thread.ts';
 
-/** After how many written rows the log is looked at. */
-const rowsBetween = 1_000;
+/** After how many written rows the log is looked at. Pages that are written again and again in between go into the file once. */
+const rowsBetween = 4_000;
 /** Pages, 4 KiB each. A log of that length is brought to its end, so that it begins anew. */
 const logMax = 16_000;
 

@@ -30,9 +30,9 @@ function setUp(answers: (Checkpoint | Error)[]) {
 }
 
 describe('checkpoints', () => {
-  it('are made when a thousand rows were written, not before', async () => {
+  it('are made when four thousand rows were written, not before', async () => {
     const { story, checkpoints } = setUp([{ log: 900, checkpointed: 850 }]);
-    checkpoints.wrote(999);
+    checkpoints.wrote(3_999);
     await checkpoints.idle();
     expect(story).toEqual([]);
     checkpoints.wrote(1);
@@ -42,8 +42,8 @@ describe('checkpoints', () => {
 
   it('run one at a time', async () => {
     const { story, checkpoints } = setUp([{ log: 900, checkpointed: 850 }]);
-    checkpoints.wrote(1_000);
-    checkpoints.wrote(1_000);
+    checkpoints.wrote(4_000);
+    checkpoints.wrote(4_000);
     await checkpoints.idle();
     expect(story).toEqual(['checkpoint']);
   });
@@ -53,23 +53,23 @@ describe('checkpoints', () => {
       { log: 16_000, checkpointed: 15_900 },
       { log: 16_010, checkpointed: 16_010 },
     ]);
-    checkpoints.wrote(1_000);
+    checkpoints.wrote(4_000);
     await checkpoints.idle();
     expect(story).toEqual(['checkpoint', 'hold', 'checkpoint', 'release']);
   });
 
   it('hold nothing where the end of a long log was reached', async () => {
     const { story, checkpoints } = setUp([{ log: 16_000, checkpointed: 16_000 }]);
-    checkpoints.wrote(1_000);
+    checkpoints.wrote(4_000);
     await checkpoints.idle();
     expect(story).toEqual(['checkpoint']);
   });
 
   it('that failed are tried again later', async () => {
     const { story, checkpoints } = setUp([new Error('the disk is full'), { log: 900, checkpointed: 900 }]);
-    checkpoints.wrote(1_000);
+    checkpoints.wrote(4_000);
     await checkpoints.idle();
-    checkpoints.wrote(1_000);
+    checkpoints.wrote(4_000);
     await checkpoints.idle();
     await checkpoints.stop();
     expect(story).toEqual(['checkpoint', 'checkpoint', 'stop']);
