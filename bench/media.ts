@@ -1,4 +1,5 @@
 import { largeFilesPart } from './media/large-files.ts';
+import { thumbnailsPart } from './media/thumbnails.ts';
 import { runBench } from './support/run.ts';
 
-await runBench('media', [largeFilesPart]);
+await runBench('media', [largeFilesPart, thumbnailsPart]);
