@@ -321,7 +321,16 @@ export function describeDirectory(open: OpenStorage): void {
           memberRow(bob, 'join', { roomId: hall }),
         ]);
         const expected = [{ userId: bob, displayname: 'Émile Zola (he)', avatarUrl: 'mxc://a/b' }];
-        for (const words of [['emile'], ['ÉMI'], ['zo', 'em'], ['BOB'], ['bo', 'zola'], ['"zola"'], ['émile zo']]) {
+        for (const words of [
+          ['emile'],
+          ['ÉMI'],
+          ['zo', 'em'],
+          ['BOB'],
+          ['bo', 'zola'],
+          ['"zola"'],
+          ['émile zo'],
+          ['emile\0zo'],
+        ]) {
           expect(await find(alice, ...words)).toEqual(expected);
         }
         for (const words of [
@@ -331,6 +340,7 @@ export function describeDirectory(open: OpenStorage): void {
           ['bob:here.test'],
           ['em* OR x'],
           ['NEAR(emile)'],
+          ['emile\0x'],
         ]) {
           expect(await find(alice, ...words)).toEqual([]);
         }

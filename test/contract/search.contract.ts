@@ -39,8 +39,10 @@ export function describeSearch(open: OpenStorage): void {
       expect(await search('"quoted"')).toEqual(['$one']);
       expect(await search('OR')).toEqual(['$one']);
       expect(await search('near(b)')).toEqual(['$one']);
+      expect(await search('quoted\0OR')).toEqual(['$one']);
       expect(await search('NOT')).toEqual([]);
-      for (const odd of ['"', '*', '(', '{body}', ':', '-', 'body:x', '^', '']) expect(await search(odd)).toEqual([]);
+      for (const odd of ['"', '*', '(', '{body}', ':', '-', 'body:x', '^', '', '\0', 'a\0x'])
+        expect(await search(odd)).toEqual([]);
     });
 
     it('looks into the keys and rooms that it is told, and no others', async () => {

@@ -4,6 +4,7 @@ import type { Connection } from './core/database.ts';
 import type { Numbering } from './core/numbering.ts';
 import type { SlowReads } from './core/reading-thread.ts';
 import type { Turn } from './core/turn.ts';
+import { quoteWord } from './core/word-search.ts';
 
 /** Of more rooms the words are looked for everywhere, and the rooms at what was found. */
 const roomWordsMax = 500;
@@ -58,11 +59,7 @@ function wordsOf({ terms, keys }: SearchQuery, roomNos: readonly number[]): stri
   const wanted = terms.filter((term) => /[\p{L}\p{N}]/u.test(term));
   const searched = keys.map((key) => columns[key]);
   if (wanted.length === 0 || searched.length === 0 || roomNos.length === 0) return undefined;
-  const words = `{${searched.join(' ')}} : (${wanted.map(quote).join(' AND ')})`;
+  const words = `{${searched.join(' ')}} : (${wanted.map(quoteWord).join(' AND ')})`;
   if (roomNos.length > roomWordsMax) return words;
   return `${words} AND room : (${roomNos.map((no) => `"r${no}"`).join(' OR ')})`;
-}
-
-function quote(term: string): string {
-  return `"${term.replaceAll('"', '""')}"`;
 }

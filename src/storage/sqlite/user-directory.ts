@@ -2,6 +2,7 @@ import { localpartOf, type UserId } from '../../matrix/ids.ts';
 import type { DirectoryReads, FoundUser } from '../contract/directory.ts';
 import type { Connection } from './core/database.ts';
 import type { Turn } from './core/turn.ts';
+import { quoteWord } from './core/word-search.ts';
 
 /** What the writes of accounts and memberships change in the names of the user directory. Runs inside their transaction. */
 export interface DirectoryNames {
@@ -127,5 +128,5 @@ export function createUserReads(connection: Connection, turn: Turn): UserReads {
 
 /** Each word must begin one: a phrase whose last word may go on. */
 function matchOf(words: readonly string[]): string {
-  return words.map((word) => `"${word.replaceAll('"', '""')}" *`).join(' AND ');
+  return words.map((word) => `${quoteWord(word)} *`).join(' AND ');
 }
