@@ -202,6 +202,25 @@ describe('a crash', () => {
   });
 });
 
+describe('somebody of another server who denies the viewer, then as now', () => {
+  it('is not named to them, however often the others were told something', async () => {
+    await world.join(room('a'), carol);
+    await world.share(dave, { denied_users: [bob] });
+    await world.advance(2_000);
+    // A token of after the loss: an answer with nothing in it would have given the former one.
+    await world.put(alice, 'unavailable', 'hello');
+    await world.advance(2_000);
+    expect((await bobs.readStates())[alice]).toBe('unavailable');
+    await world.advance(away);
+    for (let time = 0; time < 30; time += 1) {
+      await world.put(dave, time % 2 === 0 ? 'unavailable' : 'online', `${time}`);
+      await world.advance(2_000);
+    }
+    expect(await world.get(carol, dave)).toMatchObject({ status_msg: '29' });
+    expect((await bobs.read()).map(({ sender }) => sender)).not.toContain(dave);
+  });
+});
+
 describe('that a remote user was seen here', () => {
   it('is stored for thirty days, and not longer', async () => {
     const listStored = async () =>

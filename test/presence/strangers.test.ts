@@ -290,6 +290,43 @@ describe('without consent', () => {
   });
 });
 
+describe('a wish of somebody who comes back with an old token', () => {
+  /** More kinds of audiences here than are remembered. */
+  async function changeAudiences(): Promise<void> {
+    const others = ['u0', 'u1', 'u2', 'u3'].map((name) => user(name));
+    await world.join(room('b'), ...others);
+    for (let bits = 1; bits < 16; bits += 1) {
+      await world.share(erin, { denied_users: others.filter((_, index) => (bits >> index) % 2 === 1) });
+      await world.put(erin, 'online', `${bits}`);
+      await world.advance(5_000);
+    }
+    expect(await world.get(bob, erin)).toMatchObject({ presence: 'online', status_msg: '15' });
+  }
+
+  it('is not answered for a stranger who never let them in, however often others here were told something', async () => {
+    await world.share(alice, { allowed_users: [erin] });
+    await world.put(erin, 'online', 'hello');
+    await world.advance(2_000);
+    const alices = world.device(alice);
+    await alices.read();
+    await world.advance(away);
+    await changeAudiences();
+    expect((await alices.read()).map(({ sender }) => sender)).not.toContain(erin);
+  });
+
+  it('is answered by an offline where they were let in then', async () => {
+    await world.share(erin, { allowed_users: [alice] });
+    await world.share(alice, { allowed_users: [erin] });
+    await world.put(erin, 'online', 'hello');
+    await world.advance(2_000);
+    const alices = world.device(alice);
+    expect(await alices.readStates()).toMatchObject({ [erin]: 'online' });
+    await world.advance(away);
+    await changeAudiences();
+    expect(await alices.read()).toContainEqual(offline(erin));
+  });
+});
+
 describe('servers without a shared room', () => {
   it('are told of a user only if the list names somebody there, and at most twenty of them', async () => {
     const names = Array.from({ length: 30 }, (_, index) => user(`x:${index}.test`));
