@@ -59,7 +59,7 @@ export function inboundPart(load: Load): BenchPart {
           senders.push(new Sender(stub, await StubRoom.join(stub, through, String(roomId), stub.user('speaker'))));
         }
         const to = server.serverName as ServerName;
-        // Code is compiled, caches fill.
+        // Code is compiled, which takes as much again beside the first thousands of PDUs; caches fill.
         const warmUp = Math.max(2, Math.ceil(load.transactionsEach / 2));
         await sendAll(
           federation,
