@@ -103,11 +103,14 @@ export function createEventWrites(deps: Deps): EventWrites {
     const named = entries.flatMap(({ row: { event } }) => [...prevEventIdsOf(event.pdu), ...authEventIdsOf(event.pdu)]);
     const numbers = events.putAll([...entries.map(({ row }) => row.event.eventId), ...named]);
     const numberOf = (eventId: EventId): number => numbers.get(eventId) ?? events.put(eventId);
-    const inserted = entries.map(({ row, step }): Inserted => {
+    const inserted = entries.map(({ row, step }): Inserted & Settled => {
       const { eventId, roomId, roomVersion, pdu } = row.event;
       const stateKey = isStateEvent(row.event) ? row.event.pdu.state_key : null;
       return {
         eventNo: numberOf(eventId),
+        eventId,
+        isNew: !known.has(eventId),
+        roomId,
         roomNo: rooms.put(roomId),
         roomVersion,
         verdict: row.verdict,
@@ -136,10 +139,9 @@ export function createEventWrites(deps: Deps): EventWrites {
     );
     for (const { eventNo, type } of inserted) words.added(eventNo, type);
     settle(
-      entries.flatMap(({ row, step }, index) => {
-        const { eventId, roomId } = row.event;
-        const placed = inserted[index];
-        return placed ? { event: { ...placed, eventId, roomId, isNew: !known.has(eventId) }, step } : [];
+      entries.flatMap(({ step }, index) => {
+        const event = inserted[index];
+        return event ? { event, step } : [];
       }),
     );
   };
