@@ -1,4 +1,5 @@
 import type { Clock } from '../../../base/clock.ts';
+import { TurnBudget } from '../../../base/turn-budget.ts';
 
 /** How long the storage may keep one turn of the event loop before others get theirs. */
 const turnBudgetMs = 10;
@@ -8,37 +9,24 @@ const turnBudgetMs = 10;
  * when the turn of the event loop has lasted 10 ms waits for the next turn.
  */
 export class Turn {
-  readonly #clock: Clock;
-  #startedAtMs: number | undefined;
+  readonly #budget: TurnBudget;
 
   constructor(clock: Clock) {
-    this.#clock = clock;
+    this.#budget = new TurnBudget(clock, turnBudgetMs);
   }
 
   /** Runs a synchronous read, in this turn or, when it is spent, in a later one. */
   async read<T>(read: () => T): Promise<T> {
-    while (this.isSpent()) await nextTurn();
+    if (this.#budget.isSpent()) await this.#budget.giveWay();
     return read();
   }
 
   /** For loops inside a read. */
   async giveWay(): Promise<void> {
-    while (this.isSpent()) await nextTurn();
+    if (this.#budget.isSpent()) await this.#budget.giveWay();
   }
 
   isSpent(): boolean {
-    const nowMs = this.#clock.monotonic();
-    if (this.#startedAtMs === undefined) {
-      this.#startedAtMs = nowMs;
-      setImmediate(() => {
-        this.#startedAtMs = undefined;
-      });
-      return false;
-    }
-    return nowMs - this.#startedAtMs >= turnBudgetMs;
+    return this.#budget.isSpent();
   }
-}
-
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
 }

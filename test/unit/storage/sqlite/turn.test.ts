@@ -42,6 +42,16 @@ describe('a turn of the event loop', () => {
     expect(done).toHaveLength(20);
   });
 
+  it('is given to all who wait, one after the other, also where one of them reads on and on', async () => {
+    const turn = new Turn(slowClock(20));
+    const order: string[] = [];
+    const loop = async (name: string, reads: number): Promise<void> => {
+      for (let index = 0; index < reads; index += 1) await turn.read(() => order.push(name));
+    };
+    await Promise.all([loop('long', 20), loop('short', 2)]);
+    expect(order.lastIndexOf('short')).toBeLessThanOrEqual(4);
+  });
+
   it('hands on what a read throws', async () => {
     const turn = new Turn(new ManualClock());
     await expect(
