@@ -43,6 +43,8 @@ export class CopyStore implements RemoteSubjects {
   readonly #strangers = new Set<UserId>();
   readonly #expiry: Sweeper<UserId>;
   readonly #unwritten = new Set<UserId>();
+  /** Who have just come near, and are to be written at once. */
+  readonly #kept = new Set<UserId>();
   #writeTimer: Timer | undefined;
   #stopped = false;
 
@@ -143,7 +145,17 @@ export class CopyStore implements RemoteSubjects {
 
   /** The subject has joined a room here: what was told of them before is worth keeping. */
   keep(subject: UserId): void {
-    if (this.#strangers.delete(subject)) this.#markUnwritten(subject);
+    if (!this.#strangers.delete(subject)) return;
+    this.#unwritten.add(subject);
+    this.#kept.add(subject);
+    if (this.#kept.size > 1) return;
+    // Soon, or a crash would lose them until they are renewed; and together, where a whole room becomes near.
+    this.#deps.background.run('write copies of presence', async () => {
+      await breathe();
+      const kept = [...this.#kept];
+      this.#kept.clear();
+      await this.write(kept);
+    });
   }
 
   /** Whether a crash now would bring back what is not held any more, or lose what is. */
