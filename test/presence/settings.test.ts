@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { configShape } from '../../src/app/config/shape.ts';
 import { presenceSettings } from '../../src/app/presence-parts.ts';
 import { defaultPresenceSettings, type PresenceSettings } from '../../src/presence/settings.ts';
+import { joinMany } from '../support/presence-crowd.ts';
 import { type Client, here, room, there, user, World } from '../support/presence-world.ts';
 
 /** Every setting of presence, by what it does and what is so without it. */
@@ -27,6 +28,19 @@ async function watch(viewer: typeof bob): Promise<Client> {
 
 const stateOf = async (viewer: typeof bob) => (await world.get(viewer, alice)).presence;
 const sent = () => world.takeTransactions(there).filter(({ from }) => from === here);
+
+describe('what more servers hold than one commit takes back', () => {
+  it('is taken back from all of them', async () => {
+    await start();
+    const crowd = Array.from({ length: 501 }, (_, index) => user(`u:s${index}.test`));
+    await joinMany(world, room('a'), crowd);
+    for (const subject of [alice, bob]) await world.put(subject, 'online', 'hi');
+    await world.advance(2_000);
+    await world.host(here).restart({ settings: { outbound: false } });
+    const narrowings = await world.host(here).storage.presence.listNarrowings();
+    for (const subject of [alice, bob]) expect(narrowings.filter((one) => one.subject === subject).length).toBe(502);
+  });
+});
 
 describe('the configuration', () => {
   const settingsOf = (presence: object, federation: object = {}) =>

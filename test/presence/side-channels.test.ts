@@ -63,6 +63,15 @@ describe('GET', () => {
     expect(denied).toMatchObject({ answer: { status: 200, body: { presence: 'offline' } } });
   });
 
+  it('of one who lets the viewer in asks no more and no less of the database', async () => {
+    const denied = (await look(bob, statusOf(alice.userId))) as { statements: unknown };
+    const allowed = (await look(carol, statusOf(alice.userId))) as { statements: unknown };
+    const unknown = (await look(bob, statusOf('@nobody:localhost'))) as { statements: unknown };
+    expect(allowed).toMatchObject({ answer: { body: { status_msg: 'secret' } } });
+    expect(allowed.statements).toEqual(denied.statements);
+    expect(unknown.statements).toEqual(denied.statements);
+  });
+
   it('of a stranger, of nobody and of somebody elsewhere answers the same, and asks as much of the database', async () => {
     const stranger = await look(bob, statusOf(erin.userId));
     expect(stranger).toMatchObject({ answer: { status: 404, body: { errcode: 'M_NOT_FOUND' } } });

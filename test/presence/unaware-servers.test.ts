@@ -100,6 +100,35 @@ describe('send', () => {
   });
 });
 
+describe('a server that answers late', () => {
+  it('is told what changed while its answer was awaited', async () => {
+    await start({});
+    const end = world.device(alice).poll();
+    await world.put(alice, 'online', 'one');
+    await world.advance(60_000);
+    told();
+    const { deliver } = world;
+    let answer = () => {};
+    world.deliver = async (parcel) => {
+      await deliver(parcel);
+      await new Promise<void>((resolve) => {
+        answer = resolve;
+      });
+      return true;
+    };
+    await world.put(alice, 'online', 'two');
+    await world.advance(40_000);
+    await world.put(alice, 'online', 'three');
+    await world.advance(5_000);
+    expect(told()).toMatchObject([{ status_msg: 'two' }]);
+    world.deliver = deliver;
+    answer();
+    await world.advance(40_000);
+    expect(told()[0]).toMatchObject({ status_msg: 'three' });
+    end();
+  });
+});
+
 describe('whole_server_only', () => {
   beforeEach(() => start({ unawareServers: 'whole_server_only' }));
 
