@@ -282,8 +282,11 @@ export class Play {
   }
 }
 
-/** On the wire whoever is let in may be named; whether they want it is for their server to ask. */
+/**
+ * Whoever is let in may be named to their server. Whether they want it is for that to ask, and "what was faster than the consent", or than a shared
+ * room, is shown with it.
+ */
 function mayBeGiven(subject: UserId, viewer: UserId, facts: Facts): boolean {
-  const sees = ofWire.includes(viewer) ? maySee : isGiven;
+  const sees = serverOfUser(subject) === serverOfUser(viewer) ? isGiven : maySee;
   return sees(subject, viewer, facts) || isForWhoeverComes(subject, viewer, facts, everybody);
 }
