@@ -1,6 +1,6 @@
 import { createPublicKey, type KeyObject, verify } from 'node:crypto';
 import { assert } from '../../src/base/assert.ts';
-import { parseExactJson } from '../../src/base/exact-json.ts';
+import { parseExactJson } from '../../src/base/json/exact-json.ts';
 import { checkAuth } from '../../src/engine/auth/check.ts';
 import { checkAuthEvents } from '../../src/engine/auth/check-auth-events.ts';
 import { selectAuthEvents } from '../../src/engine/auth/needed-state.ts';

@@ -1,6 +1,6 @@
 import { verify } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
-import { canonicalJson } from '../../src/base/canonical-json.ts';
+import { canonicalJson } from '../../src/base/json/canonical-json.ts';
 import { importPublicKey, signingKeyOfSeed } from '../../src/signing/ed25519.ts';
 
 /** In a process of its own: how many signatures of events node:crypto verifies in a second of CPU, one after the other, and nothing else. */

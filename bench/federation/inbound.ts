@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { canonicalJson } from '../../src/base/canonical-json.ts';
 import { systemClock } from '../../src/base/clock.ts';
+import { canonicalJson } from '../../src/base/json/canonical-json.ts';
 import { transactionPdusMax } from '../../src/matrix/edu.ts';
 import type { ServerName } from '../../src/matrix/server-name.ts';
 import { buildAuthorization } from '../../src/signing/request-auth.ts';

@@ -1,4 +1,4 @@
-import { canonicalJson } from '../../src/base/canonical-json.ts';
+import { canonicalJson } from '../../src/base/json/canonical-json.ts';
 import { buildEvent } from '../../src/engine/event/build.ts';
 import type { EventId, RoomId, UserId } from '../../src/matrix/ids.ts';
 import type { JsonObject, RoomEvent } from '../../src/matrix/pdu.ts';

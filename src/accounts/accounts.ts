@@ -1,8 +1,8 @@
-import { Background } from '../base/background.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
 import { RateLimit } from '../base/rate-limit.ts';
+import { Background } from '../base/tasks/background.ts';
 import type { FederationRequests } from '../federation-out/requests-contract.ts';
 import type { Feed } from '../feed/feed.ts';
 import type { UserId } from '../matrix/ids.ts';

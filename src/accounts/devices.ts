@@ -1,6 +1,6 @@
-import type { Background } from '../base/background.ts';
 import type { Clock } from '../base/clock.ts';
 import { RecentlyUsed } from '../base/recently-used.ts';
+import type { Background } from '../base/tasks/background.ts';
 import { MatrixError, notFound } from '../matrix/errors.ts';
 import type { DeviceId, UserId } from '../matrix/ids.ts';
 import type { AccountReads, DeviceRow } from '../storage/contract/accounts.ts';

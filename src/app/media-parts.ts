@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
-import { systemDns } from '../base/dns.ts';
-import { createOutgoingHttp, type OutgoingHttp } from '../base/outgoing-http.ts';
+import { systemDns } from '../base/network/dns.ts';
+import { createOutgoingHttp, type OutgoingHttp } from '../base/network/outgoing-http.ts';
 import type { MediaSettings } from '../media/core/settings.ts';
 import { createMedia, type Media } from '../media/media.ts';
 import type { Storage } from '../storage/contract/storage.ts';

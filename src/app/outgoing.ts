@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { systemDns } from '../base/dns.ts';
-import { createOutgoingHttp, type OutgoingHttp } from '../base/outgoing-http.ts';
+import { systemDns } from '../base/network/dns.ts';
+import { createOutgoingHttp, type OutgoingHttp } from '../base/network/outgoing-http.ts';
 import type { OldKey } from '../federation-in/serve-keys.ts';
 import { DestinationHealth } from '../federation-out/destination-health.ts';
 import { createDiscovery } from '../federation-out/discovery.ts';

@@ -1,8 +1,8 @@
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
-import { OutgoingHttpError } from '../base/outgoing-http.ts';
-import { SlotsFullError } from '../base/slots.ts';
-import { SlotsByKey } from '../base/slots-by-key.ts';
+import { OutgoingHttpError } from '../base/network/outgoing-http.ts';
+import { SlotsFullError } from '../base/tasks/slots.ts';
+import { SlotsByKey } from '../base/tasks/slots-by-key.ts';
 import { MatrixError } from '../matrix/errors.ts';
 import type { RoomAlias, UserId } from '../matrix/ids.ts';
 import type { AppServices } from './app-services.ts';

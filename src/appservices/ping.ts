@@ -1,5 +1,5 @@
 import type { Clock } from '../base/clock.ts';
-import { OutgoingHttpError } from '../base/outgoing-http.ts';
+import { OutgoingHttpError } from '../base/network/outgoing-http.ts';
 import { forbidden, MatrixError } from '../matrix/errors.ts';
 import type { Registration } from './registration.ts';
 import { type CallService, isReachable } from './service-calls.ts';

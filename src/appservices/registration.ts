@@ -1,4 +1,4 @@
-import type { OutgoingTarget } from '../base/outgoing-http.ts';
+import type { OutgoingTarget } from '../base/network/outgoing-http.ts';
 import { isUserId, type UserId, userIdOf } from '../matrix/ids.ts';
 import type { ServerName } from '../matrix/server-name.ts';
 

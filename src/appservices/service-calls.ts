@@ -1,5 +1,5 @@
-import { parseJson } from '../base/json.ts';
-import type { OutgoingHttp, OutgoingResponse } from '../base/outgoing-http.ts';
+import { parseJson } from '../base/json/json.ts';
+import type { OutgoingHttp, OutgoingResponse } from '../base/network/outgoing-http.ts';
 import type { JsonObject } from '../matrix/pdu.ts';
 import type { Registration, ServiceUrl } from './registration.ts';
 

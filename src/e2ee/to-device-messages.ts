@@ -1,4 +1,4 @@
-import { CanonicalJsonError, canonicalJson } from '../base/canonical-json.ts';
+import { CanonicalJsonError, canonicalJson } from '../base/json/canonical-json.ts';
 import { isObject } from '../engine/members.ts';
 import { badJson, tooLarge } from '../matrix/errors.ts';
 import { type DeviceId, isUserId, serverOfUser, type UserId } from '../matrix/ids.ts';

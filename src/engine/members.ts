@@ -1,4 +1,4 @@
-import { LooseNumber } from '../base/loose-number.ts';
+import { LooseNumber } from '../base/json/loose-number.ts';
 import type { JsonObject } from '../matrix/pdu.ts';
 
 /**

@@ -1,4 +1,4 @@
-import { LooseNumber } from '../base/loose-number.ts';
+import { LooseNumber } from '../base/json/loose-number.ts';
 import { eventTypes } from '../matrix/event-types.ts';
 import type { JsonObject, RoomEvent } from '../matrix/pdu.ts';
 import type { RoomVersion } from '../matrix/room-versions.ts';

@@ -1,5 +1,5 @@
 import type { Clock, Timer } from '../base/clock.ts';
-import { Slots, SlotsFullError } from '../base/slots.ts';
+import { Slots, SlotsFullError } from '../base/tasks/slots.ts';
 import { isObject } from '../engine/members.ts';
 import type { JsonObject } from '../matrix/pdu.ts';
 import type { ServerName } from '../matrix/server-name.ts';

@@ -1,5 +1,5 @@
 import { breathe } from '../base/breathe.ts';
-import { canonicalJson } from '../base/canonical-json.ts';
+import { canonicalJson } from '../base/json/canonical-json.ts';
 import { redact } from '../engine/event/redact.ts';
 import { type HistoryVisibility, historyVisibilityOf, mayServerViewEvent } from '../engine/visibility.ts';
 import { forbidden, notFound } from '../matrix/errors.ts';

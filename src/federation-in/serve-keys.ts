@@ -1,5 +1,5 @@
-import { canonicalJson } from '../base/canonical-json.ts';
 import type { Clock } from '../base/clock.ts';
+import { canonicalJson } from '../base/json/canonical-json.ts';
 import type { ServerName } from '../matrix/server-name.ts';
 import type { SigningKey } from '../signing/ed25519.ts';
 import { signJson } from '../signing/sign-json.ts';

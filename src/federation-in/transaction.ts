@@ -1,7 +1,7 @@
 import type { Clock } from '../base/clock.ts';
-import { hasLooseNumbers } from '../base/json.ts';
-import { SlotsFullError } from '../base/slots.ts';
-import { SlotsByKey } from '../base/slots-by-key.ts';
+import { hasLooseNumbers } from '../base/json/json.ts';
+import { SlotsFullError } from '../base/tasks/slots.ts';
+import { SlotsByKey } from '../base/tasks/slots-by-key.ts';
 import { transactionEdusMax, transactionPdusMax } from '../matrix/edu.ts';
 import { badJson, limitExceeded } from '../matrix/errors.ts';
 import type { JsonObject } from '../matrix/pdu.ts';

@@ -1,8 +1,8 @@
 import { LRUCache } from 'lru-cache';
-import { type Backoff, backoffDelayMs } from '../base/backoff.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
+import { type Backoff, backoffDelayMs } from '../base/tasks/backoff.ts';
 import type { ServerName } from '../matrix/server-name.ts';
 import type { DestinationHealthRow } from '../storage/contract/outgoing.ts';
 import type { Storage } from '../storage/contract/storage.ts';

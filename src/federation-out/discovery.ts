@@ -1,8 +1,8 @@
 import { LRUCache } from 'lru-cache';
 import { assert } from '../base/assert.ts';
 import type { Clock } from '../base/clock.ts';
-import type { Dns, ServiceRecord } from '../base/dns.ts';
-import type { OutgoingHttp } from '../base/outgoing-http.ts';
+import type { Dns, ServiceRecord } from '../base/network/dns.ts';
+import type { OutgoingHttp } from '../base/network/outgoing-http.ts';
 import type { Random } from '../base/random.ts';
 import { parseServerName, type ServerName } from '../matrix/server-name.ts';
 import { WellKnown } from './well-known.ts';

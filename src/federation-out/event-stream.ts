@@ -1,6 +1,6 @@
 import { breathe } from '../base/breathe.ts';
-import { parseExactJson } from '../base/exact-json.ts';
-import { JsonCutError, JsonCutter } from '../base/json-cutter.ts';
+import { parseExactJson } from '../base/json/exact-json.ts';
+import { JsonCutError, JsonCutter } from '../base/json/json-cutter.ts';
 import { isObject } from '../engine/members.ts';
 import type { JsonObject } from '../matrix/pdu.ts';
 import { type AnsweredEvent, FederationError } from './requests-contract.ts';

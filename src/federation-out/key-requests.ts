@@ -1,6 +1,6 @@
-import { canonicalJson } from '../base/canonical-json.ts';
-import { parseJson } from '../base/json.ts';
-import type { OutgoingHttp } from '../base/outgoing-http.ts';
+import { canonicalJson } from '../base/json/canonical-json.ts';
+import { parseJson } from '../base/json/json.ts';
+import type { OutgoingHttp } from '../base/network/outgoing-http.ts';
 import { isObject } from '../engine/members.ts';
 import type { Discovery } from './discovery.ts';
 import type { QueryNotary } from './notaries.ts';

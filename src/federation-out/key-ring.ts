@@ -1,9 +1,9 @@
 import { LRUCache } from 'lru-cache';
-import { type Backoff, backoffDelayMs } from '../base/backoff.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
-import { Slots, SlotsFullError } from '../base/slots.ts';
+import { type Backoff, backoffDelayMs } from '../base/tasks/backoff.ts';
+import { Slots, SlotsFullError } from '../base/tasks/slots.ts';
 import type { JsonObject } from '../matrix/pdu.ts';
 import type { ServerName } from '../matrix/server-name.ts';
 import type { SigningKey } from '../signing/ed25519.ts';

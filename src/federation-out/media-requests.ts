@@ -1,5 +1,5 @@
-import type { OutgoingHttp } from '../base/outgoing-http.ts';
-import { OutgoingHttpError, type OutgoingResponse } from '../base/outgoing-http.ts';
+import type { OutgoingHttp } from '../base/network/outgoing-http.ts';
+import { OutgoingHttpError, type OutgoingResponse } from '../base/network/outgoing-http.ts';
 import type { MediaId } from '../matrix/mxc.ts';
 import type { ServerName } from '../matrix/server-name.ts';
 import type { Discovery } from './discovery.ts';

@@ -1,6 +1,6 @@
-import { parseExactJson } from '../base/exact-json.ts';
-import { parseJson } from '../base/json.ts';
-import type { OutgoingHttp } from '../base/outgoing-http.ts';
+import { parseExactJson } from '../base/json/exact-json.ts';
+import { parseJson } from '../base/json/json.ts';
+import type { OutgoingHttp } from '../base/network/outgoing-http.ts';
 import { isObject } from '../engine/members.ts';
 import type { Discovery } from './discovery.ts';
 import { createEventRequests } from './event-requests.ts';

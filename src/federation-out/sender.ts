@@ -1,5 +1,5 @@
-import { type Backoff, backoffDelayMs } from '../base/backoff.ts';
 import type { Timer } from '../base/clock.ts';
+import { type Backoff, backoffDelayMs } from '../base/tasks/backoff.ts';
 import type { ServerName } from '../matrix/server-name.ts';
 import type { DestinationHealth } from './destination-health.ts';
 import { DestinationQueue, type QueueDeps } from './destination-queue.ts';

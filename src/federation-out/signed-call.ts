@@ -1,13 +1,13 @@
 import { assert } from '../base/assert.ts';
-import { CanonicalJsonError, canonicalJson } from '../base/canonical-json.ts';
 import type { Clock } from '../base/clock.ts';
-import { parseExactJson } from '../base/exact-json.ts';
+import { CanonicalJsonError, canonicalJson } from '../base/json/canonical-json.ts';
+import { parseExactJson } from '../base/json/exact-json.ts';
 import {
   type OutgoingHttp,
   OutgoingHttpError,
   type OutgoingRequest,
   type OutgoingResponse,
-} from '../base/outgoing-http.ts';
+} from '../base/network/outgoing-http.ts';
 import { isObject } from '../engine/members.ts';
 import type { JsonObject } from '../matrix/pdu.ts';
 import type { ServerName } from '../matrix/server-name.ts';

@@ -1,5 +1,5 @@
-import { CanonicalJsonError, canonicalJson } from '../base/canonical-json.ts';
 import type { Clock } from '../base/clock.ts';
+import { CanonicalJsonError, canonicalJson } from '../base/json/canonical-json.ts';
 import type { Random } from '../base/random.ts';
 import type { Edu } from '../matrix/edu.ts';
 import type { EventId } from '../matrix/ids.ts';

@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../base/clock.ts';
-import { parseJson } from '../base/json.ts';
-import type { OutgoingHttp, OutgoingResponse, OutgoingTarget } from '../base/outgoing-http.ts';
+import { parseJson } from '../base/json/json.ts';
+import type { OutgoingHttp, OutgoingResponse, OutgoingTarget } from '../base/network/outgoing-http.ts';
 import { isServerName, type ServerName } from '../matrix/server-name.ts';
 
 const minuteMs = 60_000;

@@ -1,4 +1,4 @@
-import type { EndSignal } from '../base/ending.ts';
+import type { EndSignal } from '../base/tasks/ending.ts';
 import type { UserId } from '../matrix/ids.ts';
 import type { Change, LoggedChange } from '../storage/contract/changes.ts';
 import type { Row } from '../storage/contract/commit.ts';

@@ -1,8 +1,8 @@
 import { breathe } from '../base/breathe.ts';
 import type { Clock } from '../base/clock.ts';
-import type { EndSignal } from '../base/ending.ts';
 import { ManyByKey } from '../base/many-by-key.ts';
-import { Sweeper } from '../base/sweeper.ts';
+import type { EndSignal } from '../base/tasks/ending.ts';
+import { Sweeper } from '../base/tasks/sweeper.ts';
 import type { UserId } from '../matrix/ids.ts';
 import type { WaitEnd, Waiters, WaitTicket } from './feed.ts';
 

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import type { Ending } from '../base/ending.ts';
+import type { Ending } from '../base/tasks/ending.ts';
 import type { JsonObject } from '../matrix/pdu.ts';
 import { checkShape } from './middleware/check-shape.ts';
 import { RememberedQuery } from './remembered-query.ts';

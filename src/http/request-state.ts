@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ParsedUrlQuery } from 'node:querystring';
-import type { Ending } from '../base/ending.ts';
+import type { Ending } from '../base/tasks/ending.ts';
 
 /** What the layers know of a running request. */
 export interface RequestState {

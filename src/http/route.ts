@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
 import type { ZodType } from 'zod';
 import type { Registration } from '../appservices/registration.ts';
-import type { EndSignal } from '../base/ending.ts';
+import type { EndSignal } from '../base/tasks/ending.ts';
 import { missingParam } from '../matrix/errors.ts';
 import { type DeviceId, noDevice, type UserId } from '../matrix/ids.ts';
 import type { ServerName } from '../matrix/server-name.ts';

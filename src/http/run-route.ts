@@ -1,6 +1,6 @@
 import { isRateLimited } from '../appservices/acting.ts';
-import { addressGroup } from '../base/address-group.ts';
 import type { Clock } from '../base/clock.ts';
+import { addressGroup } from '../base/network/address-group.ts';
 import { unknownToken } from '../matrix/errors.ts';
 import type { JsonObject } from '../matrix/pdu.ts';
 import { CheckedRequest, UserRequest } from './checked-request.ts';

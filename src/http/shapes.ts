@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { LooseNumber } from '../base/loose-number.ts';
+import { LooseNumber } from '../base/json/loose-number.ts';
 import {
   type DeviceId,
   type EventId,

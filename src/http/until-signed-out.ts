@@ -1,4 +1,4 @@
-import type { Ending } from '../base/ending.ts';
+import type { Ending } from '../base/tasks/ending.ts';
 import type { DeviceId, UserId } from '../matrix/ids.ts';
 import type { DeviceRequester } from './route.ts';
 

@@ -1,4 +1,4 @@
-import type { LooseNumber } from '../base/loose-number.ts';
+import type { LooseNumber } from '../base/json/loose-number.ts';
 import type { EventId, RoomId, UserId } from './ids.ts';
 import type { ServerName } from './server-name.ts';
 

@@ -1,8 +1,8 @@
-import { Background } from '../base/background.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
-import type { OutgoingHttp } from '../base/outgoing-http.ts';
+import type { OutgoingHttp } from '../base/network/outgoing-http.ts';
 import type { Random } from '../base/random.ts';
+import { Background } from '../base/tasks/background.ts';
 import type { MediaRequests } from '../federation-out/media-requests.ts';
 import type { UserId } from '../matrix/ids.ts';
 import type { ServerName } from '../matrix/server-name.ts';

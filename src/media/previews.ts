@@ -1,11 +1,11 @@
 import { LRUCache } from 'lru-cache';
-import type { Background } from '../base/background.ts';
 import { inTime, StalledError } from '../base/chunks.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
-import { OutgoingHttpError } from '../base/outgoing-http.ts';
+import { OutgoingHttpError } from '../base/network/outgoing-http.ts';
 import type { Random } from '../base/random.ts';
-import { Slots, SlotsFullError } from '../base/slots.ts';
+import type { Background } from '../base/tasks/background.ts';
+import { Slots, SlotsFullError } from '../base/tasks/slots.ts';
 import { badGateway, invalidParam, limitExceeded, MatrixError, notFound } from '../matrix/errors.ts';
 import { type MediaId, mxcUri } from '../matrix/mxc.ts';
 import type { ServerName } from '../matrix/server-name.ts';

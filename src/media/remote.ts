@@ -1,11 +1,11 @@
 import { LRUCache } from 'lru-cache';
-import type { Background } from '../base/background.ts';
 import { inTime, StalledError } from '../base/chunks.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
-import { OutgoingHttpError } from '../base/outgoing-http.ts';
-import { Slots, SlotsFullError } from '../base/slots.ts';
-import { SlotsByKey } from '../base/slots-by-key.ts';
+import { OutgoingHttpError } from '../base/network/outgoing-http.ts';
+import type { Background } from '../base/tasks/background.ts';
+import { Slots, SlotsFullError } from '../base/tasks/slots.ts';
+import { SlotsByKey } from '../base/tasks/slots-by-key.ts';
 import type { ContentHeaders, MediaRequests } from '../federation-out/media-requests.ts';
 import { FederationError } from '../federation-out/requests-contract.ts';
 import { limitExceeded, type MatrixError, notFound, notYetUploaded, remoteTooLarge } from '../matrix/errors.ts';

@@ -1,5 +1,5 @@
-import type { Background } from '../base/background.ts';
 import type { Clock, Timer } from '../base/clock.ts';
+import type { Background } from '../base/tasks/background.ts';
 import type { MediaAddress } from '../storage/contract/media.ts';
 import type { Storage } from '../storage/contract/storage.ts';
 import type { MediaFiles } from './core/files.ts';

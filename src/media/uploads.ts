@@ -1,8 +1,8 @@
 import { assert } from '../base/assert.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
-import { SlotsFullError } from '../base/slots.ts';
-import { SlotsByKey } from '../base/slots-by-key.ts';
+import { SlotsFullError } from '../base/tasks/slots.ts';
+import { SlotsByKey } from '../base/tasks/slots-by-key.ts';
 import { cannotOverwriteMedia, forbidden, limitExceeded, notFound, tooLarge } from '../matrix/errors.ts';
 import type { UserId } from '../matrix/ids.ts';
 import type { MediaId } from '../matrix/mxc.ts';

@@ -1,7 +1,7 @@
 import type { Credentials } from '../accounts/credentials.ts';
-import { Background } from '../base/background.ts';
 import { breathe } from '../base/breathe.ts';
 import type { Log } from '../base/log.ts';
+import { Background } from '../base/tasks/background.ts';
 import { MatrixError } from '../matrix/errors.ts';
 import type { UserId } from '../matrix/ids.ts';
 import type { MembershipChanges } from '../rooms/local/membership.ts';

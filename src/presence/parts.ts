@@ -1,9 +1,9 @@
 import { assert } from '../base/assert.ts';
-import { Background } from '../base/background.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import { type Metrics, noMetrics } from '../base/metrics.ts';
 import type { Random } from '../base/random.ts';
+import { Background } from '../base/tasks/background.ts';
 import type { Sender } from '../federation-out/sender-contract.ts';
 import type { Waiters } from '../feed/feed.ts';
 import { isRoomId, type RoomId, serverOfUser, type UserId } from '../matrix/ids.ts';

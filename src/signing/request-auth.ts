@@ -1,7 +1,7 @@
 import { decodeBase64, encodeBase64 } from '../base/base64.ts';
-import { CanonicalJsonError } from '../base/canonical-json.ts';
-import { canonicalJsonInTurns } from '../base/canonical-json-in-turns.ts';
-import { holdsLooseNumber } from '../base/loose-number.ts';
+import { CanonicalJsonError } from '../base/json/canonical-json.ts';
+import { canonicalJsonInTurns } from '../base/json/canonical-json-in-turns.ts';
+import { holdsLooseNumber } from '../base/json/loose-number.ts';
 import { isServerName, type ServerName } from '../matrix/server-name.ts';
 import { importPublicKey, verifySignature } from './ed25519.ts';
 import { type Signer, signedBytes } from './sign-json.ts';

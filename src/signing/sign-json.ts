@@ -1,5 +1,5 @@
 import { decodeBase64, encodeBase64 } from '../base/base64.ts';
-import { CanonicalJsonError, type CanonicalOptions, canonicalJson } from '../base/canonical-json.ts';
+import { CanonicalJsonError, type CanonicalOptions, canonicalJson } from '../base/json/canonical-json.ts';
 import type { JsonObject, Signatures } from '../matrix/pdu.ts';
 import type { ServerName } from '../matrix/server-name.ts';
 import { importPublicKey, type SigningKey, verifySignature } from './ed25519.ts';

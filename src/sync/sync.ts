@@ -1,5 +1,5 @@
 import type { Clock } from '../base/clock.ts';
-import type { EndSignal } from '../base/ending.ts';
+import type { EndSignal } from '../base/tasks/ending.ts';
 import type { KeyCounts } from '../e2ee/key-counts.ts';
 import type { ToDeviceInbox } from '../e2ee/to-device-inbox.ts';
 import type { Waiters, WaitTicket } from '../feed/feed.ts';

@@ -25,12 +25,12 @@ const owners: Readonly<Record<string, readonly string[]>> = {
   koa: ['http'],
   '@koa/router': ['http'],
   'better-sqlite3': ['storage/sqlite'],
-  undici: ['base/outgoing-http'],
+  undici: ['base/network/outgoing-http'],
   tweetnacl: ['signing/ed25519'],
   pino: ['base/log'],
   'prom-client': ['base/metrics'],
   'rate-limiter-flexible': ['base/rate-limit'],
-  'canonical-json': ['base/canonical-json'],
+  'canonical-json': ['base/json/canonical-json'],
   '@node-rs/argon2': ['accounts/passwords'],
   sharp: ['media/core/images'],
   'file-type': ['media/core/sniff'],
@@ -41,7 +41,7 @@ const owners: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Folders whose subfolders import the folder's own files and `core`, never each other. */
-const split = ['http/client', 'presence'];
+const split = ['base', 'http/client', 'presence'];
 
 const sourceLinesMax = 400;
 /** Tables of data may be longer. */

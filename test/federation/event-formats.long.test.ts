@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { canonicalJson } from '../../src/base/canonical-json.ts';
-import { LooseNumber } from '../../src/base/loose-number.ts';
+import { canonicalJson } from '../../src/base/json/canonical-json.ts';
+import { LooseNumber } from '../../src/base/json/loose-number.ts';
 import type { EventId } from '../../src/matrix/ids.ts';
 import type { JsonObject } from '../../src/matrix/pdu.ts';
 import { supportedRoomVersions } from '../../src/matrix/room-versions.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { canonicalJson } from '../../src/base/canonical-json.ts';
+import { canonicalJson } from '../../src/base/json/canonical-json.ts';
 import type { UserId } from '../../src/matrix/ids.ts';
 import type { JsonObject } from '../../src/matrix/pdu.ts';
 import { settle } from '../support/server.ts';

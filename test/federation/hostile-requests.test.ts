@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { canonicalJson } from '../../src/base/canonical-json.ts';
+import { canonicalJson } from '../../src/base/json/canonical-json.ts';
 import type { JsonObject } from '../../src/matrix/pdu.ts';
 import { signingKeyOfSeed } from '../../src/signing/ed25519.ts';
 import { buildAuthorization } from '../../src/signing/request-auth.ts';

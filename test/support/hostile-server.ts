@@ -1,8 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, request as httpsRequest, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { canonicalJson } from '../../src/base/canonical-json.ts';
-import { parseExactJson } from '../../src/base/exact-json.ts';
+import { canonicalJson } from '../../src/base/json/canonical-json.ts';
+import { parseExactJson } from '../../src/base/json/exact-json.ts';
 import type { UserId } from '../../src/matrix/ids.ts';
 import type { JsonObject } from '../../src/matrix/pdu.ts';
 import type { ServerName } from '../../src/matrix/server-name.ts';

@@ -1,5 +1,5 @@
 import { createHash, createPrivateKey, createPublicKey, sign } from 'node:crypto';
-import { canonicalJson } from '../../src/base/canonical-json.ts';
+import { canonicalJson } from '../../src/base/json/canonical-json.ts';
 
 type Json = Record<string, unknown>;
 

@@ -1,9 +1,9 @@
-import { type Backoff, backoffDelayMs } from '../../base/backoff.ts';
 import type { Clock, Timer } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
 import type { Count } from '../../base/metrics.ts';
-import { OutgoingHttpError } from '../../base/outgoing-http.ts';
+import { OutgoingHttpError } from '../../base/network/outgoing-http.ts';
 import type { Random } from '../../base/random.ts';
+import { type Backoff, backoffDelayMs } from '../../base/tasks/backoff.ts';
 import type { CallService, ReachableService } from '../service-calls.ts';
 
 const backoff: Backoff = { firstMs: 1_000, maxMs: 60 * 60 * 1000 };

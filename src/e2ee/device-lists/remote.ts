@@ -1,6 +1,6 @@
-import { canonicalJson } from '../../base/canonical-json.ts';
 import type { Clock } from '../../base/clock.ts';
-import { Serial } from '../../base/serial.ts';
+import { canonicalJson } from '../../base/json/canonical-json.ts';
+import { Serial } from '../../base/tasks/serial.ts';
 import { type DeviceId, isUserId, serverOfUser, type UserId } from '../../matrix/ids.ts';
 import type { JsonObject } from '../../matrix/pdu.ts';
 import type { ServerName } from '../../matrix/server-name.ts';

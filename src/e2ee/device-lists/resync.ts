@@ -1,8 +1,8 @@
-import { Background } from '../../base/background.ts';
-import { type Backoff, backoffDelayMs } from '../../base/backoff.ts';
 import type { Clock, Timer } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
 import type { Random } from '../../base/random.ts';
+import { Background } from '../../base/tasks/background.ts';
+import { type Backoff, backoffDelayMs } from '../../base/tasks/backoff.ts';
 import { FederationError, type FederationRequests } from '../../federation-out/requests-contract.ts';
 import { serverOfUser, type UserId } from '../../matrix/ids.ts';
 import type { Row } from '../../storage/contract/commit.ts';

@@ -1,5 +1,5 @@
 import type { Clock } from '../../base/clock.ts';
-import { Slots } from '../../base/slots.ts';
+import { Slots } from '../../base/tasks/slots.ts';
 import { FederationError } from '../../federation-out/requests-contract.ts';
 import type { ServerName } from '../../matrix/server-name.ts';
 

@@ -1,5 +1,5 @@
-import { canonicalJson } from '../../base/canonical-json.ts';
-import { Serial } from '../../base/serial.ts';
+import { canonicalJson } from '../../base/json/canonical-json.ts';
+import { Serial } from '../../base/tasks/serial.ts';
 import { forbidden, invalidParam, invalidSignature, missingParam } from '../../matrix/errors.ts';
 import type { UserId } from '../../matrix/ids.ts';
 import { verifySignedJson } from '../../signing/sign-json.ts';

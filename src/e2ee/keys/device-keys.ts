@@ -1,5 +1,5 @@
-import { canonicalJson } from '../../base/canonical-json.ts';
-import { Serial } from '../../base/serial.ts';
+import { canonicalJson } from '../../base/json/canonical-json.ts';
+import { Serial } from '../../base/tasks/serial.ts';
 import { isObject } from '../../engine/members.ts';
 import { forbidden, invalidParam, MatrixError, unknown, unknownToken } from '../../matrix/errors.ts';
 import type { DeviceId, UserId } from '../../matrix/ids.ts';

@@ -1,4 +1,4 @@
-import { CanonicalJsonError, canonicalJson, canonicalSize } from '../../base/canonical-json.ts';
+import { CanonicalJsonError, canonicalJson, canonicalSize } from '../../base/json/canonical-json.ts';
 import { isObject } from '../../engine/members.ts';
 import type { DeviceId, UserId } from '../../matrix/ids.ts';
 import type { JsonObject } from '../../matrix/pdu.ts';

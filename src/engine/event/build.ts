@@ -1,4 +1,4 @@
-import { CanonicalJsonError } from '../../base/canonical-json.ts';
+import { CanonicalJsonError } from '../../base/json/canonical-json.ts';
 import { type EventId, isUserId, type RoomId, serverOfUser, type UserId } from '../../matrix/ids.ts';
 import type { EventReference, JsonObject, Pdu, RoomEvent, Signatures } from '../../matrix/pdu.ts';
 import { getRoomVersion, type RoomVersion } from '../../matrix/room-versions.ts';

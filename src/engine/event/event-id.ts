@@ -1,5 +1,5 @@
 import { encodeBase64, encodeBase64Url } from '../../base/base64.ts';
-import { canonicalJson, joinMembers } from '../../base/canonical-json.ts';
+import { canonicalJson, joinMembers } from '../../base/json/canonical-json.ts';
 import { type EventId, findServerOfEventId, isEventId, type RoomId } from '../../matrix/ids.ts';
 import type { EventReference, JsonObject, RoomEvent } from '../../matrix/pdu.ts';
 import type { RoomVersion } from '../../matrix/room-versions.ts';

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import { decodeBase64, encodeBase64 } from '../../base/base64.ts';
-import { canonicalJson, joinMembers } from '../../base/canonical-json.ts';
+import { canonicalJson, joinMembers } from '../../base/json/canonical-json.ts';
 import type { JsonObject, Pdu } from '../../matrix/pdu.ts';
 import { without } from '../members.ts';
 import { findForms } from './forms.ts';

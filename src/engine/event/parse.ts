@@ -1,5 +1,5 @@
-import { CanonicalJsonError, canonicalMembers, joinMembers, sizeOfMembers } from '../../base/canonical-json.ts';
-import { LooseNumber } from '../../base/loose-number.ts';
+import { CanonicalJsonError, canonicalMembers, joinMembers, sizeOfMembers } from '../../base/json/canonical-json.ts';
+import { LooseNumber } from '../../base/json/loose-number.ts';
 import { eventTypes } from '../../matrix/event-types.ts';
 import { findServerOfRoom, isRoomId, isUserId, type RoomId } from '../../matrix/ids.ts';
 import {

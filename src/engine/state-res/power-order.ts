@@ -1,6 +1,6 @@
 import { breathe } from '../../base/breathe.ts';
-import { compareByCodePoint } from '../../base/canonical-json.ts';
-import { compareNumbers } from '../../base/loose-number.ts';
+import { compareByCodePoint } from '../../base/json/canonical-json.ts';
+import { compareNumbers } from '../../base/json/loose-number.ts';
 import { eventTypes, findMembership } from '../../matrix/event-types.ts';
 import type { EventId } from '../../matrix/ids.ts';
 import type { RoomEvent } from '../../matrix/pdu.ts';

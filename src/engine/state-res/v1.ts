@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { breathe } from '../../base/breathe.ts';
-import { compareNumbers } from '../../base/loose-number.ts';
+import { compareNumbers } from '../../base/json/loose-number.ts';
 import { eventTypes } from '../../matrix/event-types.ts';
 import type { EventId } from '../../matrix/ids.ts';
 import { type RoomEvent, type StateKey, splitStateKey, stateKeyOf } from '../../matrix/pdu.ts';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { canonicalJson } from '../../base/canonical-json.ts';
+import { canonicalJson } from '../../base/json/canonical-json.ts';
 import type { RoomServer } from '../../federation-in/room-server.ts';
 import type { JsonObject } from '../../matrix/pdu.ts';
 import { checkShape } from '../middleware/check-shape.ts';

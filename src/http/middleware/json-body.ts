@@ -1,6 +1,6 @@
-import { parseExactJson } from '../../base/exact-json.ts';
-import { hasLooseNumbers, type JsonLimits, parseJson } from '../../base/json.ts';
-import { LooseNumber } from '../../base/loose-number.ts';
+import { parseExactJson } from '../../base/json/exact-json.ts';
+import { hasLooseNumbers, type JsonLimits, parseJson } from '../../base/json/json.ts';
+import { LooseNumber } from '../../base/json/loose-number.ts';
 import { badJson, notJson } from '../../matrix/errors.ts';
 import type { JsonObject } from '../../matrix/pdu.ts';
 

@@ -1,8 +1,8 @@
 import { isUtf8 } from 'node:buffer';
 import { breathe } from '../../base/breathe.ts';
-import { parseExactJson } from '../../base/exact-json.ts';
-import { findExcess } from '../../base/json.ts';
-import { JsonCutError, JsonCutter } from '../../base/json-cutter.ts';
+import { parseExactJson } from '../../base/json/exact-json.ts';
+import { findExcess } from '../../base/json/json.ts';
+import { JsonCutError, JsonCutter } from '../../base/json/json-cutter.ts';
 import { badJson, notJson, tooLarge } from '../../matrix/errors.ts';
 import type { JsonObject } from '../../matrix/pdu.ts';
 import { parseBody, serverJsonLimits } from './json-body.ts';

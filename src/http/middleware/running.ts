@@ -1,5 +1,5 @@
 import type { Clock } from '../../base/clock.ts';
-import { Ending } from '../../base/ending.ts';
+import { Ending } from '../../base/tasks/ending.ts';
 import { serverUnavailable } from '../../matrix/errors.ts';
 import type { HttpLimits } from '../limits.ts';
 import type { Layer } from '../request-state.ts';

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { Clock } from '../../base/clock.ts';
-import { Serial } from '../../base/serial.ts';
+import { Serial } from '../../base/tasks/serial.ts';
 import type { CommitResult, Expectation, Row } from '../../storage/contract/commit.ts';
 import type { FileHash, FileRow } from '../../storage/contract/media.ts';
 import type { Storage } from '../../storage/contract/storage.ts';

@@ -1,6 +1,6 @@
 import type { SharpOptions } from 'sharp';
 import type { Log } from '../../base/log.ts';
-import { Slots, SlotsFullError } from '../../base/slots.ts';
+import { Slots, SlotsFullError } from '../../base/tasks/slots.ts';
 
 /** What of a file is known without decoding it. */
 export interface ImageFacts {

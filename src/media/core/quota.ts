@@ -1,4 +1,4 @@
-import { Serial } from '../../base/serial.ts';
+import { Serial } from '../../base/tasks/serial.ts';
 import type { UserId } from '../../matrix/ids.ts';
 
 export interface QuotaDeps {

@@ -1,5 +1,5 @@
 import type { Clock } from '../../base/clock.ts';
-import type { OutgoingHttp, OutgoingTarget } from '../../base/outgoing-http.ts';
+import type { OutgoingHttp, OutgoingTarget } from '../../base/network/outgoing-http.ts';
 import type { ContentHeaders } from '../../federation-out/media-requests.ts';
 
 /** A page that cannot be had for a reason that is not the connection's. */

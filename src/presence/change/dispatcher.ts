@@ -1,5 +1,5 @@
-import type { Background } from '../../base/background.ts';
 import { breathe } from '../../base/breathe.ts';
+import type { Background } from '../../base/tasks/background.ts';
 import type { UserId } from '../../matrix/ids.ts';
 import { listServers } from '../core/audience.ts';
 import { type Copy, findVisible } from '../core/copies.ts';

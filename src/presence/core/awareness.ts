@@ -1,6 +1,6 @@
-import type { Background } from '../../base/background.ts';
 import type { Clock } from '../../base/clock.ts';
-import { Sweeper } from '../../base/sweeper.ts';
+import type { Background } from '../../base/tasks/background.ts';
+import { Sweeper } from '../../base/tasks/sweeper.ts';
 import type { ServerName } from '../../matrix/server-name.ts';
 import type { Storage } from '../../storage/contract/storage.ts';
 import type { UnawareServers } from '../settings.ts';

@@ -1,6 +1,6 @@
-import { Background } from '../../base/background.ts';
 import type { Clock } from '../../base/clock.ts';
 import { silentLog } from '../../base/log.ts';
+import { Background } from '../../base/tasks/background.ts';
 import type { UserId } from '../../matrix/ids.ts';
 import type { ServerName } from '../../matrix/server-name.ts';
 import { MembershipIndex } from '../../roster/membership-index.ts';

@@ -1,5 +1,5 @@
 import { breathe } from '../../base/breathe.ts';
-import { compareByCodePoint } from '../../base/canonical-json.ts';
+import { compareByCodePoint } from '../../base/json/canonical-json.ts';
 import { serverOfUser, type UserId } from '../../matrix/ids.ts';
 import type { ServerName } from '../../matrix/server-name.ts';
 import type { Roster } from '../../roster/roster.ts';

@@ -1,7 +1,7 @@
-import type { Background } from '../../base/background.ts';
 import { breathe } from '../../base/breathe.ts';
 import type { Clock } from '../../base/clock.ts';
-import { Sweeper } from '../../base/sweeper.ts';
+import type { Background } from '../../base/tasks/background.ts';
+import { Sweeper } from '../../base/tasks/sweeper.ts';
 import type { DeviceId, UserId } from '../../matrix/ids.ts';
 import type { PresenceState } from '../../matrix/presence.ts';
 import type { Row } from '../../storage/contract/commit.ts';

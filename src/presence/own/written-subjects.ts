@@ -1,6 +1,6 @@
 import { assert } from '../../base/assert.ts';
-import type { Background } from '../../base/background.ts';
 import type { Clock, Timer } from '../../base/clock.ts';
+import type { Background } from '../../base/tasks/background.ts';
 import type { UserId } from '../../matrix/ids.ts';
 import type { Row } from '../../storage/contract/commit.ts';
 import type { PresenceRow } from '../../storage/contract/presence.ts';

@@ -1,5 +1,5 @@
 import type { Clock } from '../../base/clock.ts';
-import { Sweeper } from '../../base/sweeper.ts';
+import { Sweeper } from '../../base/tasks/sweeper.ts';
 import type { DeviceId, UserId } from '../../matrix/ids.ts';
 import type { Roster } from '../../roster/roster.ts';
 import type { Shown } from '../core/shown.ts';

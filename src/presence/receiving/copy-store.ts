@@ -1,8 +1,8 @@
 import { assert } from '../../base/assert.ts';
-import type { Background } from '../../base/background.ts';
 import { breathe } from '../../base/breathe.ts';
 import type { Clock, Timer } from '../../base/clock.ts';
-import { Sweeper } from '../../base/sweeper.ts';
+import type { Background } from '../../base/tasks/background.ts';
+import { Sweeper } from '../../base/tasks/sweeper.ts';
 import type { UserId } from '../../matrix/ids.ts';
 import type { PresenceCopyRow } from '../../storage/contract/presence.ts';
 import type { Storage } from '../../storage/contract/storage.ts';

@@ -1,6 +1,6 @@
 import { breathe } from '../../base/breathe.ts';
-import { compareByCodePoint } from '../../base/canonical-json.ts';
 import type { Clock } from '../../base/clock.ts';
+import { compareByCodePoint } from '../../base/json/canonical-json.ts';
 import { transactionEdusMax } from '../../matrix/edu.ts';
 import type { UserId } from '../../matrix/ids.ts';
 import type { PresencePush } from '../../matrix/presence.ts';

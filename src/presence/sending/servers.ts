@@ -1,7 +1,7 @@
-import type { Background } from '../../base/background.ts';
 import { breathe } from '../../base/breathe.ts';
 import type { Clock, Timer } from '../../base/clock.ts';
 import type { Random } from '../../base/random.ts';
+import type { Background } from '../../base/tasks/background.ts';
 import type { EduParcel, EduSource } from '../../federation-out/edu-source.ts';
 import type { Sender } from '../../federation-out/sender-contract.ts';
 import type { UserId } from '../../matrix/ids.ts';

@@ -1,7 +1,7 @@
 import { type EphemeralParcel, type EphemeralSource, emptyParcel } from '../../appservices/sending/ephemeral-source.ts';
 import type { ServiceAudience } from '../../appservices/sending/service-sender.ts';
-import type { Background } from '../../base/background.ts';
 import { breathe } from '../../base/breathe.ts';
+import type { Background } from '../../base/tasks/background.ts';
 import type { RoomId, UserId } from '../../matrix/ids.ts';
 import type { Roster } from '../../roster/roster.ts';
 import type { Row } from '../../storage/contract/commit.ts';

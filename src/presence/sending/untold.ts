@@ -1,5 +1,5 @@
-import type { Background } from '../../base/background.ts';
 import type { Clock, Timer } from '../../base/clock.ts';
+import type { Background } from '../../base/tasks/background.ts';
 import type { UserId } from '../../matrix/ids.ts';
 import type { ServerName } from '../../matrix/server-name.ts';
 import type { Row } from '../../storage/contract/commit.ts';

@@ -1,5 +1,5 @@
 import type { Clock, Timer } from '../../base/clock.ts';
-import { Sweeper } from '../../base/sweeper.ts';
+import { Sweeper } from '../../base/tasks/sweeper.ts';
 import type { ServerName } from '../../matrix/server-name.ts';
 
 /** Wake-ups are spread: so many at once, then a pause. */

@@ -1,4 +1,4 @@
-import { canonicalJson } from '../../base/canonical-json.ts';
+import { canonicalJson } from '../../base/json/canonical-json.ts';
 import type { Edu } from '../../matrix/edu.ts';
 import type { UserId } from '../../matrix/ids.ts';
 import type { PresencePush } from '../../matrix/presence.ts';

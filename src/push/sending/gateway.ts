@@ -1,7 +1,7 @@
-import { parseJson } from '../../base/json.ts';
-import { type OutgoingHttp, OutgoingHttpError, type OutgoingTarget } from '../../base/outgoing-http.ts';
-import { SlotsFullError } from '../../base/slots.ts';
-import { SlotsByKey } from '../../base/slots-by-key.ts';
+import { parseJson } from '../../base/json/json.ts';
+import { type OutgoingHttp, OutgoingHttpError, type OutgoingTarget } from '../../base/network/outgoing-http.ts';
+import { SlotsFullError } from '../../base/tasks/slots.ts';
+import { SlotsByKey } from '../../base/tasks/slots-by-key.ts';
 import type { JsonObject } from '../../matrix/pdu.ts';
 
 /** failed: to be tried again. */

@@ -1,10 +1,10 @@
 import { LRUCache } from 'lru-cache';
-import { Background } from '../../base/background.ts';
-import { type Backoff, backoffDelayMs } from '../../base/backoff.ts';
 import { breathe } from '../../base/breathe.ts';
 import type { Clock, Timer } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
 import type { Random } from '../../base/random.ts';
+import { Background } from '../../base/tasks/background.ts';
+import { type Backoff, backoffDelayMs } from '../../base/tasks/backoff.ts';
 import type { RecentUnread } from '../../feed/recent-unread.ts';
 import type { RoomId, UserId } from '../../matrix/ids.ts';
 import type { JsonObject } from '../../matrix/pdu.ts';

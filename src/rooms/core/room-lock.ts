@@ -1,4 +1,4 @@
-import { Serial, SerialFullError } from '../../base/serial.ts';
+import { Serial, SerialFullError } from '../../base/tasks/serial.ts';
 import { limitExceeded } from '../../matrix/errors.ts';
 import type { RoomId } from '../../matrix/ids.ts';
 

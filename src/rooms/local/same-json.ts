@@ -1,4 +1,4 @@
-import { CanonicalJsonError, canonicalJson } from '../../base/canonical-json.ts';
+import { CanonicalJsonError, canonicalJson } from '../../base/json/canonical-json.ts';
 
 /** Whether two values say the same. False for what has no canonical form: it is refused elsewhere. */
 export function isSameJson(a: unknown, b: unknown): boolean {

@@ -1,4 +1,4 @@
-import { Serial } from '../../base/serial.ts';
+import { Serial } from '../../base/tasks/serial.ts';
 import { completeEvent, withSignatures } from '../../engine/event/build.ts';
 import { parsePdu } from '../../engine/event/parse.ts';
 import { authorisedViaKey } from '../../engine/event/verify.ts';

@@ -1,4 +1,4 @@
-import { canonicalJson } from '../../base/canonical-json.ts';
+import { canonicalJson } from '../../base/json/canonical-json.ts';
 import { findForms } from '../../engine/event/forms.ts';
 import type { EventId } from '../../matrix/ids.ts';
 import type { JsonObject, Pdu } from '../../matrix/pdu.ts';

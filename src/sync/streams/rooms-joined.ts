@@ -1,5 +1,5 @@
 import { breathe } from '../../base/breathe.ts';
-import { Slots } from '../../base/slots.ts';
+import { Slots } from '../../base/tasks/slots.ts';
 import type { RecentNow } from '../../feed/recent-reads.ts';
 import { type EventId, isUserId, type RoomId, type UserId } from '../../matrix/ids.ts';
 import type { StateKey } from '../../matrix/pdu.ts';

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { canonicalJson } from '../../../src/base/canonical-json.ts';
+import { canonicalJson } from '../../../src/base/json/canonical-json.ts';
 import type { UserId } from '../../../src/matrix/ids.ts';
 import type { ServerName } from '../../../src/matrix/server-name.ts';
 import type { PresenceSettings } from '../../../src/presence/settings.ts';

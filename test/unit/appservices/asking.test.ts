@@ -3,7 +3,7 @@ import { createAppServices } from '../../../src/appservices/app-services.ts';
 import { type Asking, createAsking } from '../../../src/appservices/asking.ts';
 import { parseRegistration } from '../../../src/appservices/registration.ts';
 import { silentLog } from '../../../src/base/log.ts';
-import { OutgoingHttpError } from '../../../src/base/outgoing-http.ts';
+import { OutgoingHttpError } from '../../../src/base/network/outgoing-http.ts';
 import type { RoomAlias, UserId } from '../../../src/matrix/ids.ts';
 import type { ServerName } from '../../../src/matrix/server-name.ts';
 import { ManualClock } from '../../support/manual-clock.ts';

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { parseRegistration } from '../../../src/appservices/registration.ts';
 import { createServiceCalls, isReachable } from '../../../src/appservices/service-calls.ts';
-import type { OutgoingRequest } from '../../../src/base/outgoing-http.ts';
+import type { OutgoingRequest } from '../../../src/base/network/outgoing-http.ts';
 import type { ServerName } from '../../../src/matrix/server-name.ts';
 
 const service = parseRegistration(

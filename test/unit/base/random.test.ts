@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { backoffDelayMs } from '../../../src/base/backoff.ts';
 import { createRandom, systemRandom } from '../../../src/base/random.ts';
+import { backoffDelayMs } from '../../../src/base/tasks/backoff.ts';
 
 /** The bytes one after the other, then from the start again. */
 function cycling(...bytes: number[]) {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { LooseNumber } from '../../../src/base/loose-number.ts';
+import { LooseNumber } from '../../../src/base/json/loose-number.ts';
 import { findRedactionTarget, mayApplyRedaction } from '../../../src/engine/event/redaction-target.ts';
 import {
   creatorsOf,

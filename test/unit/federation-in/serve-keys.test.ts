@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { canonicalJson } from '../../../src/base/canonical-json.ts';
+import { canonicalJson } from '../../../src/base/json/canonical-json.ts';
 import { createKeyServer } from '../../../src/federation-in/serve-keys.ts';
 import type { ServerName } from '../../../src/matrix/server-name.ts';
 import { signingKeyOfSeed } from '../../../src/signing/ed25519.ts';

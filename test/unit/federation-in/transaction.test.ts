@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { parseExactJson } from '../../../src/base/exact-json.ts';
-import { LooseNumber } from '../../../src/base/loose-number.ts';
+import { parseExactJson } from '../../../src/base/json/exact-json.ts';
+import { LooseNumber } from '../../../src/base/json/loose-number.ts';
 import type { PduResults } from '../../../src/federation-in/pdus.ts';
 import { createTransactionReceiver, type Transaction } from '../../../src/federation-in/transaction.ts';
 import type { EventId } from '../../../src/matrix/ids.ts';

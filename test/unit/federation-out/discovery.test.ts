@@ -1,6 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import type { Dns, ServiceRecord } from '../../../src/base/dns.ts';
-import { OutgoingHttpError, type OutgoingRequest, type OutgoingResponse } from '../../../src/base/outgoing-http.ts';
+import type { Dns, ServiceRecord } from '../../../src/base/network/dns.ts';
+import {
+  OutgoingHttpError,
+  type OutgoingRequest,
+  type OutgoingResponse,
+} from '../../../src/base/network/outgoing-http.ts';
 import { createRandom } from '../../../src/base/random.ts';
 import { createDiscovery } from '../../../src/federation-out/discovery.ts';
 import type { ServerName } from '../../../src/matrix/server-name.ts';

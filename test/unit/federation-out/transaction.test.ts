@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { canonicalJson } from '../../../src/base/canonical-json.ts';
+import { canonicalJson } from '../../../src/base/json/canonical-json.ts';
 import { systemRandom } from '../../../src/base/random.ts';
 import {
   encodeEdu,

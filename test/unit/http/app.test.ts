@@ -2,7 +2,7 @@ import { request as httpRequest } from 'node:http';
 import { connect } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { canonicalJson } from '../../../src/base/canonical-json.ts';
+import { canonicalJson } from '../../../src/base/json/canonical-json.ts';
 import { createLog } from '../../../src/base/log.ts';
 import { systemRandom } from '../../../src/base/random.ts';
 import { createHttpApp, type HttpApp, type HttpAppDeps } from '../../../src/http/app.ts';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parseExactJson } from '../../../src/base/exact-json.ts';
+import { parseExactJson } from '../../../src/base/json/exact-json.ts';
 import type { ServerName } from '../../../src/matrix/server-name.ts';
 import { signingKeyOfSeed } from '../../../src/signing/ed25519.ts';
 import { buildAuthorization, parseAuthorization, verifyRequest } from '../../../src/signing/request-auth.ts';

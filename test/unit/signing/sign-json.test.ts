@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import nacl from 'tweetnacl';
 import { describe, expect, it } from 'vitest';
 import { decodeBase64 } from '../../../src/base/base64.ts';
-import { canonicalJson } from '../../../src/base/canonical-json.ts';
+import { canonicalJson } from '../../../src/base/json/canonical-json.ts';
 import type { JsonObject } from '../../../src/matrix/pdu.ts';
 import type { ServerName } from '../../../src/matrix/server-name.ts';
 import { signingKeyOfSeed } from '../../../src/signing/ed25519.ts';

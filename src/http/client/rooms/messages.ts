@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { parseJson } from '../../../base/json.ts';
+import { parseJson } from '../../../base/json/json.ts';
 import { invalidParam, MatrixError } from '../../../matrix/errors.ts';
 import { parseRoomEventFilter, type RoomEventFilter } from '../../../matrix/filter.ts';
 import type { Moments } from '../../../rooms/reading/moments.ts';

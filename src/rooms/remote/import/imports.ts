@@ -1,5 +1,5 @@
-import { Background } from '../../../base/background.ts';
 import type { Log } from '../../../base/log.ts';
+import { Background } from '../../../base/tasks/background.ts';
 import type { SnapshotId } from '../../../storage/contract/numbers.ts';
 import type { Storage } from '../../../storage/contract/storage.ts';
 

@@ -1,6 +1,6 @@
 import { assert } from '../../../base/assert.ts';
 import { breathe } from '../../../base/breathe.ts';
-import { parseExactJson } from '../../../base/exact-json.ts';
+import { parseExactJson } from '../../../base/json/exact-json.ts';
 import { checkAuth } from '../../../engine/auth/check.ts';
 import { checkAuthEvents } from '../../../engine/auth/check-auth-events.ts';
 import { authStateOfEvents } from '../../../engine/auth-state.ts';

@@ -1,4 +1,4 @@
-import { Serial, SerialFullError } from '../../../base/serial.ts';
+import { Serial, SerialFullError } from '../../../base/tasks/serial.ts';
 import { parseReceivedPdu } from '../../../engine/event/parse.ts';
 import type { PduVerdict } from '../../../engine/verdict.ts';
 import type { EventId, RoomId } from '../../../matrix/ids.ts';

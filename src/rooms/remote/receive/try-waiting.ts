@@ -1,4 +1,4 @@
-import { parseExactJson } from '../../../base/exact-json.ts';
+import { parseExactJson } from '../../../base/json/exact-json.ts';
 import { parsePdu } from '../../../engine/event/parse.ts';
 import type { EventId, RoomId } from '../../../matrix/ids.ts';
 import type { RoomEvent } from '../../../matrix/pdu.ts';

@@ -1,11 +1,11 @@
-import { Background } from '../../../base/background.ts';
-import { type Backoff, backoffDelayMs } from '../../../base/backoff.ts';
-import { canonicalJson } from '../../../base/canonical-json.ts';
 import type { Clock, Timer } from '../../../base/clock.ts';
+import { canonicalJson } from '../../../base/json/canonical-json.ts';
 import type { Log } from '../../../base/log.ts';
 import type { Random } from '../../../base/random.ts';
-import { Slots, SlotsFullError } from '../../../base/slots.ts';
-import { SlotsByKey } from '../../../base/slots-by-key.ts';
+import { Background } from '../../../base/tasks/background.ts';
+import { type Backoff, backoffDelayMs } from '../../../base/tasks/backoff.ts';
+import { Slots, SlotsFullError } from '../../../base/tasks/slots.ts';
+import { SlotsByKey } from '../../../base/tasks/slots-by-key.ts';
 import type { EventId, RoomId } from '../../../matrix/ids.ts';
 import type { RoomEvent } from '../../../matrix/pdu.ts';
 import type { ServerName } from '../../../matrix/server-name.ts';

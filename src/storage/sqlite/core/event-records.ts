@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import { assert } from '../../../base/assert.ts';
-import { parseExactJson } from '../../../base/exact-json.ts';
+import { parseExactJson } from '../../../base/json/exact-json.ts';
 import type { DeviceId, EventId, RoomId, UserId } from '../../../matrix/ids.ts';
 import type { Pdu, RoomEvent } from '../../../matrix/pdu.ts';
 import { getRoomVersion, type RoomVersion } from '../../../matrix/room-versions.ts';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { LooseNumber } from '../../../../src/base/loose-number.ts';
+import { LooseNumber } from '../../../../src/base/json/loose-number.ts';
 import { checkAuth } from '../../../../src/engine/auth/check.ts';
 import { checkAuthEvents } from '../../../../src/engine/auth/check-auth-events.ts';
 import { listAuthEventPlaces, listNeededKeys, selectAuthEvents } from '../../../../src/engine/auth/needed-state.ts';

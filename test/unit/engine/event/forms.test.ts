@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { canonicalJson } from '../../../../src/base/canonical-json.ts';
+import { canonicalJson } from '../../../../src/base/json/canonical-json.ts';
 import { signedTextOf } from '../../../../src/engine/event/event-id.ts';
 import { findForms } from '../../../../src/engine/event/forms.ts';
 import { encodedContentHash, isContentHashValid } from '../../../../src/engine/event/hash.ts';

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { decodeBase64, encodeBase64 } from '../../../../src/base/base64.ts';
-import { canonicalMembers } from '../../../../src/base/canonical-json.ts';
+import { canonicalMembers } from '../../../../src/base/json/canonical-json.ts';
 import {
   createEventIdOfRoom,
   prepareSignedText,

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { canonicalJson } from '../../../../src/base/canonical-json.ts';
-import { parseExactJson } from '../../../../src/base/exact-json.ts';
+import { canonicalJson } from '../../../../src/base/json/canonical-json.ts';
+import { parseExactJson } from '../../../../src/base/json/exact-json.ts';
 import { findRoomIdOfPdu, parsePdu } from '../../../../src/engine/event/parse.ts';
 import {
   authEventIdsOf,

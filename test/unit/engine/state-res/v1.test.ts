@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { LooseNumber } from '../../../../src/base/loose-number.ts';
+import { LooseNumber } from '../../../../src/base/json/loose-number.ts';
 import { type RoomEvent, type StateMap, stateKeyOf } from '../../../../src/matrix/pdu.ts';
 import type { Fork, ForkedRoom } from './forked-room.ts';
 import { alice, bob, carol, furnishedRoom } from './random-room.ts';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { canonicalJson } from '../../../../src/base/canonical-json.ts';
+import { canonicalJson } from '../../../../src/base/json/canonical-json.ts';
 import type { UserId } from '../../../../src/matrix/ids.ts';
 import type { PresencePush } from '../../../../src/matrix/presence.ts';
 import type { ServerName } from '../../../../src/matrix/server-name.ts';

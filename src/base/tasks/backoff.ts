@@ -1,4 +1,4 @@
-import type { Random } from './random.ts';
+import type { Random } from '../random.ts';
 
 export interface Backoff {
   /** The wait after the first failure, before jitter. */

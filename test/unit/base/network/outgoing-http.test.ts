@@ -3,16 +3,16 @@ import { createServer, type RequestListener, type Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
-import { createAuthority, createCertificate } from '../../../src/app/certificates.ts';
-import { systemClock } from '../../../src/base/clock.ts';
-import type { Dns } from '../../../src/base/dns.ts';
+import { createAuthority, createCertificate } from '../../../../src/app/certificates.ts';
+import { systemClock } from '../../../../src/base/clock.ts';
+import type { Dns } from '../../../../src/base/network/dns.ts';
 import {
   createOutgoingHttp,
   type OutgoingHttp,
   type OutgoingHttpDeps,
   type OutgoingRequest,
-} from '../../../src/base/outgoing-http.ts';
-import { ManualClock } from '../../support/manual-clock.ts';
+} from '../../../../src/base/network/outgoing-http.ts';
+import { ManualClock } from '../../../support/manual-clock.ts';
 
 const stops: (() => Promise<unknown>)[] = [];
 

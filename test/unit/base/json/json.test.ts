@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { hasLooseNumbers, parseJson } from '../../../src/base/json.ts';
-import { propertyRuns } from '../../support/property-runs.ts';
+import { hasLooseNumbers, parseJson } from '../../../../src/base/json/json.ts';
+import { propertyRuns } from '../../../support/property-runs.ts';
 
 describe('parsing JSON', () => {
   it('gives the value and the text, of bytes and of strings', () => {

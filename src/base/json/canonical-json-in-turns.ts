@@ -1,4 +1,4 @@
-import { breathe } from './breathe.ts';
+import { breathe } from '../breathe.ts';
 import { type CanonicalOptions, canonicalJson, compareByCodePoint } from './canonical-json.ts';
 import { LooseNumber } from './loose-number.ts';
 

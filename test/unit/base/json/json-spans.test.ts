@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { findArraySpans } from '../../../src/base/json-spans.ts';
+import { findArraySpans } from '../../../../src/base/json/json-spans.ts';
 
 const elements = (text: string, key: string): unknown[] | undefined =>
   findArraySpans(text, key)?.map(({ start, end }) => JSON.parse(text.slice(start, end)));

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { SlotsFullError } from '../../../src/base/slots.ts';
-import { SlotsByKey } from '../../../src/base/slots-by-key.ts';
+import { SlotsFullError } from '../../../../src/base/tasks/slots.ts';
+import { SlotsByKey } from '../../../../src/base/tasks/slots-by-key.ts';
 
 describe('slots for each key', () => {
   it('keep what one key has under way apart from the others', async () => {

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { JsonCutError, JsonCutter, type JsonCutterOptions } from '../../../src/base/json-cutter.ts';
-import { propertyRuns } from '../../support/property-runs.ts';
+import { JsonCutError, JsonCutter, type JsonCutterOptions } from '../../../../src/base/json/json-cutter.ts';
+import { propertyRuns } from '../../../support/property-runs.ts';
 
 const options: JsonCutterOptions = { arrays: new Set(['state', 'chain']), elementBytesMax: 200, restBytesMax: 500 };
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createAddressGuard } from '../../../src/base/address-guard.ts';
+import { createAddressGuard } from '../../../../src/base/network/address-guard.ts';
 
 describe('the address guard', () => {
   const guard = createAddressGuard({ allowPrivateAddresses: false });

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { Ending } from '../../../src/base/ending.ts';
+import { Ending } from '../../../../src/base/tasks/ending.ts';
 
 function listener() {
   let count = 0;

@@ -1,4 +1,4 @@
-import type { Log } from './log.ts';
+import type { Log } from '../log.ts';
 
 /**
  * Tasks that nobody awaits but that somebody owns: a failure is logged, the end of the process waits for them. At most

@@ -2,8 +2,8 @@ import { isIP, type LookupFunction } from 'node:net';
 import * as tls from 'node:tls';
 import { LRUCache } from 'lru-cache';
 import type { Dispatcher, Pool } from 'undici';
+import type { Clock } from '../clock.ts';
 import { createAddressGuard } from './address-guard.ts';
-import type { Clock } from './clock.ts';
 import type { Dns } from './dns.ts';
 
 export type OutgoingHttpFailure = 'forbidden_address' | 'no_address' | 'timeout' | 'too_large' | 'connection' | 'busy';

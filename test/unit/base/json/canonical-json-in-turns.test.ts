@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { CanonicalJsonError, canonicalJson } from '../../../src/base/canonical-json.ts';
-import { canonicalJsonInTurns } from '../../../src/base/canonical-json-in-turns.ts';
-import { LooseNumber } from '../../../src/base/loose-number.ts';
-import { propertyRuns } from '../../support/property-runs.ts';
+import { CanonicalJsonError, canonicalJson } from '../../../../src/base/json/canonical-json.ts';
+import { canonicalJsonInTurns } from '../../../../src/base/json/canonical-json-in-turns.ts';
+import { LooseNumber } from '../../../../src/base/json/loose-number.ts';
+import { propertyRuns } from '../../../support/property-runs.ts';
 
 /** Integers only, so that there is a canonical form, and enough of them that they are cut up. */
 const leaf = fc.oneof(fc.integer(), fc.string({ unit: 'grapheme' }), fc.boolean(), fc.constant(null));

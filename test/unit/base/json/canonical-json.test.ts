@@ -9,9 +9,9 @@ import {
   compareByCodePoint,
   joinMembers,
   sizeOfMembers,
-} from '../../../src/base/canonical-json.ts';
-import { LooseNumber } from '../../../src/base/loose-number.ts';
-import { readVectors } from '../../support/vectors.ts';
+} from '../../../../src/base/json/canonical-json.ts';
+import { LooseNumber } from '../../../../src/base/json/loose-number.ts';
+import { readVectors } from '../../../support/vectors.ts';
 
 /** The encoding written out by hand from the grammar, to hold the library's against. */
 function encodeByHand(value: unknown): string {

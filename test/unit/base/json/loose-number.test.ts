@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { compareNumbers, LooseNumber } from '../../../src/base/loose-number.ts';
+import { compareNumbers, LooseNumber } from '../../../../src/base/json/loose-number.ts';
 
 describe('numbers of others', () => {
   it('are compared exactly, whatever their size', () => {

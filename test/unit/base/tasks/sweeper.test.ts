@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { Sweeper } from '../../../src/base/sweeper.ts';
-import { ManualClock } from '../../support/manual-clock.ts';
+import { Sweeper } from '../../../../src/base/tasks/sweeper.ts';
+import { ManualClock } from '../../../support/manual-clock.ts';
 
 it('hands out each key at its last time, in order, by one timer', async () => {
   const action = fc.record({ key: fc.nat(5), at: fc.option(fc.nat(1_000), { nil: undefined }) });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { Serial, SerialFullError } from '../../../src/base/serial.ts';
-import { Slots, SlotsFullError } from '../../../src/base/slots.ts';
-import { settle } from '../../support/manual-clock.ts';
+import { Serial, SerialFullError } from '../../../../src/base/tasks/serial.ts';
+import { Slots, SlotsFullError } from '../../../../src/base/tasks/slots.ts';
+import { settle } from '../../../support/manual-clock.ts';
 
 function gate() {
   let open = (): void => {};

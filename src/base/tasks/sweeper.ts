@@ -1,4 +1,4 @@
-import type { Clock, Timer } from './clock.ts';
+import type { Clock, Timer } from '../clock.ts';
 
 /** Timers of the machine count in 31 bits; what is due later is looked at again in between. */
 const timerMaxMs = 86_400_000;

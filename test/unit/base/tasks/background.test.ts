@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { Background } from '../../../src/base/background.ts';
-import { breathe } from '../../../src/base/breathe.ts';
-import { systemClock } from '../../../src/base/clock.ts';
-import { silentLog } from '../../../src/base/log.ts';
+import { breathe } from '../../../../src/base/breathe.ts';
+import { systemClock } from '../../../../src/base/clock.ts';
+import { silentLog } from '../../../../src/base/log.ts';
+import { Background } from '../../../../src/base/tasks/background.ts';
 
 describe('background tasks', () => {
   it('are waited for, also those that a task starts', async () => {

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { CanonicalJsonError, canonicalJson } from '../../../src/base/canonical-json.ts';
-import { looseNumbersMax, parseExactJson } from '../../../src/base/exact-json.ts';
-import { LooseNumber } from '../../../src/base/loose-number.ts';
-import { readVectors } from '../../support/vectors.ts';
+import { CanonicalJsonError, canonicalJson } from '../../../../src/base/json/canonical-json.ts';
+import { looseNumbersMax, parseExactJson } from '../../../../src/base/json/exact-json.ts';
+import { LooseNumber } from '../../../../src/base/json/loose-number.ts';
+import { readVectors } from '../../../support/vectors.ts';
 
 function exact(text: string): unknown {
   const parsed = parseExactJson(text);
