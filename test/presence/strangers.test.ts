@@ -91,6 +91,20 @@ describe('who names her and is named by her', () => {
     expect(await world.get(dave, alice)).toMatchObject({ status_msg: 'unwanted' });
   });
 
+  it('only since their server restarted, which stores nothing of strangers, has her when she is renewed', async () => {
+    await world.share(dave, {});
+    await world.put(alice, 'unavailable', 'unwanted');
+    world.device(alice).poll('unavailable', true);
+    await world.advance(2_000);
+    await world.host(there).restart({ crash: true });
+    daves = await connect(dave);
+    await world.share(dave, { allowed_users: [alice] });
+    await world.advance(60_000);
+    expect(await daves.readStates()).toEqual({});
+    await world.advance(1_500_000);
+    expect(await daves.read()).toMatchObject([{ sender: alice, presence: 'unavailable', status_msg: 'unwanted' }]);
+  });
+
   it('is named one by one: leaving out the list would not reach them', () => {
     const push = world.takeTransactions(there).flatMap((transaction) => transaction.push);
     expect(push.filter(({ user_id }) => user_id === alice)).toMatchObject([{ allowed_recipients: [dave] }]);

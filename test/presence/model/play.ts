@@ -31,6 +31,9 @@ export interface Rules {
   readonly wireIsUnaware?: boolean;
 }
 
+/** After the last update; with the window. */
+const renewedWithinMs = 1_560_000;
+
 const never = { idleAfterMs: 1e9, currentlyActiveMs: 1e9 };
 const ofWire = everybody.filter((userId) => serverOfUser(userId) === wire);
 
@@ -47,6 +50,8 @@ export class Play {
   readonly #views = new Map<UserId, { client: Client; shown: Map<UserId, string> }>();
   #facts: Facts;
   #moving: Promise<void> = Promise.resolve();
+  /** By server and subject: whom nobody there shared a room with, or named, when its process ended. */
+  readonly #forgotten = new Set<string>();
   #count = 0;
   #violation: string | undefined;
 
@@ -126,15 +131,42 @@ export class Play {
     await this.#wait(330_000);
     for (const viewer of owners) await this.#look(viewer);
     this.story.push('in the end');
+    this.#compare((subject, viewer) => this.#isForgotten(subject, viewer));
+    if (this.#forgotten.size === 0) return;
+    await this.#wait(renewedWithinMs);
+    for (const viewer of owners) await this.#look(viewer);
+    this.story.push('when everybody was renewed');
+    // An offline with a status is not renewed.
+    this.#compare((subject, viewer, should) => this.#isForgotten(subject, viewer) && should.startsWith('offline '));
+  }
+
+  /** What everybody sees is what the oracle says; of whom `mayBeOffline` says so, a blank offline will do. */
+  #compare(mayBeOffline: (subject: UserId, viewer: UserId, should: string) => boolean): void {
     if (this.#violation) throw new Error(this.#violation);
     for (const viewer of everybody) {
       for (const [subject, { text }] of this.#owners) {
         const should = this.#isGiven(subject, viewer) ? text : 'offline ';
         const does = this.#shown(subject, viewer);
         if (does === should || (should === 'offline ' && this.#isBeyondPromise(viewer))) continue;
+        if (does === 'offline ' && mayBeOffline(subject, viewer, should)) continue;
         throw new Error(this.#tell(`${viewer} sees ${subject} as "${does}", not as "${should}"`));
       }
     }
+  }
+
+  /** What was told of a stranger is not stored: who wants them after the end of the process waits until they are renewed. */
+  #forgetStrangers(name: string): void {
+    const nearby = everybody.filter((userId) => serverOfUser(userId) === name);
+    for (const subject of owners) {
+      const isNear = nearby.some(
+        (viewer) => sharesARoom(subject, viewer, this.#facts) || names(viewer, subject, this.#facts),
+      );
+      if (serverOfUser(subject) !== name && !isNear) this.#forgotten.add(`${name} ${subject}`);
+    }
+  }
+
+  #isForgotten(subject: UserId, viewer: UserId): boolean {
+    return this.#forgotten.has(`${serverOfUser(viewer)} ${subject}`) && !sharesARoom(subject, viewer, this.#facts);
   }
 
   /** That servers know each other's ways, also those that withhold from strangers to the field. */
@@ -158,6 +190,7 @@ export class Play {
   async #restart(kind: string): Promise<void> {
     const name = kind.endsWith(' there') ? there : here;
     this.#ways.endProcess(name);
+    this.#forgetStrangers(name);
     await this.#world.host(name).restart({ crash: kind.startsWith('crash') });
     for (const [userId, owner] of this.#owners) if (serverOfUser(userId) === name) owner.afterRestart();
     this.#note([this.#facts]);
@@ -289,4 +322,12 @@ export class Play {
 function mayBeGiven(subject: UserId, viewer: UserId, facts: Facts): boolean {
   const sees = serverOfUser(subject) === serverOfUser(viewer) ? isGiven : maySee;
   return sees(subject, viewer, facts) || isForWhoeverComes(subject, viewer, facts, everybody);
+}
+
+function sharesARoom(subject: UserId, viewer: UserId, facts: Facts): boolean {
+  return sharedRooms(subject, viewer, facts).length > 0;
+}
+
+function names(viewer: UserId, subject: UserId, { configs }: Facts): boolean {
+  return configs[viewer]?.allowed.includes(subject) === true;
 }
