@@ -1,5 +1,4 @@
-import { breathe } from '../../base/breathe.ts';
-import type { Clock, Timer } from '../../base/clock.ts';
+import type { Clock } from '../../base/clock.ts';
 import type { Random } from '../../base/random.ts';
 import type { Background } from '../../base/tasks/background.ts';
 import type { EduParcel, EduSource } from '../../federation-out/edu-source.ts';
@@ -13,23 +12,15 @@ import type { Storage } from '../../storage/contract/storage.ts';
 import { listServers, type Moment } from '../core/audience.ts';
 import type { Marking } from '../core/marking.ts';
 import type { PresenceMetrics } from '../core/metrics.ts';
-import type { Shown } from '../core/shown.ts';
 import type { LocalSubjects } from '../core/subjects.ts';
 import { type PolicyFacts, sharesWithWholeServer } from '../policy.ts';
 import type { PresenceSettings } from '../settings.ts';
 import { Announcements } from './announcements.ts';
-import { Destination, type Held } from './destination.ts';
+import type { Destination } from './destination.ts';
+import { Destinations } from './destinations.ts';
 import { type Built, type Group, ParcelBuilder } from './parcel.ts';
+import { Renewals } from './renewals.ts';
 import { Untold } from './untold.ts';
-import { WakeUps } from './wake-ups.ts';
-
-/** No destination gets presence more often, whatever it is. */
-const urgentEveryMs = 1_000;
-/** Destinations for which the window is not made longer. */
-const destinationsPerWindow = 20;
-const renewEveryMs = 30_000;
-/** After a start, the copies that peers hold are renewed within this time: how old they are is not known. */
-const renewAfterStartMs = 240_000;
 
 export interface ServersDeps {
   serverName: ServerName;
@@ -55,21 +46,21 @@ const nothing: EduParcel = { edus: [], more: false, accepted() {}, refused() {} 
 export class Servers implements EduSource {
   readonly name = 'presence';
   readonly #deps: ServersDeps;
-  readonly #destinations = new Map<ServerName, Destination>();
-  readonly #wakeUps: WakeUps;
+  readonly #destinations: Destinations;
+  readonly #renewals: Renewals;
   readonly #builder: ParcelBuilder;
   readonly #announcements: Announcements;
   readonly #untold: Untold;
-  #renewTimer: Timer | undefined;
-  #stopped = false;
 
   constructor(deps: ServersDeps) {
     this.#deps = deps;
     this.#untold = new Untold(deps);
-    this.#wakeUps = new WakeUps({
-      clock: deps.clock,
-      isWaiting: (destination) => this.#isWaiting(destination),
-      poke: (destination) => deps.sender.poke(destination),
+    this.#destinations = new Destinations({ ...deps, poke: (destination) => deps.sender.poke(destination) });
+    this.#renewals = new Renewals({
+      ...deps,
+      destinations: this.#destinations,
+      isOffline: (subject) => this.#isOffline(subject),
+      renew: (destination, subject) => this.mark(destination, subject, { urgent: false, resend: true }),
     });
     const { facts, roster, stanceTowards } = deps;
     const now: Moment = { facts, stanceTowards, roomsOf: (user) => roster.roomsOf(user) };
@@ -90,14 +81,14 @@ export class Servers implements EduSource {
   /** The subject's state or audience at this destination changed. */
   mark(destination: ServerName, subject: UserId, how: Marking): void {
     if (destination === this.#deps.serverName || !this.#isOpen()) return;
-    const entry = this.#destinationOf(destination);
+    const entry = this.#destinations.of(destination);
     if (entry.marks.has(subject)) this.#deps.metrics.coalesced.add(1, 'federation');
     // What an earlier process sent is not known: it may be what never expires.
     const isUnsure = entry.held.get(subject)?.shown === null;
     const { lasting } = entry.mark(subject, isUnsure ? { ...how, lasting: true } : how);
     // Of whoever is there a later process sends what is so, as it renews them.
     if (lasting && this.#isOffline(subject)) this.#untold.add(destination, subject);
-    this.#schedule(destination, entry);
+    this.#destinations.schedule(destination);
   }
 
   /** To be durable with a PUT that leaves the subject offline, and brings or takes a status. */
@@ -120,23 +111,23 @@ export class Servers implements EduSource {
 
   /** The durable bit is set: whatever the destination holds of the subject is taken back first. */
   narrow({ destination, subject, generation, lastActiveAtMs }: Narrowing, asOf: number): void {
-    const entry = this.#destinationOf(destination);
+    const entry = this.#destinations.of(destination);
     entry.narrow(subject, { generation, lastActiveAtMs, asOf });
-    this.#schedule(destination, entry);
+    this.#destinations.schedule(destination);
   }
 
   isNarrowed(destination: ServerName, subject: UserId): boolean {
-    return this.#destinations.get(destination)?.narrowings.has(subject) ?? false;
+    return this.#destinations.find(destination)?.narrowings.has(subject) ?? false;
   }
 
   isNarrowedSince(change: number, destination: ServerName, subject: UserId): boolean {
-    const narrowing = this.#destinations.get(destination)?.narrowings.get(subject);
+    const narrowing = this.#destinations.find(destination)?.narrowings.get(subject);
     return narrowing !== undefined && narrowing.asOf > change;
   }
 
   /** Whether somebody who has just gained sight is covered by what the destination holds already. */
   covers(destination: ServerName, subject: UserId): boolean {
-    const entry = this.#destinations.get(destination);
+    const entry = this.#destinations.find(destination);
     const held = entry?.held.get(subject);
     if (!held?.whole || held.shown === null || entry?.narrowings.has(subject)) return false;
     return sharesWithWholeServer(subject, destination, this.#deps.facts);
@@ -144,16 +135,13 @@ export class Servers implements EduSource {
 
   /** Whether the destination has yet to be told of the subject. */
   isMarked(destination: ServerName, subject: UserId): boolean {
-    return this.#destinations.get(destination)?.marks.has(subject) ?? false;
+    return this.#destinations.find(destination)?.marks.has(subject) ?? false;
   }
 
   /** After a start: what an earlier process sent grows old there, nobody knows since when. */
   assumeHeld(destination: ServerName, subject: UserId): void {
     if (destination === this.#deps.serverName || !this.#isOpen()) return;
-    const { clock, random, settings } = this.#deps;
-    const renewAt = clock.monotonic() + settings.restartGraceMs + random.fraction() * renewAfterStartMs;
-    this.#destinationOf(destination).held.set(subject, { whole: true, shown: null, renewAt });
-    this.#armRenewal();
+    this.#renewals.assumeHeld(destination, subject);
   }
 
   /** When everything is loaded. */
@@ -164,24 +152,22 @@ export class Servers implements EduSource {
   /** Over all destinations; for who watches the server. */
   get marksWaiting(): number {
     let count = 0;
-    for (const { marks } of this.#destinations.values()) count += marks.size;
+    for (const [, { marks }] of this.#destinations) count += marks.size;
     return count;
   }
 
   get narrowingsWaiting(): number {
     let count = 0;
-    for (const { narrowings } of this.#destinations.values()) count += narrowings.size;
+    for (const [, { narrowings }] of this.#destinations) count += narrowings.size;
     return count;
   }
 
   hasPending(destination: ServerName): boolean {
-    const entry = this.#destinations.get(destination);
-    if (!entry?.isWaiting || entry.inFlight || this.#stopped) return false;
-    return this.#dueAt(entry) <= this.#deps.clock.monotonic();
+    return this.#destinations.isDue(destination);
   }
 
   async take(destination: ServerName, max: number): Promise<EduParcel> {
-    const entry = this.#destinations.get(destination);
+    const entry = this.#destinations.find(destination);
     if (!entry || max < 1 || !this.hasPending(destination)) return nothing;
     entry.inFlight = true;
     try {
@@ -192,7 +178,7 @@ export class Servers implements EduSource {
       if (edus.length > 0 || entry.isWaiting) entry.lastSentAt = this.#deps.clock.monotonic();
       if (edus.length === 0) {
         entry.inFlight = false;
-        this.#settle(destination, entry);
+        this.#destinations.settle(destination);
         return nothing;
       }
       entry.urgent = this.#isUrgentStill(entry, built);
@@ -211,10 +197,9 @@ export class Servers implements EduSource {
   }
 
   async stop(): Promise<void> {
-    this.#stopped = true;
     this.#announcements.stop();
-    this.#wakeUps.stop();
-    this.#renewTimer?.clear();
+    this.#destinations.stop();
+    this.#renewals.stop();
     await this.#untold.stop();
   }
 
@@ -223,46 +208,13 @@ export class Servers implements EduSource {
   }
 
   #announce(destination: ServerName, subject: UserId): void {
-    const entry = this.#destinationOf(destination);
+    const entry = this.#destinations.of(destination);
     entry.announce = subject;
-    this.#schedule(destination, entry);
+    this.#destinations.schedule(destination);
   }
 
   #isOpen(): boolean {
     return this.#deps.settings.enabled && this.#deps.settings.outbound;
-  }
-
-  #destinationOf(name: ServerName): Destination {
-    let entry = this.#destinations.get(name);
-    if (!entry) {
-      entry = new Destination();
-      this.#destinations.set(name, entry);
-    }
-    return entry;
-  }
-
-  /** "Transactions are bounded by destinations ÷ window": it grows with their number and with failures. */
-  #windowMs(entry: Destination): number {
-    const { windowMs, windowMaxMs } = this.#deps.settings;
-    const crowded = windowMs * Math.max(1, this.#destinations.size / destinationsPerWindow);
-    return Math.min(windowMaxMs, crowded * 2 ** Math.min(entry.failures, 10));
-  }
-
-  #dueAt(entry: Destination): number {
-    const pause = entry.urgent && entry.failures === 0 ? urgentEveryMs : Math.max(urgentEveryMs, this.#windowMs(entry));
-    return entry.lastSentAt + pause;
-  }
-
-  #schedule(name: ServerName, entry: Destination): void {
-    if (this.#stopped || entry.inFlight || !entry.isWaiting) return;
-    this.#wakeUps.set(name, this.#dueAt(entry));
-  }
-
-  /** One that waits for nothing and holds nothing is forgotten when its time has come. */
-  #isWaiting(name: ServerName): boolean {
-    const entry = this.#destinations.get(name);
-    if (entry?.isEmpty) this.#destinations.delete(name);
-    return entry?.isWaiting ?? false;
   }
 
   #isUrgentStill(entry: Destination, built: Built): boolean {
@@ -283,7 +235,7 @@ export class Servers implements EduSource {
       this.#deps.metrics.sent.add(group.entries.length);
       this.#settleGroup(name, entry, group);
     }
-    this.#settle(name, entry);
+    this.#destinations.settle(name);
   }
 
   #settleGroup(destination: ServerName, entry: Destination, group: Group): void {
@@ -301,19 +253,10 @@ export class Servers implements EduSource {
       });
     }
     if (held && group.entries.length > 0 && !entry.narrowings.has(subject)) {
-      entry.held.set(subject, this.#heldFrom(held));
-      this.#armRenewal();
+      this.#renewals.noteHeld(destination, subject, held);
     } else if (!held) {
       entry.held.delete(subject);
     }
-  }
-
-  #heldFrom(held: { readonly whole: boolean; readonly shown: Shown }): Held {
-    const { clock, random, settings } = this.#deps;
-    // The rest of the time is for the look that finds it, and for the window.
-    const spread = settings.keepAliveMaxMs - settings.keepAliveMinMs - renewEveryMs - settings.windowMaxMs;
-    const renewAt = clock.monotonic() + settings.keepAliveMinMs + random.fraction() * Math.max(0, spread);
-    return { ...held, renewAt };
   }
 
   /** What arrived of it is not known, so neither is what the destination holds. */
@@ -322,39 +265,6 @@ export class Servers implements EduSource {
     entry.failures += 1;
     entry.progress = undefined;
     for (const { subject } of attempted) entry.forgetShown(subject);
-    this.#settle(name, entry);
-  }
-
-  #settle(name: ServerName, entry: Destination): void {
-    if (entry.isWaiting) {
-      this.#schedule(name, entry);
-      return;
-    }
-    // How lately something was sent is remembered for as long as it forbids sending.
-    this.#wakeUps.set(name, entry.isEmpty ? this.#dueAt(entry) : undefined);
-  }
-
-  #armRenewal(): void {
-    if (this.#renewTimer || this.#stopped) return;
-    this.#renewTimer = this.#deps.clock.setTimer(renewEveryMs, () => {
-      this.#renewTimer = undefined;
-      this.#deps.background.run('renew presence at other servers', () => this.#renew());
-    });
-  }
-
-  /** Peers take a subject for offline half an hour after the last update. */
-  async #renew(): Promise<void> {
-    const now = this.#deps.clock.monotonic();
-    let any = false;
-    for (const [destination, entry] of [...this.#destinations]) {
-      await breathe();
-      for (const [subject, { renewAt }] of entry.held) {
-        if (this.#isOffline(subject)) continue;
-        any = true;
-        if (renewAt <= now && !entry.marks.has(subject))
-          this.mark(destination, subject, { urgent: false, resend: true });
-      }
-    }
-    if (any) this.#armRenewal();
+    this.#destinations.settle(name);
   }
 }
