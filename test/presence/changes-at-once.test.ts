@@ -141,6 +141,29 @@ describe('two changes of which neither alone hides the subject', () => {
   });
 });
 
+describe('the last of ours who leave a room at once', () => {
+  it('are each woken, and see who stays behind elsewhere offline', async () => {
+    const dave = user('dave:there.test');
+    const { presence, woken } = world.host(here);
+    await world.join(room('c'), bob, carol, dave);
+    const carols = world.device(carol);
+    carols.poll('offline', true);
+    const online = { user_id: dave, presence: 'online', last_active_ago: 0 };
+    await presence.receive('there.test' as ServerName, [{ push: [online] }]);
+    for (const client of [bobs, carols]) expect(await client.readStates()).toMatchObject({ [dave]: 'online' });
+    for (const client of [bobs, carols]) await client.read();
+    woken.length = 0;
+    const steps = [bob, carol].map(
+      (userId) => ({ roomId: room('c'), userId, before: 'join', after: 'leave' }) as const,
+    );
+    const audience = await presence.rowsForAudienceChange(steps);
+    await world.host(here).commit([leaveRow(bob, 'c'), leaveRow(carol, 'c'), ...audience]);
+    await world.settle();
+    expect(woken.toSorted()).toEqual([bob, carol]);
+    for (const client of [bobs, carols]) expect(await client.read()).toEqual([offline(dave)]);
+  });
+});
+
 describe('a denial and a change of state at once', () => {
   it('show a viewer offline who was not told that she had gone', async () => {
     const host = world.host(here);

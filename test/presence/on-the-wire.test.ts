@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { UserId } from '../../src/matrix/ids.ts';
 import { HostileReply, type HostileRequest, HostileServer } from '../support/hostile-server.ts';
 import { settle, TestServer } from '../support/server.ts';
+import { StatementCounter } from '../support/statements.ts';
 import { StubRoom } from '../support/stub-room.ts';
 import type { TestUser } from '../support/user.ts';
 
@@ -369,5 +370,53 @@ describe('what comes', () => {
     );
     expect(await get(bob, dora)).toEqual({ presence: 'offline' });
     expect(await get(alice, dora)).toMatchObject({ presence: 'online' });
+  });
+});
+
+describe('a member elsewhere who lets in another', () => {
+  const counter = new StatementCounter();
+  /** Dora is here for Alice alone; of Eve nothing was ever told. */
+  const secret = (state: string) => ({
+    user_id: dora,
+    presence: state,
+    last_active_ago: 5,
+    status_msg: `secretly ${state}`,
+    allowed_recipients: [alice.userId],
+  });
+
+  beforeEach(async () => {
+    await tell(secret('online'));
+    await pass(61_000);
+    counter.start();
+  });
+  afterEach(() => counter.stop());
+
+  async function look(user: TestUser, path: string) {
+    let answer: { status: number; body: unknown } | undefined;
+    const statements = await counter.during(async () => {
+      answer = await user.call('GET', path);
+    });
+    return { answer, statements };
+  }
+  const statusOf = (userId: string) => `/presence/${encodeURIComponent(userId)}/status`;
+
+  it('is as one who was never seen to GET, which asks as much of the database for everybody', async () => {
+    const denied = await look(bob, statusOf(dora));
+    expect(denied).toMatchObject({ answer: { status: 200, body: { presence: 'offline' } } });
+    expect(denied).toEqual(await look(bob, statusOf(eve)));
+    const allowed = await look(alice, statusOf(dora));
+    expect(allowed).toMatchObject({ answer: { body: { status_msg: 'secretly online' } } });
+    const unknown = await look(bob, statusOf(stub.user('nobody')));
+    expect(unknown).toMatchObject({ answer: { status: 404 } });
+    for (const { statements } of [allowed, unknown]) expect(statements).toEqual(denied.statements);
+  });
+
+  it('does not change what /sync answers to the others, nor what it asks of the database', async () => {
+    const quiet = { set_presence: 'offline', timeout: '0' };
+    for (let round = 0; round < 3; round += 1) await bob.sync(quiet);
+    const path = `/sync?${new URLSearchParams({ ...quiet, since: bob.since ?? '' })}`;
+    const before = await look(bob, path);
+    await tell(secret('unavailable'));
+    expect(await look(bob, path)).toEqual(before);
   });
 });

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { here, room, there, user, World } from '../support/presence-world.ts';
 import { TestServer } from '../support/server.ts';
 import { StatementCounter } from '../support/statements.ts';
 import type { TestUser } from '../support/user.ts';
@@ -77,6 +78,40 @@ describe('GET', () => {
     expect(stranger).toMatchObject({ answer: { status: 404, body: { errcode: 'M_NOT_FOUND' } } });
     for (const userId of ['@nobody:localhost', `@nobody:${server.name}`, '@erin:elsewhere.test'])
       expect(await look(bob, statusOf(userId))).toEqual(stranger);
+  });
+});
+
+describe('how long GET takes', () => {
+  /** What waits for a query, a timer or another server is not there after any number of turns. */
+  async function turnsOf(look: () => Promise<unknown>): Promise<number> {
+    let isThere = false;
+    const note = () => {
+      isThere = true;
+    };
+    void look().then(note, note);
+    let turns = 0;
+    for (; !isThere && turns < 100; turns += 1) await Promise.resolve();
+    return turns;
+  }
+
+  it('depends on nobody: it waits for nothing, and takes as many turns of whoever is asked about', async () => {
+    const world = await World.start({}, [here]);
+    const [viewer, denies, silent] = [user('viewer'), user('denies'), user('silent')];
+    const [elsewhere, quiet] = [user('denies:there.test'), user('silent:there.test')];
+    await world.join(room('a'), viewer, denies, silent, elsewhere, quiet);
+    await world.share(denies, { denied_users: ['@*'] });
+    await world.put(denies, 'online', 'secret');
+    const push = { user_id: elsewhere, presence: 'online', last_active_ago: 0, allowed_recipients: [silent] };
+    await world.presence.receive(there, [{ push: [push] }]);
+    const turns = (subject: typeof viewer) => turnsOf(() => world.get(viewer, subject));
+    const ofMember = await turns(silent);
+    expect(ofMember).toBeLessThan(10);
+    for (const subject of [denies, elsewhere, quiet]) expect(await turns(subject)).toBe(ofMember);
+    await world.leave(room('a'), viewer);
+    const ofNobody = await turns(user('nobody'));
+    expect(ofNobody).toBeLessThan(10);
+    for (const subject of [denies, silent, elsewhere, quiet, user('nobody:there.test')])
+      expect(await turns(subject)).toBe(ofNobody);
   });
 });
 

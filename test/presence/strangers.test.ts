@@ -91,6 +91,15 @@ describe('who names her and is named by her', () => {
     expect(await world.get(dave, alice)).toMatchObject({ status_msg: 'unwanted' });
   });
 
+  it('of another server may crash right behind their consent: what was told before it is not lost', async () => {
+    await world.share(dave, {});
+    await world.put(alice, 'unavailable', 'unwanted');
+    await world.advance(2_000);
+    await world.share(dave, { allowed_users: [alice] });
+    await world.host(there).restart({ crash: true });
+    expect(await world.get(dave, alice)).toMatchObject({ presence: 'unavailable', status_msg: 'unwanted' });
+  });
+
   it('only since their server restarted, which stores nothing of strangers, has her when she is renewed', async () => {
     await world.share(dave, {});
     await world.put(alice, 'unavailable', 'unwanted');
