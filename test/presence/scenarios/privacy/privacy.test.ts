@@ -4,10 +4,10 @@ import { members, type Scenario, scenarios, strangers } from './scenarios.ts';
 import { type Arrangement, type Moment, play, type Stage } from './stage.ts';
 
 /**
- * Every scenario × every way to read presence × before and after a restart. A new scenario is a row of `scenarios.ts`, a new way
+ * Every scenario × every way to read presence × before a restart, and after one that was in order or was not. A new scenario is a row of `scenarios.ts`, a new way
  * an entry of `paths.ts`.
  */
-const moments: readonly Moment[] = ['before a restart', 'after a restart'];
+const moments: readonly Moment[] = ['before a restart', 'after a restart', 'after a crash'];
 
 describe.each(scenarios.map((scenario) => [scenario.name, scenario] as const))('%s', (_, scenario) => {
   describe.each(moments)('%s', (moment) => {
