@@ -1,4 +1,5 @@
 import { breathe } from '../base/breathe.ts';
+import { type LongText, TextWriter } from '../base/json/long-text.ts';
 import { invalidParam, notFound, serverUnavailable, tooLarge, wrongRoomKeysVersion } from '../matrix/errors.ts';
 import type { RoomId, UserId } from '../matrix/ids.ts';
 import type { JsonObject } from '../matrix/pdu.ts';
@@ -47,7 +48,7 @@ export interface KeyBackups {
   /** `body` as it is for the place. Of keys that are there already the better ones stay. Throws M_BAD_JSON, M_TOO_LARGE, and M_WRONG_ROOM_KEYS_VERSION for any version but the newest. */
   putKeys(userId: UserId, version: string, place: RoomKeysPlace, body: JsonObject): Promise<KeysChanged>;
   /** JSON text: all rooms, the sessions of one, or one key, for which there may be M_NOT_FOUND. */
-  getKeys(userId: UserId, version: string, place: RoomKeysPlace): Promise<string>;
+  getKeys(userId: UserId, version: string, place: RoomKeysPlace): Promise<string | LongText>;
   removeKeys(userId: UserId, version: string, place: RoomKeysPlace): Promise<KeysChanged>;
 }
 
@@ -97,8 +98,12 @@ export function createKeyBackups(deps: KeyBackupsDeps): KeyBackups {
 
     async getKeys(userId, version, { roomId, sessionId }) {
       const backup = await getBackup(userId, version);
-      if (roomId === null) return encodeRooms(deps, backup);
-      if (sessionId === null) return encodeSessions(deps, backup, roomId);
+      if (roomId === null || sessionId === null) {
+        const text = roomId === null ? await encodeRooms(deps, backup) : await encodeSessions(deps, backup, roomId);
+        // Read in pages: of one that was removed meanwhile only some would be told.
+        await getBackup(userId, version);
+        return text;
+      }
       const [key] = await storage.keyBackups.listNamedKeys(userId, backup.version, [{ roomId, sessionId }]);
       if (!key) throw notFound('The backup has no such key');
       return encodeKey(key);
@@ -158,25 +163,34 @@ async function putKeys(
 }
 
 /** Room by room, a page at a time: a backup may hold many thousands. */
-async function encodeRooms(deps: KeyBackupsDeps, backup: StoredKeyBackup): Promise<string> {
-  const rooms = new Map<RoomId, string[]>();
+async function encodeRooms(deps: KeyBackupsDeps, backup: StoredKeyBackup): Promise<string | LongText> {
+  const writer = new TextWriter();
+  let last: RoomId | undefined;
+  writer.write('{"rooms":{');
+  // Keys come in order of their rooms.
   for await (const key of listAll(deps, backup, null)) {
-    const sessions = rooms.get(key.roomId) ?? [];
-    sessions.push(`${JSON.stringify(key.sessionId)}:${encodeKey(key)}`);
-    rooms.set(key.roomId, sessions);
+    const isFirst = key.roomId !== last;
+    if (isFirst) writer.write(`${last === undefined ? '' : '}},'}${JSON.stringify(key.roomId)}:{"sessions":{`);
+    writer.write(`${isFirst ? '' : ','}${JSON.stringify(key.sessionId)}:${encodeKey(key)}`);
+    last = key.roomId;
   }
-  const texts = [...rooms].map(
-    ([roomId, sessions]) => `${JSON.stringify(roomId)}:{"sessions":{${sessions.join(',')}}}`,
-  );
-  return `{"rooms":{${texts.join(',')}}}`;
+  writer.write(last === undefined ? '}}' : '}}}}');
+  return writer.end();
 }
 
-async function encodeSessions(deps: KeyBackupsDeps, backup: StoredKeyBackup, roomId: RoomId): Promise<string> {
-  const sessions: string[] = [];
+async function encodeSessions(
+  deps: KeyBackupsDeps,
+  backup: StoredKeyBackup,
+  roomId: RoomId,
+): Promise<string | LongText> {
+  const writer = new TextWriter();
+  let before = '{"sessions":{';
   for await (const key of listAll(deps, backup, roomId)) {
-    sessions.push(`${JSON.stringify(key.sessionId)}:${encodeKey(key)}`);
+    writer.write(`${before}${JSON.stringify(key.sessionId)}:${encodeKey(key)}`);
+    before = ',';
   }
-  return `{"sessions":{${sessions.join(',')}}}`;
+  writer.write(before === ',' ? '}}' : `${before}}}`);
+  return writer.end();
 }
 
 async function* listAll(

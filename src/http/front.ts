@@ -96,6 +96,10 @@ class LeanContext implements RequestContext {
     headers[at + 1] = value;
   }
 
+  sendHead(): void {
+    if (!this.res.destroyed) this.res.writeHead(this.status, this.#headers);
+  }
+
   end(): void {
     const { res } = this;
     if (res.destroyed || res.writableEnded) return;

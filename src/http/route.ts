@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
 import type { ZodType } from 'zod';
 import type { Registration } from '../appservices/registration.ts';
+import { LongText } from '../base/json/long-text.ts';
 import type { EndSignal } from '../base/tasks/ending.ts';
 import { missingParam } from '../matrix/errors.ts';
 import { type DeviceId, noDevice, type UserId } from '../matrix/ids.ts';
@@ -43,11 +44,11 @@ export function withAnyDevice(requester: Requester): DeviceRequester {
 /** An answer other than 200 with a JSON body. `text` is JSON that is already written. */
 export class Reply {
   readonly status: number;
-  readonly text: string;
+  readonly text: string | LongText;
   readonly headers: Readonly<Record<string, string>>;
   constructor(status: number, body: unknown, headers: Record<string, string> = {}) {
     this.status = status;
-    this.text = typeof body === 'string' ? body : JSON.stringify(body);
+    this.text = typeof body === 'string' || body instanceof LongText ? body : JSON.stringify(body);
     this.headers = headers;
   }
 }
@@ -136,7 +137,7 @@ export interface ServerRoute<P = unknown, Q = unknown, B = unknown> extends Rout
 
 export type Route = OpenRoute | UserRoute | ServerRoute;
 
-/** Declares a route; the shapes give the handler its types. What `handle` returns is the 200's JSON body (a string is one that is already written), a Reply or a ByteReply. */
+/** Declares a route; the shapes give the handler its types. What `handle` returns is the 200's JSON body (a string or a LongText is one that is already written), a Reply or a ByteReply. */
 export function openRoute<P, Q, B>(route: Omit<OpenRoute<P, Q, B>, 'access'>): Route {
   return { ...route, access: 'open' } as unknown as Route;
 }

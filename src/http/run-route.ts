@@ -1,5 +1,7 @@
+import { Readable } from 'node:stream';
 import { isRateLimited } from '../appservices/acting.ts';
 import type { Clock } from '../base/clock.ts';
+import { LongText } from '../base/json/long-text.ts';
 import { addressGroup } from '../base/network/address-group.ts';
 import { unknownToken } from '../matrix/errors.ts';
 import type { JsonObject } from '../matrix/pdu.ts';
@@ -57,11 +59,11 @@ export async function runRoute(
 ): Promise<void> {
   switch (route.access) {
     case 'open':
-      return respond(context, await runOpen(deps, route, context, pathParams));
+      return respond(deps, context, await runOpen(deps, route, context, pathParams));
     case 'user':
-      return respond(context, await runUser(deps, route, context, pathParams));
+      return respond(deps, context, await runUser(deps, route, context, pathParams));
     case 'server':
-      return respond(context, await runServer(deps, route, context, pathParams));
+      return respond(deps, context, await runServer(deps, route, context, pathParams));
   }
 }
 
@@ -240,11 +242,22 @@ async function send({ clock }: RunRouteDeps, context: RequestContext, reply: Byt
   return sent;
 }
 
-function respond(context: RequestContext, result: unknown): void {
+function respond(deps: RunRouteDeps, context: RequestContext, result: unknown): void | Promise<void> {
   if (result === sent) return;
   const reply = result instanceof Reply ? result : new Reply(200, result ?? {});
+  if (reply.text instanceof LongText) return sendLong(deps, context, { ...reply, text: reply.text });
   context.status = reply.status;
   context.set('Content-Type', 'application/json');
   context.set(reply.headers);
   context.body = reply.text;
+}
+
+/** Chunk by chunk, as the caller takes them. */
+function sendLong(
+  { clock }: RunRouteDeps,
+  context: RequestContext,
+  { status, headers, text }: Reply & { readonly text: LongText },
+): Promise<void> {
+  const all = { 'Content-Type': 'application/json', 'Content-Length': String(text.byteLength), ...headers };
+  return sendBytes(context, new ByteReply(status, all, async () => Readable.from(text.chunks)), clock);
 }

@@ -1,4 +1,5 @@
 import type { Clock } from '../base/clock.ts';
+import type { LongText } from '../base/json/long-text.ts';
 import type { EndSignal } from '../base/tasks/ending.ts';
 import type { KeyCounts } from '../e2ee/key-counts.ts';
 import type { ToDeviceInbox } from '../e2ee/to-device-inbox.ts';
@@ -12,9 +13,10 @@ import type { PresencePart } from '../presence/types.ts';
 import type { Roster } from '../roster/roster.ts';
 import type { Position } from '../storage/contract/numbers.ts';
 import type { Storage } from '../storage/contract/storage.ts';
-import { Answer, encodeAnswer } from './answer.ts';
+import { Answer } from './answer.ts';
 import type { AnswerWindows } from './answer-windows.ts';
 import { createFilterResolver, type FilterResolver } from './apply-filter.ts';
+import { encodeAnswer } from './encode-answer.ts';
 import { LazyMemberMemory, type LazyMembers } from './lazy-members.ts';
 import { QuietMemory } from './quiet.ts';
 import { readScope } from './scope.ts';
@@ -74,7 +76,8 @@ export interface SyncRequest {
  * answers at once (or at the end of the device's window, `AnswerWindows`); else when something comes up, or after `timeoutMs` with nothing and the very token it was given.
  * Throws M_INVALID_PARAM for a token or a filter that is none.
  */
-export type Sync = (request: SyncRequest) => Promise<string>;
+export type Sync = (request: SyncRequest) => Promise<SyncText>;
+export type SyncText = string | LongText;
 
 export function createSync(deps: SyncDeps): Sync {
   const filters = createFilterResolver(deps);
@@ -150,6 +153,9 @@ function parse(parts: Parts, request: SyncRequest): Parsed | Promise<Parsed> {
   return Promise.all([filter, collecting]).then(([known]) => parsedWith(known));
 }
 
+/** Undefined: nothing, for now. */
+type Told = SyncText | undefined;
+
 /** One sync that is answered once there is something to tell. */
 class Poll {
   readonly #parts: Parts;
@@ -178,7 +184,7 @@ class Poll {
   }
 
   /** The body, where there is something to tell now. */
-  look(): string | undefined | Promise<string | undefined> {
+  look(): Told | Promise<Told> {
     const { deps, streams } = this.#parts;
     const request = this.#request;
     // Before anything is read: what comes up meanwhile ends the wait at once.
@@ -218,10 +224,7 @@ class Poll {
   }
 
   /** Up to where it was asked, unless something happened meanwhile that has to be read with a scope: that is of one moment with its position. */
-  #readPrepared(
-    asked: readonly SyncStream[],
-    question: SyncQuestion,
-  ): string | undefined | Promise<string | undefined> {
+  #readPrepared(asked: readonly SyncStream[], question: SyncQuestion): Told | Promise<Told> {
     const { deps, streams } = this.#parts;
     const answer = readNow(deps, asked, { ...question, news: deps.recent.newsSince(question.after) });
     if (answer !== undefined) return this.#take(question, answer);
@@ -244,11 +247,11 @@ class Poll {
   }
 
   /** With the very token that was given; an initial sync always has something to tell. */
-  nothing(): string | Promise<string> {
+  nothing(): SyncText | Promise<SyncText> {
     return encode(this.#parts.deps, new Answer(), this.#request.since ?? '', this.#request);
   }
 
-  #take(question: SyncQuestion, answer: Answer): string | undefined | Promise<string> {
+  #take(question: SyncQuestion, answer: Answer): Told | Promise<SyncText> {
     const { deps } = this.#parts;
     const { requester, since } = this.#request;
     if (since === null || !answer.isEmpty()) {
@@ -316,7 +319,7 @@ function finish(
   { upTo, typing, lazy }: SyncQuestion,
   answer: Answer,
   request: SyncRequest,
-): string | Promise<string> {
+): SyncText | Promise<SyncText> {
   const toDevice = answer.toDeviceUpTo ?? upTo;
   const nextBatch = encodeSyncToken({ position: upTo, toDevice, typing, presence: answer.presenceToken });
   lazy?.tell(nextBatch, answer.membersTold);
@@ -328,7 +331,7 @@ function encode(
   answer: Answer,
   nextBatch: string,
   { requester, useStateAfter }: SyncRequest,
-): string | Promise<string> {
+): SyncText | Promise<SyncText> {
   const known = keyCounts.textOf(requester);
   if (typeof known === 'string') return encodeAnswer(answer, nextBatch, { useStateAfter, always: known });
   return known.then((always) => encodeAnswer(answer, nextBatch, { useStateAfter, always }));

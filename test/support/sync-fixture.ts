@@ -169,7 +169,7 @@ export class SyncFixture {
 
   /** One answer, parsed. */
   async sync(userId: string, asked: AskedSync = {}): Promise<Body> {
-    return JSON.parse(await this.text(this.request(userId, asked)));
+    return JSON.parse(String(await this.text(this.request(userId, asked))));
   }
 
   accountData(userId: string, type: string, content: Record<string, unknown>, roomId: RoomId | null = null) {

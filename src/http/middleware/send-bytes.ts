@@ -13,6 +13,7 @@ export async function sendBytes(context: RequestContext, reply: ByteReply, clock
   const stream = context.method === 'HEAD' ? undefined : await reply.open();
   context.status = reply.status;
   context.set({ ...reply.headers });
+  context.sendHead?.();
   if (stream === undefined) {
     res.end();
     return;

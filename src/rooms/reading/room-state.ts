@@ -1,5 +1,6 @@
 import { breathe } from '../../base/breathe.ts';
 import type { Clock } from '../../base/clock.ts';
+import { joinLong, type LongText } from '../../base/json/long-text.ts';
 import { forbidden, notFound } from '../../matrix/errors.ts';
 import type { RoomId, UserId } from '../../matrix/ids.ts';
 import { stateKeyOf } from '../../matrix/pdu.ts';
@@ -15,7 +16,7 @@ export type RoomStateDeps = HistoryDeps & { readonly clock: Clock; readonly rost
 /** What a user may read of a room's state. Whoever left gets the state as of their departure. JSON texts. */
 export interface RoomState {
   /** `GET /rooms/{roomId}/state`: a list. Throws M_FORBIDDEN. */
-  listState(viewer: EventViewer, roomId: RoomId): Promise<string>;
+  listState(viewer: EventViewer, roomId: RoomId): Promise<string | LongText>;
   /** The content, or the whole event. Throws M_FORBIDDEN, M_NOT_FOUND. */
   getStateEvent(
     viewer: EventViewer,
@@ -23,9 +24,13 @@ export interface RoomState {
     key: { type: string; stateKey: string; format: 'content' | 'event' },
   ): Promise<string>;
   /** `GET /rooms/{roomId}/members`: `{ chunk }`. `at` is a token of `/sync` or `/messages`. */
-  listMembers(viewer: EventViewer, roomId: RoomId, filter: MemberFilter & { at?: string | undefined }): Promise<string>;
+  listMembers(
+    viewer: EventViewer,
+    roomId: RoomId,
+    filter: MemberFilter & { at?: string | undefined },
+  ): Promise<string | LongText>;
   /** `GET /rooms/{roomId}/joined_members`: `{ joined }`, user id → their profile in the room. Only for members. */
-  listJoinedMembers(userId: UserId, roomId: RoomId): Promise<string>;
+  listJoinedMembers(userId: UserId, roomId: RoomId): Promise<string | LongText>;
   /** Throws M_FORBIDDEN for whoever is not in the room now and may not look in as anybody may. */
   checkMayRead(roomId: RoomId, userId: UserId): Promise<void>;
   listJoinedRooms(userId: UserId): RoomId[];
@@ -57,7 +62,7 @@ export function createRoomState(deps: RoomStateDeps): RoomState {
     async listState(viewer, roomId) {
       const access = await getRoomAccess(deps, roomId, viewer.userId);
       const events = await listStateAt(deps, access.snapshotId);
-      return `[${(await encode(events, viewer)).join(',')}]`;
+      return joinLong('[', await encode(events, viewer), ']');
     },
 
     async getStateEvent(viewer, roomId, { type, stateKey, format }) {
@@ -76,7 +81,7 @@ export function createRoomState(deps: RoomStateDeps): RoomState {
       const access = await getRoomAccess(deps, roomId, viewer.userId);
       const snapshotId = await snapshotFor(access, roomId, filter.at);
       const members = await listMembersAt(deps, snapshotId, filter);
-      return `{"chunk":[${(await encode(members, viewer)).join(',')}]}`;
+      return joinLong('{"chunk":[', await encode(members, viewer), ']}');
     },
 
     async listJoinedMembers(userId, roomId) {
@@ -88,7 +93,7 @@ export function createRoomState(deps: RoomStateDeps): RoomState {
         entries.push(`${JSON.stringify(member)}:${JSON.stringify(profile)}`);
         if (entries.length % membersPerTurn === 0) await breathe();
       }
-      return `{"joined":{${entries.join(',')}}}`;
+      return joinLong('{"joined":{', entries, '}}');
     },
 
     async checkMayRead(roomId, userId) {

@@ -1,6 +1,7 @@
 import { request as httpRequest } from 'node:http';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
+import { joinLong } from '../../../src/base/json/long-text.ts';
 import { createLog } from '../../../src/base/log.ts';
 import { systemRandom } from '../../../src/base/random.ts';
 import { createHttpApp, type HttpApp } from '../../../src/http/app.ts';
@@ -16,6 +17,8 @@ const alice: Requester = { userId: '@alice:a.test' as UserId, deviceId: 'PHONE' 
 /** The same route twice: one that waits goes past Koa, one that does not goes through it. */
 const ways = ['past', 'through'] as const;
 type Way = (typeof ways)[number];
+/** More than a socket takes at once. */
+const long = Array.from({ length: 400_000 }, (_, n) => `"é${n}"`);
 
 let app: HttpApp;
 let listening: Listening;
@@ -38,6 +41,7 @@ function routes(): Route[] {
         if (query.what === 'forbidden') throw forbidden('No');
         if (query.what === 'limited') throw limitExceeded(1_500);
         if (query.what === 'reply') return new Reply(202, '{"raw":"é"}', { 'X-Extra': 'yes' });
+        if (query.what === 'long') return joinLong('[', long, ']');
         if (query.what === 'bug') throw new Error('the secret of the database');
         if (query.what === 'hold') {
           running += 1;
@@ -132,6 +136,8 @@ describe('a long-poll, which goes past Koa', () => {
     ['that is refused', { query: '?what=forbidden' }, 403],
     ['that is too much', { query: '?what=limited' }, 429],
     ['with an answer of its own', { query: '?what=reply' }, 202],
+    ['with a long answer', { query: '?what=long' }, 200],
+    ['with a long answer, for the head only', { method: 'HEAD', query: '?what=long' }, 200],
     ['that meets a bug', { query: '?what=bug' }, 500],
     ['by another method', { method: 'POST' }, 405],
     ['by a browser that asks first', { method: 'OPTIONS', headers: {} }, 204],
@@ -161,6 +167,24 @@ describe('a long-poll, which goes past Koa', () => {
     expect(await ask(way)).toMatchObject({ status: 429 });
     release();
     expect((await Promise.all(held)).map(({ status }) => status)).toEqual([200, 200]);
+  });
+
+  it.each(ways)('gets all of a long answer, of the length that was announced: %s', async (way) => {
+    const { headers, text } = await ask(way, { query: '?what=long' });
+    expect(headers['content-length']).toBe(String(Buffer.byteLength(text)));
+    expect(JSON.parse(text)).toHaveLength(long.length);
+  });
+
+  it.each(ways)('runs no more when the caller of a long answer goes away in the middle of it: %s', async (way) => {
+    const call = httpRequest(`${listening.url}/_matrix/client/v3/${way}?what=long`, { headers: bearer });
+    call.on('error', () => {});
+    const begun = new Promise<void>((resolve) => call.on('response', (answer) => answer.once('data', () => resolve())));
+    call.end();
+    await begun;
+    expect(app.running).toBe(1);
+    call.destroy();
+    await expect.poll(() => app.running).toBe(0);
+    expect((await ask(way)).status).toBe(200);
   });
 
   it.each(ways)('ends when the caller goes away: %s', async (way) => {

@@ -1,18 +1,23 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { systemClock } from '../../../src/base/clock.ts';
+import { LongText } from '../../../src/base/json/long-text.ts';
 import { RoomBuilder } from '../../support/room-builder.ts';
-import { SyncFixture } from '../../support/sync-fixture.ts';
+import { type Body, SyncFixture } from '../../support/sync-fixture.ts';
 
 const rooms = 70;
 const people = ['@ann:a', '@ben:a', '@cat:a', '@dan:a', '@eve:a'];
 
 let fixture: SyncFixture;
+let builders: RoomBuilder[];
 
 beforeEach(async () => {
   fixture = await SyncFixture.open({ remembers: false });
+  builders = [];
   for (let n = 0; n < rooms; n += 1) {
     const room = await RoomBuilder.create(fixture.storage, '@owner:a');
     await room.joinMany(people);
     await room.say('@owner:a', 'hello');
+    builders.push(room);
   }
 });
 afterEach(() => vi.restoreAllMocks());
@@ -68,5 +73,38 @@ describe('an answer of many rooms', () => {
     expect(Object.keys(body.rooms.join)).toEqual([room.roomId]);
     letGo();
     for (const { rooms: found } of await large) expect(Object.keys(found.join)).toHaveLength(rooms);
+  });
+
+  it('is of one moment although others have turns while it is written out', async () => {
+    const viewer = people[0] ?? '';
+    const words = (body: Body): string[] =>
+      Object.values<Body>(body.rooms?.join ?? {})
+        .flatMap(({ timeline }) => timeline.events.map((event: Body) => String(event.content.body)))
+        .filter((text) => text.startsWith('meanwhile'));
+    let passedMs = 0;
+    vi.spyOn(systemClock, 'monotonic').mockImplementation(() => {
+      passedMs += 6;
+      return passedMs;
+    });
+    let isOver = false;
+    const answering = fixture.text(fixture.request(viewer)).finally(() => {
+      isOver = true;
+    });
+    const said: string[] = [];
+    for (let n = 0; !isOver; n += 1) {
+      // From the first room to the last and back, so that it meets rooms before and after they are written out.
+      await builders[n % rooms]?.say('@owner:a', `meanwhile ${n}`);
+      said.push(`meanwhile ${n}`);
+    }
+    const answer = await answering;
+    expect(answer).toBeInstanceOf(LongText);
+    const first = JSON.parse(String(answer));
+    const next = await fixture.sync(viewer, {
+      since: first.next_batch,
+      filter: { room: { timeline: { limit: 100 } } },
+    });
+    expect(said.length).toBeGreaterThan(10);
+    expect(words(first).length).toBeLessThan(said.length);
+    expect([...words(first), ...words(next)].sort()).toEqual(said.sort());
   });
 });
