@@ -74,6 +74,29 @@ describe('a loss that leaves no shared room', () => {
   });
 });
 
+describe('a loss whose commit takes its time', () => {
+  it('is told after a restart also to a client that was told something else meanwhile', async () => {
+    const host = world.host(here);
+    const commit = host.storage.commit.bind(host.storage);
+    let goOn = (): void => {};
+    const held = new Promise<void>((resolve) => {
+      goOn = resolve;
+    });
+    host.storage.commit = async (batch) => {
+      if (batch.rows.some(({ kind }) => kind === 'membership')) await held;
+      return commit(batch);
+    };
+    const left = host.setMembership({ roomId: room('a'), userId: alice, before: 'join', after: 'leave' });
+    await world.advance(5_000);
+    await world.put(alice, 'unavailable', 'last words');
+    expect(await bobs.read()).toMatchObject([{ sender: alice, presence: 'unavailable' }]);
+    goOn();
+    await left;
+    await host.restart({ crash: true });
+    expect(await bobs.read()).toContainEqual(offline(alice));
+  });
+});
+
 describe("the machine's clock, set", () => {
   const hour = 3_600_000;
 

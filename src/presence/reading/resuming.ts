@@ -14,6 +14,8 @@ import { numbersPerMs } from './token.ts';
 
 /** A token's number may run a little ahead of the hour when much is addressed to one viewer at once. */
 const marginMs = 10;
+/** A loss bears the hour at which it was decided on: so much later at most it is committed, and whoever lost sight is told. Said once more it harms nobody. */
+const toldWithinMs = 60_000;
 
 export interface ResumingDeps extends CandidatesDeps {
   remote: CandidatesDeps['remote'] & Pick<RemoteSubjects, 'governedIn' | 'findVisible'>;
@@ -129,8 +131,7 @@ export class Resuming {
   }
 
   #listLosses(viewer: UserId, sinceMs: number) {
-    const { storage, lagMs } = this.#deps;
-    return storage.presence.listLosses(viewer, sinceMs - marginMs - lagMs());
+    return this.#deps.storage.presence.listLosses(viewer, sinceMs - toldWithinMs);
   }
 }
 
