@@ -348,3 +348,20 @@ describe('set_presence', () => {
     expect((await world.get(alice, bob)).presence).toBe('online');
   });
 });
+
+describe('what is answered at once', () => {
+  it('is what was addressed since a token; an initial sync asks for everybody', async () => {
+    const client = world.device(bob, 'AT ONCE');
+    await client.read();
+    const device = { userId: bob, deviceId: client.deviceId };
+    const poll = world.presence.begin({ ...device, setPresence: 'offline', written: true });
+    const ask = (since: string | null) =>
+      poll.readNow({
+        ...{ viewer: bob, deviceId: client.deviceId, since },
+        ...{ newlyShared: new Set(), accepts: () => true },
+      });
+    expect(ask(client.token)).toEqual({ events: [], token: client.token });
+    expect(ask(null)).toBeUndefined();
+    poll.end();
+  });
+});
