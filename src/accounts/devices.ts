@@ -31,7 +31,8 @@ export interface Devices {
 }
 
 const touchEveryMs = 5 * 60_000;
-const touchedMax = 10_000;
+/** Devices that were written a moment ago; of one that was forgotten it is read and written at its next request. */
+const touchedMax = 50_000;
 
 export function createDevices(deps: {
   storage: { accounts: AccountReads; commit: Storage['commit'] };

@@ -58,7 +58,7 @@ interface KnownOwner {
 }
 
 /** Owners kept in memory by their tokens; those longest unused are read again from storage. */
-const ownersMax = 20_000;
+const ownersMax = 50_000;
 const tokenLength = 43;
 
 export function createTokens(deps: {

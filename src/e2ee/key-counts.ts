@@ -15,7 +15,7 @@ export interface KeyCounts {
 }
 
 /** Devices that are remembered; one that was forgotten costs two queries. */
-const devicesMax = 20_000;
+const devicesMax = 50_000;
 
 export function createKeyCounts({ storage }: { storage: Pick<Storage, 'oneTimeKeys'> }): KeyCounts {
   const texts = new RecentlyUsed<string, string>({ max: devicesMax });

@@ -17,7 +17,7 @@ const shrinkBelowShare = 0.4;
 const growth = 1.25;
 const busyTimesMax = 2;
 /** Devices that are remembered; one that was forgotten is answered at once. */
-const devicesMax = 20_000;
+const devicesMax = 50_000;
 
 /**
  * Gathers what comes up shortly after one another into one answer. A device that was not answered in the last moments is answered at once; the

@@ -4,7 +4,7 @@ import type { DeviceId, UserId } from '../matrix/ids.ts';
 import type { Position } from '../storage/contract/numbers.ts';
 
 /** Devices that are remembered; one that was forgotten costs a longer reading. */
-const devicesMax = 10_000;
+const devicesMax = 50_000;
 
 interface QuietStretch {
   readonly since: string;
