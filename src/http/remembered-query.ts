@@ -27,7 +27,8 @@ export class RememberedQuery<Q> {
     const cut = cutOut(context.querystring, this.#changing);
     const found = cut === undefined ? undefined : this.#readRest(cut.rest);
     if (cut === undefined || found === undefined) return checkShape(this.#shape, context.query, 'query');
-    return { ...found.read, [this.#changing]: cut.value };
+    // In this order: V8 makes a hidden class for each object that adds to a copy, and none for one that is begun anew.
+    return { [this.#changing]: cut.value, ...found.read };
   }
 
   /** Undefined for what is not remembered. */

@@ -50,8 +50,8 @@ export interface RunRouteDeps {
   readonly clock: Clock;
 }
 
-/** Runs one route for one request whose path parameters are decoded: who calls, what does it say, handle, answer. */
-export async function runRoute(
+/** Runs one route for one request whose path parameters are decoded: who calls, what does it say, handle, answer. Throws or rejects with what refuses it. */
+export function runRoute(
   deps: RunRouteDeps,
   route: Route,
   context: RequestContext,
@@ -59,11 +59,11 @@ export async function runRoute(
 ): Promise<void> {
   switch (route.access) {
     case 'open':
-      return respond(deps, context, await runOpen(deps, route, context, pathParams));
+      return respondWith(deps, context, runOpen(deps, route, context, pathParams));
     case 'user':
-      return respond(deps, context, await runUser(deps, route, context, pathParams));
+      return runUser(deps, route, context, pathParams);
     case 'server':
-      return respond(deps, context, await runServer(deps, route, context, pathParams));
+      return respondWith(deps, context, runServer(deps, route, context, pathParams));
   }
 }
 
@@ -99,21 +99,15 @@ async function runOpen(
 }
 
 /** No frame of its own where the token is known and nothing is counted: a request that waits for minutes keeps every one that it passed. */
-function runUser(
-  deps: RunRouteDeps,
-  route: UserRoute,
-  context: RequestContext,
-  pathParams: PathParams,
-): Promise<unknown> {
+function runUser(deps: RunRouteDeps, route: UserRoute, context: RequestContext, pathParams: PathParams): Promise<void> {
   const known = authenticateUser(deps.access, context);
   if (known instanceof Promise || route.counts !== undefined || route.checkCaller !== undefined)
     return runWhenKnown(deps, route, context, { known, pathParams });
   if (isPerson(known)) deps.onSeen(known, context.ip);
-  const caller = { requester: known, pathParams };
-  // Nothing was waited for since the token was looked at.
+  const caller = { requester: known, pathParams, isSure: true };
   return route.waits === true
-    ? runUntilSignedOut(deps, route, context, { ...caller, isSure: true })
-    : handleOf(deps, route, context, caller);
+    ? runUntilSignedOut(deps, route, context, caller)
+    : respondWith(deps, context, handleOf(deps, route, context, caller));
 }
 
 async function runWhenKnown(
@@ -121,20 +115,22 @@ async function runWhenKnown(
   route: UserRoute,
   context: RequestContext,
   { known, pathParams }: { readonly known: Requester | Promise<Requester>; readonly pathParams: PathParams },
-): Promise<unknown> {
+): Promise<void> {
   const requester = await known;
   if (isPerson(requester)) deps.onSeen(requester, context.ip);
   if (route.counts !== undefined && isLimited(requester)) await deps.rateLimits.count(route.counts, requester.userId);
   if (route.checkCaller) await route.checkCaller(requester.userId);
-  const caller = { requester, pathParams };
+  const caller = { requester, pathParams, isSure: false };
   return route.waits === true
-    ? runUntilSignedOut(deps, route, context, { ...caller, isSure: false })
-    : handleOf(deps, route, context, caller);
+    ? runUntilSignedOut(deps, route, context, caller)
+    : respondWith(deps, context, handleOf(deps, route, context, caller));
 }
 
 interface Caller {
   readonly requester: Requester;
   readonly pathParams: PathParams;
+  /** Nothing was waited for since the token was looked at. */
+  readonly isSure: boolean;
 }
 
 /** What a service does in somebody's name tells nothing of where they are, nor that they are there at all. */
@@ -167,31 +163,32 @@ async function handleOf(
 }
 
 /**
- * What the route gives, unless the device is signed out meanwhile: then it ends at once and tells nothing more. One frame for all of it, since a request
- * that waits for minutes keeps every one that it passed.
+ * Answers with what the route gives, unless the device is signed out meanwhile: then it ends at once and tells nothing more. One frame for all of it, since
+ * a request that waits for minutes keeps every one that it passed.
  */
 async function runUntilSignedOut(
   deps: RunRouteDeps,
   route: UserRoute,
   context: RequestContext,
-  { requester, pathParams, isSure }: Caller & { readonly isSure: boolean },
-): Promise<unknown> {
+  { requester, pathParams, isSure }: Caller,
+): Promise<void> {
   const limit = isLimited(requester) ? deps.callerLimit : undefined;
   limit?.enter(requester.userId);
   const watched = new WatchedCall(withAnyDevice(requester), context.state.ending);
   deps.signOuts.watch(watched);
+  let result: unknown;
   try {
     // It may have been signed out just before the watch began.
     if (!isSure) await authenticateUser(deps.access, context);
-    const result = await route.handle(new UserRequest(route, context, { pathParams, requester, body: undefined }));
-    if (!watched.isSignedOut) return result;
+    result = await route.handle(new UserRequest(route, context, { pathParams, requester, body: undefined }));
   } catch (error) {
     if (!watched.isSignedOut) throw error;
   } finally {
     deps.signOuts.unwatch(watched);
     limit?.leave(requester.userId);
   }
-  throw unknownToken('The device was signed out');
+  if (watched.isSignedOut) throw unknownToken('The device was signed out');
+  return respond(deps, context, result);
 }
 
 async function runServer(
@@ -240,6 +237,10 @@ const sent = Symbol('sent');
 async function send({ clock }: RunRouteDeps, context: RequestContext, reply: ByteReply): Promise<unknown> {
   await sendBytes(context, reply, clock);
   return sent;
+}
+
+async function respondWith(deps: RunRouteDeps, context: RequestContext, result: Promise<unknown>): Promise<void> {
+  return respond(deps, context, await result);
 }
 
 function respond(deps: RunRouteDeps, context: RequestContext, result: unknown): void | Promise<void> {

@@ -107,7 +107,7 @@ export function createSync(deps: SyncDeps): Sync {
       const { setPresence, setPresenceWritten: written } = request;
       const presence = deps.presence.begin({ userId, deviceId, setPresence, written });
       try {
-        const poll = new Poll(parts, request, { ...parsed, presence });
+        const poll = new Poll(parts, request, { parsed, presence });
         for (;;) {
           const look = poll.look();
           const text = look instanceof Promise ? await look : look;
@@ -160,7 +160,8 @@ type Told = SyncText | undefined;
 class Poll {
   readonly #parts: Parts;
   readonly #request: SyncRequest;
-  readonly #asked: Parsed & Pick<SyncQuestion, 'presence'>;
+  readonly #parsed: Parsed;
+  readonly #presence: SyncQuestion['presence'];
   readonly #endsAtMs: number;
   readonly #opensAtMs: number | undefined;
   /** Nothing up to here concerned this client. */
@@ -169,13 +170,18 @@ class Poll {
   /** It has, or may have, something to tell that waits for the end of its window. */
   #isHeld = false;
 
-  constructor(parts: Parts, request: SyncRequest, asked: Parsed & Pick<SyncQuestion, 'presence'>) {
+  constructor(
+    parts: Parts,
+    request: SyncRequest,
+    { parsed, presence }: { readonly parsed: Parsed; readonly presence: SyncQuestion['presence'] },
+  ) {
     const { deps, quiet } = parts;
     const { userId, deviceId } = request.requester;
-    const { since, filter } = asked;
+    const { since, filter } = parsed;
     this.#parts = parts;
     this.#request = request;
-    this.#asked = asked;
+    this.#parsed = parsed;
+    this.#presence = presence;
     this.#endsAtMs = deps.clock.monotonic() + request.timeoutMs;
     this.#after = since?.position ?? 0;
     if (request.since !== null)
@@ -209,16 +215,16 @@ class Poll {
     const request = this.#request;
     return {
       viewer: request.requester,
-      since: this.#asked.since,
+      since: this.#parsed.since,
       after: this.#after,
       upTo: deps.storage.position(),
       news: deps.recent.newsSince(this.#after),
-      presence: this.#asked.presence,
+      presence: this.#presence,
       typing: { epoch: deps.typing.epoch, number: deps.typing.number() },
-      filter: this.#asked.filter,
+      filter: this.#parsed.filter,
       fullState: request.fullState,
       useStateAfter: request.useStateAfter !== 'no',
-      lazy: this.#asked.lazy,
+      lazy: this.#parsed.lazy,
       nowMs: deps.clock.now(),
     };
   }
