@@ -16,7 +16,7 @@ import {
   tellPause,
   tellStep,
 } from './story.ts';
-import { Ways } from './ways.ts';
+import { type Parcel, Ways } from './ways.ts';
 import { textOf, WireServer, wire } from './wire-server.ts';
 
 /** By which rules a story goes: the settings of both servers, and what they mean in the model. */
@@ -33,6 +33,7 @@ export interface Rules {
 
 /** After the last update; with the window. */
 const renewedWithinMs = 1_560_000;
+const writtenWithinMs = 60_000;
 
 const never = { idleAfterMs: 1e9, currentlyActiveMs: 1e9 };
 const ofWire = everybody.filter((userId) => serverOfUser(userId) === wire);
@@ -52,6 +53,10 @@ export class Play {
   #moving: Promise<void> = Promise.resolve();
   /** By server and subject: whom nobody there shared a room with, or named, when its process ended. */
   readonly #forgotten = new Set<string>();
+  /** By server and subject: what it was last told, and when it was told the same again. */
+  readonly #heard = new Map<string, { text: string; renewedAt: number }>();
+  /** By server and subject: that they were renewed may have been forgotten by a crash. */
+  readonly #renewalLost = new Set<string>();
   #count = 0;
   #violation: string | undefined;
 
@@ -66,7 +71,10 @@ export class Play {
     this.#owners = new Map(owners.map((userId) => [userId, new Owner(world, userId, rules.goesIdle === true)]));
     const deliver = world.deliver.bind(world);
     this.#ways = new Ways(world, async (parcel) => {
-      if (parcel.to !== wire) return deliver(parcel);
+      if (parcel.to !== wire) {
+        this.#noteHeard(parcel);
+        return deliver(parcel);
+      }
       this.#receiveOnWire(parcel.push);
       return true;
     });
@@ -131,8 +139,8 @@ export class Play {
     await this.#wait(330_000);
     for (const viewer of owners) await this.#look(viewer);
     this.story.push('in the end');
-    this.#compare((subject, viewer) => this.#isForgotten(subject, viewer));
-    if (this.#forgotten.size === 0) return;
+    this.#compare((subject, viewer) => this.#isForgotten(subject, viewer) || this.#isRenewalLost(subject, viewer));
+    if (this.#forgotten.size === 0 && this.#renewalLost.size === 0) return;
     await this.#wait(renewedWithinMs);
     for (const viewer of owners) await this.#look(viewer);
     this.story.push('when everybody was renewed');
@@ -165,6 +173,27 @@ export class Play {
     }
   }
 
+  #noteHeard({ to, push }: Parcel): void {
+    const now = this.#world.clock.monotonic();
+    for (const entry of push) {
+      const key = `${to} ${entry.user_id}`;
+      const text = textOf(entry);
+      const isRenewal = this.#heard.get(key)?.text === text;
+      this.#heard.set(key, { text, renewedAt: isRenewal ? now : Number.NEGATIVE_INFINITY });
+    }
+  }
+
+  /** "Timers are written at most once a minute": a copy that was renewed just before a crash expires as if it had not been. */
+  #loseRenewals(name: string): void {
+    const since = this.#world.clock.monotonic() - writtenWithinMs;
+    for (const [key, { renewedAt }] of this.#heard)
+      if (key.startsWith(`${name} `) && renewedAt >= since) this.#renewalLost.add(key);
+  }
+
+  #isRenewalLost(subject: UserId, viewer: UserId): boolean {
+    return this.#renewalLost.has(`${serverOfUser(viewer)} ${subject}`);
+  }
+
   #isForgotten(subject: UserId, viewer: UserId): boolean {
     return this.#forgotten.has(`${serverOfUser(viewer)} ${subject}`) && !sharesARoom(subject, viewer, this.#facts);
   }
@@ -191,6 +220,7 @@ export class Play {
     const name = kind.endsWith(' there') ? there : here;
     this.#ways.endProcess(name);
     this.#forgetStrangers(name);
+    if (kind.startsWith('crash')) this.#loseRenewals(name);
     await this.#world.host(name).restart({ crash: kind.startsWith('crash') });
     for (const [userId, owner] of this.#owners) if (serverOfUser(userId) === name) owner.afterRestart();
     this.#note([this.#facts]);

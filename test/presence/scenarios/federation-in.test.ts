@@ -343,6 +343,22 @@ describe('time', () => {
     expect(await states()).toEqual(['online', 'online']);
   });
 
+  it.each([
+    ['a stop', 'online'],
+    ['a crash', 'offline'],
+  ])('is written within a minute: a renewal right before %s leaves them %s until the next one', async (how, state) => {
+    await receive(entry());
+    await world.advance(25 * minute);
+    await receive(entry());
+    await world.host(here).restart({ crash: how === 'a crash' });
+    await world.advance(4 * minute);
+    expect(await states()).toEqual(['online', 'online']);
+    await world.advance(2 * minute);
+    expect(await states()).toEqual([state, state]);
+    await receive(entry());
+    expect(await states()).toEqual(['online', 'online']);
+  });
+
   it('does not make a remote user idle on our side', async () => {
     await receive(entry());
     await world.advance(29 * minute);
@@ -359,6 +375,21 @@ describe('rooms', () => {
     expect(await bobs.read()).toEqual([{ sender: dave, presence: 'offline' }]);
     await world.join(room('a'), bob);
     expect(await states()).toEqual(['offline', 'online']);
+  });
+
+  it('the last of which is left by a viewer who wants them, leave no older words to speak in the place of the newest', async () => {
+    await world.share(bob, { allowed_users: [dave] });
+    await receive(entry({ status_msg: 'to Bob', allowed_recipients: [bob] }));
+    await receive(entry({ presence: 'unavailable', status_msg: 'to the room' }));
+    expect(await bobs.read()).toMatchObject([{ status_msg: 'to the room' }]);
+    await world.leave(room('a'), bob);
+    expect(await bobs.read()).toEqual([{ sender: dave, presence: 'offline' }]);
+    await expect(world.get(bob, dave)).rejects.toMatchObject({ status: 404 });
+    await world.advance(minute);
+    await world.host(here).restart({ crash: true });
+    await expect(world.get(bob, dave)).rejects.toMatchObject({ status: 404 });
+    await receive(entry({ status_msg: 'to Bob again', allowed_recipients: [bob] }));
+    expect(await world.get(bob, dave)).toMatchObject({ status_msg: 'to Bob again' });
   });
 
   it('the last of which is left by the subject, leave one offline', async () => {
