@@ -1,4 +1,5 @@
-import { beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { systemClock } from '../../src/base/clock.ts';
 import type { DeviceId, EventId } from '../../src/matrix/ids.ts';
 import type { ServerName } from '../../src/matrix/server-name.ts';
 import type { Row } from '../../src/storage/contract/commit.ts';
@@ -22,6 +23,19 @@ beforeEach(async () => {
   expect(await bobs.readStates()).toEqual({ [alice]: 'online' });
   // Acknowledged: nothing waits in the inbox.
   expect(await bobs.read()).toEqual([]);
+});
+
+/** Each step of the way takes longer than anybody may hold up the others. */
+function makeSlow(): void {
+  let ms = 0;
+  vi.spyOn(systemClock, 'monotonic').mockImplementation(() => {
+    ms += 20;
+    return ms;
+  });
+}
+
+afterEach(() => {
+  vi.restoreAllMocks();
 });
 
 /** A leave as one commit, without waiting for what follows from it. */
@@ -53,9 +67,13 @@ describe('a leave, and what their server says of it', () => {
     expect(await bobs.read()).toContainEqual(offline(dave));
   });
 
-  it('may come at any moment of each other: who saw them through the room sees them offline', async () => {
+  it.each([
+    ['each other', () => {}, () => Promise.resolve()],
+    ['each other, while every step holds up the others', makeSlow, () => new Promise<void>((go) => setImmediate(go))],
+  ])('may come at any moment of %s: who saw them through the room sees them offline', async (_, begin, pass) => {
     const dave = user('dave:there.test');
     const takenBack = { user_id: dave, presence: 'offline', last_active_ago: 0, allowed_recipients: [`@*:${here}`] };
+    begin();
     for (let turns = 0; turns < 40; turns += 1) {
       world = await World.start({}, [here], () => PresenceStorage.open());
       await world.join(room('a'), bob, dave);
@@ -66,10 +84,15 @@ describe('a leave, and what their server says of it', () => {
       const receive = (push: object) => presence.receive('there.test' as ServerName, [{ push: [push] }]);
       await receive({ user_id: dave, presence: 'online', last_active_ago: 0 });
       expect(await bobs.readStates()).toEqual({ [dave]: 'online' });
-      const received = receive(takenBack);
-      for (let turn = 0; turn < turns; turn += 1) await Promise.resolve();
-      const left = leave(dave, 'a');
-      await Promise.all([received, left]);
+      // The one goes first, then the other.
+      const before = Math.max(0, 20 - turns);
+      const behind = Math.max(0, turns - 20);
+      const left = (async () => {
+        for (let turn = 0; turn < behind; turn += 1) await pass();
+        await leave(dave, 'a');
+      })();
+      for (let turn = 0; turn < before; turn += 1) await pass();
+      await Promise.all([receive(takenBack), left]);
       expect(await bobs.read(), `after ${turns} turns`).toContainEqual(offline(dave));
     }
   });

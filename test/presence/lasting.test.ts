@@ -144,3 +144,16 @@ describe('a deactivated user', () => {
     },
   );
 });
+
+describe('an end of presence that the other server missed', () => {
+  it.each(['a stop', 'a crash'])('is told after %s of ours, status or none', async (how) => {
+    expect(await world.get(dave, bob)).toMatchObject({ presence: 'online' });
+    world.host(there).isDown = true;
+    await world.put(bob, 'offline');
+    await world.advance(10_000);
+    await world.host(here).restart({ crash: how === 'a crash' });
+    world.host(there).isDown = false;
+    await world.advance(60_000);
+    expect(await world.get(dave, bob)).toEqual({ presence: 'offline' });
+  });
+});

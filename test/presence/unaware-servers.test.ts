@@ -132,6 +132,18 @@ describe('a server that answers late', () => {
 describe('whole_server_only', () => {
   beforeEach(() => start({ unawareServers: 'whole_server_only' }));
 
+  it('announces itself by somebody who is withheld, whoever else is told there', async () => {
+    await start({ unawareServers: 'whole_server_only' });
+    await world.put(alice, 'offline');
+    await world.share(bob, { denied_users: [oscar] });
+    await world.put(bob, 'online', 'secret');
+    await world.advance(10_000);
+    told();
+    await world.host(here).restart();
+    await world.advance(10_000);
+    expect(told()).toEqual([announcement(bob)]);
+  });
+
   it('tells an unaware server what everybody there may see', async () => {
     await world.put(alice, 'online', 'hi');
     await world.advance(2_000);

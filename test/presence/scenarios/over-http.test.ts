@@ -246,3 +246,17 @@ describe('rooms', () => {
     expect((await carol.getPresence(alice.userId)).body).toEqual({ presence: 'offline' });
   });
 });
+
+describe('the answer that carries a join', () => {
+  it('shows those who are there, and not the newcomer to themselves once more', async () => {
+    await alice.setPresence('online', 'hello');
+    const dora = await a.register(`dora${count}`);
+    await dora.setPresence('online', 'mine');
+    await dora.sync({ set_presence: 'offline' });
+    await dora.sync({ set_presence: 'offline' });
+    await dora.join(room);
+    await settle(a, b);
+    const { presence } = await dora.sync({ set_presence: 'offline' });
+    expect(presence?.events.map(({ sender }: { sender: string }) => sender)).toEqual([alice.userId]);
+  });
+});
