@@ -157,3 +157,17 @@ describe('an end of presence that the other server missed', () => {
     expect(await world.get(dave, bob)).toEqual({ presence: 'offline' });
   });
 });
+
+describe('a status that an earlier process told, and whose end nobody heard of', () => {
+  it('is taken back after a second restart, though she had none any more when she went', async () => {
+    world.host(there).isDown = true;
+    await world.put(alice, 'online');
+    await world.host(here).restart();
+    await world.put(alice, 'offline');
+    await world.advance(2_000);
+    await crash();
+    world.host(there).isDown = false;
+    await world.advance(15 * minutes);
+    expect(await world.get(dave, alice)).toEqual({ presence: 'offline' });
+  });
+});
