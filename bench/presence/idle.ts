@@ -1,7 +1,7 @@
 import { BarePollServer } from '../support/bare-poll.ts';
 import { pinThisProcess } from '../support/cores.ts';
 import { LoadClient } from '../support/load-client.ts';
-import { usageBetween } from '../support/process-usage.ts';
+import { type ProcessUsage, usageBetween } from '../support/process-usage.ts';
 import { RawPoller } from '../support/raw-poll.ts';
 import type { BenchPart } from '../support/run.ts';
 import { profileOptions, ServerProcess } from '../support/server-process.ts';
@@ -14,8 +14,6 @@ const membersOfRoom = 50;
 /** Of everybody's long-poll: within one, each of them comes back once. */
 const timeoutMs = 30_000;
 
-/** Sockets of this process are counted twice over: where there are more clients, fewer come to the bare server, and come sooner. */
-const bareMax = 5_000;
 /** As long as an answer of ours with nothing in it. */
 const bareBody = JSON.stringify({
   next_batch: 's1_1000123_AbCdEfGh.1_p1790000000000e1234567890n123456789',
@@ -24,8 +22,8 @@ const bareBody = JSON.stringify({
 });
 
 /**
- * Users who are connected and to whom nothing happens. As many requests come back to a bare server meanwhile: a core that sleeps between two answers pays
- * more for each, whoever gives them.
+ * Users who are connected and to whom nothing happens. Afterwards as many requests come back to a bare server: a core that sleeps between two answers pays
+ * more for each, whoever gives them, and two servers on one core pay for each other's caches.
  */
 export function idlePart(load: {
   readonly connected: number;
@@ -51,47 +49,66 @@ export function idlePart(load: {
             }
           }),
       });
-      const bare = await BarePollServer.start({ nothing: bareBody });
       const client = new LoadClient(server.clientUrl);
-      const waiting = new IdleClients();
       try {
         const viewers = members.slice(0, connected);
         const before = server.usage();
         const since = await firstTokens(client, viewers);
         const firstAnswers = usageBetween(before, server.usage());
         const ours = viewers.map(({ token }, n) => ({ token, since: since[n] ?? '' }));
-        const bareCount = Math.min(connected, bareMax);
-        await Promise.all([
-          waiting.come(server.clientUrl, ours, timeoutMs),
-          waiting.come(bare.url, ours.slice(0, bareCount), (timeoutMs * bareCount) / connected),
-        ]);
-        const online = server.usage();
-        // Once round, in which the garbage of their coming is collected too.
-        await wait(timeoutMs);
-        const [start, bareStart] = [server.usage(), bare.usage()];
-        await wait(timeoutMs);
-        const [end, bareEnd] = [server.usage(), bare.usage()];
-        await waiting.stop();
+        const { online, share, rssMiB } = await idleShare(server, server.clientUrl, ours);
+        await client.stop();
+        await server.stop();
         return [
           { name: `${name}: coming online`, unit: 'ms of CPU', value: usageBetween(before, online).cpuMs },
           {
             name: `${name}: CPU`,
             unit: '% of a core',
-            value: usageBetween(start, end).share * 100,
-            limit: { what: 'node:http', value: usageBetween(bareStart, bareEnd).share * 100 },
+            value: share * 100,
+            limit: { what: 'node:http', value: (await bareShare(ours)) * 100 },
             bound: { atMost: load.share * 100 },
             note: `${connected} of ${count} users, ${firstAnswers.cpuMs.toFixed(0)} ms of CPU for their first answers`,
           },
-          { name: `${name}: memory`, unit: 'MiB', value: end.rssMiB, bound: { atMost: load.rssMiB } },
+          { name: `${name}: memory`, unit: 'MiB', value: rssMiB, bound: { atMost: load.rssMiB } },
         ];
       } finally {
-        await waiting.stop();
         await client.stop();
-        await bare.stop();
         await server.stop();
       }
     },
   };
+}
+
+type Waiting = readonly { readonly token: string; readonly since: string }[];
+
+async function bareShare(clients: Waiting): Promise<number> {
+  const bare = await BarePollServer.start({ nothing: bareBody });
+  try {
+    return (await idleShare(bare, bare.url, clients)).share;
+  } finally {
+    await bare.stop();
+  }
+}
+
+/** What a server has used when all have come, and which share of a core they cost from then on. */
+async function idleShare(
+  server: { usage(): ProcessUsage },
+  url: string,
+  clients: Waiting,
+): Promise<{ online: ProcessUsage; share: number; rssMiB: number }> {
+  const waiting = new IdleClients();
+  try {
+    await waiting.come(url, clients, timeoutMs);
+    const online = server.usage();
+    // Once round, in which the garbage of their coming is collected too.
+    await wait(timeoutMs);
+    const start = server.usage();
+    await wait(timeoutMs);
+    const end = server.usage();
+    return { online, share: usageBetween(start, end).share, rssMiB: end.rssMiB };
+  } finally {
+    await waiting.stop();
+  }
 }
 
 /** Those who wait, until they are stopped. */
@@ -100,11 +117,7 @@ class IdleClients {
   readonly #polling: Promise<void>[] = [];
 
   /** One after the other within one time-out, as clients come back: not all in one moment. */
-  async come(
-    url: string,
-    clients: readonly { readonly token: string; readonly since: string }[],
-    withinMs: number,
-  ): Promise<void> {
+  async come(url: string, clients: Waiting, withinMs: number): Promise<void> {
     const startedAt = performance.now();
     for (const [n, one] of clients.entries()) {
       const dueInMs = startedAt + (n * withinMs) / clients.length - performance.now();

@@ -2,10 +2,11 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { pinned, serverCore } from './cores.ts';
 import { LoadClient } from './load-client.ts';
+import { optionsOfStart } from './node-options.ts';
 import { type ProcessUsage, readUsage, usageBetween } from './process-usage.ts';
 import { RawPoller } from './raw-poll.ts';
 
-/** The bare node:http server in a process of its own, on the core that the server has. */
+/** The bare node:http server in a process of its own, on the core that the server has and with the options of Node that it has. */
 export class BarePollServer {
   readonly url: string;
   readonly #child: ChildProcess;
@@ -21,7 +22,7 @@ export class BarePollServer {
   static async start({ nothing }: { readonly nothing?: string } = {}): Promise<BarePollServer> {
     const program = fileURLToPath(new URL('bare-poll-server.js', import.meta.url));
     const args = nothing === undefined ? [] : [nothing];
-    const [command = '', ...rest] = pinned([process.execPath, program, ...args], serverCore);
+    const [command = '', ...rest] = pinned([process.execPath, ...optionsOfStart(), program, ...args], serverCore);
     const child = spawn(command, rest, { stdio: ['ignore', 'pipe', 'inherit'] });
     const ended = new Promise((resolve) => child.once('close', resolve));
     const port = await new Promise<string>((resolve, reject) => {
