@@ -104,3 +104,18 @@ describe('an update for everybody of a server, now and to come', () => {
     ]);
   });
 });
+
+describe('one of them who leaves, and goes on to be let in by name', () => {
+  it('makes it fewer than everybody: that is stored with the leave', async () => {
+    const [owner, leaver, other] = [user('owner'), user('leaver:there.test'), user('other:there.test')];
+    const own = await World.start();
+    await own.join(room('w'), owner, leaver, other);
+    await own.share(owner, { allowed_users: [leaver] });
+    await own.put(owner, 'online', 'to everybody');
+    await own.advance(2_000);
+    const step = { roomId: room('w'), userId: leaver, before: 'join', after: 'leave' } as const;
+    expect(await own.presence.rowsForAudienceChange([step])).toContainEqual(
+      expect.objectContaining({ kind: 'narrowing', destination: there, subject: owner }),
+    );
+  });
+});

@@ -260,3 +260,23 @@ describe('the answer that carries a join', () => {
     expect(presence?.events.map(({ sender }: { sender: string }) => sender)).toEqual([alice.userId]);
   });
 });
+
+describe('a word that is not written out', () => {
+  it('ends no PUT of offline, nor keeps the first that is from ending it', async () => {
+    await alice.sync();
+    await alice.setPresence('offline');
+    for (let round = 0; round < 2; round += 1) {
+      await alice.sync();
+      expect((await carol.getPresence(alice.userId)).body.presence).toBe('offline');
+    }
+    await alice.sync({ set_presence: 'online' });
+    expect((await carol.getPresence(alice.userId)).body.presence).toBe('online');
+  });
+
+  it('of status is none: an empty one clears what was there', async () => {
+    await alice.setPresence('online', 'hello');
+    expect((await carol.getPresence(alice.userId)).body).toMatchObject({ status_msg: 'hello' });
+    await alice.setPresence('online', '');
+    expect((await carol.getPresence(alice.userId)).body).not.toHaveProperty('status_msg');
+  });
+});
