@@ -1,5 +1,6 @@
 import { breathe } from '../base/breathe.ts';
 import { type LongText, TextWriter } from '../base/json/long-text.ts';
+import { Serial, SerialFullError } from '../base/tasks/serial.ts';
 import { invalidParam, notFound, serverUnavailable, tooLarge, wrongRoomKeysVersion } from '../matrix/errors.ts';
 import type { RoomId, UserId } from '../matrix/ids.ts';
 import type { JsonObject } from '../matrix/pdu.ts';
@@ -55,10 +56,22 @@ export interface KeyBackups {
 /** Keys of one backup: more is refused. */
 const keysMax = 200_000;
 const keysPerRead = 500;
+const keysPerRemoval = 200;
+/** Changes of one user's keys. */
+const changesWaitingMax = 100;
 const attemptsMax = 10;
 
 export function createKeyBackups(deps: KeyBackupsDeps): KeyBackups {
   const { storage } = deps;
+  const changes = new Serial({ waitingMax: changesWaitingMax });
+  /** One after the other: a removal takes many commits, and whoever puts keys meanwhile would try again with each. */
+  const inOrder = async <T>(userId: UserId, change: () => Promise<T>): Promise<T> => {
+    try {
+      return await changes.run(userId, change);
+    } catch (error) {
+      throw error instanceof SerialFullError ? busy() : error;
+    }
+  };
   const getBackup = (userId: UserId, version: string) => findBackup(deps, userId, version);
   return {
     async create(userId, { algorithm, authData }) {
@@ -94,7 +107,10 @@ export function createKeyBackups(deps: KeyBackupsDeps): KeyBackups {
       await storage.commit({ rows: [{ kind: 'key_backup_removed', userId, version: backup.version }] });
     },
 
-    putKeys: (userId, version, place, body) => putKeys(deps, userId, version, parseKeys(place, body)),
+    async putKeys(userId, version, place, body) {
+      const keys = parseKeys(place, body);
+      return inOrder(userId, () => putKeys(deps, userId, version, keys));
+    },
 
     async getKeys(userId, version, { roomId, sessionId }) {
       const backup = await getBackup(userId, version);
@@ -110,9 +126,10 @@ export function createKeyBackups(deps: KeyBackupsDeps): KeyBackups {
     },
 
     async removeKeys(userId, version, place) {
-      const backup = await getBackup(userId, version);
-      await storage.commit({ rows: [{ kind: 'room_keys_removed', userId, version: backup.version, ...place }] });
-      return changedOf(await getBackup(userId, version));
+      return inOrder(userId, async () => {
+        await removeKeys(deps, await getBackup(userId, version), place);
+        return changedOf(await getBackup(userId, version));
+      });
     },
   };
 }
@@ -160,6 +177,31 @@ async function putKeys(
     if (result.outcome === 'committed') return changedOf(await findBackup(deps, userId, version));
   }
   throw busy();
+}
+
+/**
+ * A page at a time, each in a commit of its own, since they are deleted in one turn. After a crash in the middle some are still there, and nobody was
+ * told that they are not.
+ */
+async function removeKeys(
+  { storage }: KeyBackupsDeps,
+  { userId, version }: StoredKeyBackup,
+  { roomId, sessionId }: RoomKeysPlace,
+): Promise<void> {
+  const remove = (keys: readonly RoomKeyName[]) =>
+    storage.commit({ rows: [{ kind: 'room_keys_removed', userId, version, keys }] });
+  if (roomId !== null && sessionId !== null) {
+    await remove([{ roomId, sessionId }]);
+    return;
+  }
+  let after: RoomKeyName | null = null;
+  for (;;) {
+    const page = { roomId, after, limit: keysPerRemoval };
+    const keys: RoomKeyName[] = await storage.keyBackups.listKeyNames(userId, version, page);
+    if (keys.length > 0) await remove(keys);
+    after = keys.at(-1) ?? null;
+    if (keys.length < keysPerRemoval) return;
+  }
 }
 
 /** Room by room, a page at a time: a backup may hold many thousands. */

@@ -168,6 +168,18 @@ describe('keys in a backup', () => {
     expect(Object.values(rooms as Json).map(({ sessions }: Json) => Object.keys(sessions).length)).toEqual([
       2500, 2500,
     ]);
+    // Removed by the thousand while others come: what was there before is gone, and the count says what is there.
+    const [{ count }] = await Promise.all([
+      alice.ok('DELETE', keys(version, room)),
+      alice.ok('PUT', keys(version, attic, 'new'), key()),
+      alice.ok('PUT', keys(version, room, 'new'), key()),
+    ]);
+    expect(count).toBeGreaterThanOrEqual(2500);
+    const left = Object.keys((await alice.ok('GET', keys(version, room))).sessions);
+    expect(left.filter((session) => session !== 'new')).toEqual([]);
+    expect((await alice.ok('GET', '/room_keys/version')).count).toBe(2501 + left.length);
+    expect((await alice.ok('DELETE', keys(version))).count).toBe(0);
+    expect(await alice.ok('GET', keys(version))).toEqual({ rooms: {} });
   });
 
   it.each([

@@ -101,32 +101,40 @@ export function describeKeyBackups(open: OpenStorage): void {
       expect(namesOf(ofRoom)).toEqual([[attic, 'b']]);
     });
 
-    it.each([
-      [
-        'one',
-        lobby,
-        'a',
-        [
-          [attic, 'a'],
-          [lobby, 'b'],
-        ],
-      ],
-      ['those of a room', lobby, null, [[attic, 'a']]],
-      ['all', null, null, []],
-    ] as const)('lose %s of their keys', async (_, roomId, sessionId, left) => {
+    it('lose those of their keys that are named', async () => {
       await put(1, 2);
       await putKeys(1, key(attic, 'a'), key(lobby, 'a'), key(lobby, 'b'));
       await putKeys(2, key(lobby, 'a'));
-      await commit(storage, [{ kind: 'room_keys_removed', userId: alice, version: 1, roomId, sessionId }]);
-      expect(namesOf(await storage.keyBackups.listKeys(alice, 1, all))).toEqual(left);
-      expect(await storage.keyBackups.find(alice, 1)).toMatchObject({ count: left.length, etag: 2 });
+      const keys = [
+        { roomId: lobby, sessionId: 'a' },
+        { roomId: attic, sessionId: 'a' },
+        { roomId: attic, sessionId: 'b' },
+      ];
+      await commit(storage, [{ kind: 'room_keys_removed', userId: alice, version: 1, keys }]);
+      expect(namesOf(await storage.keyBackups.listKeys(alice, 1, all))).toEqual([[lobby, 'b']]);
+      expect(await storage.keyBackups.find(alice, 1)).toMatchObject({ count: 1, etag: 2 });
       expect(await storage.keyBackups.find(alice, 2)).toMatchObject({ count: 1, etag: 1 });
+    });
+
+    it('list the names of their keys as they list the keys', async () => {
+      await put(1);
+      await putKeys(1, key(lobby, 'b'), key(attic, 'a'), key(lobby, 'a'), key(attic, 'b'));
+      for (const roomId of [null, lobby, attic]) {
+        for (const after of [null, { roomId: attic, sessionId: 'a' }]) {
+          const page = { roomId, after, limit: 2 };
+          const keys = await storage.keyBackups.listKeys(alice, 1, page);
+          expect(namesOf(keys)).not.toEqual([]);
+          expect(await storage.keyBackups.listKeyNames(alice, 1, page)).toEqual(
+            keys.map(({ roomId: room, sessionId }) => ({ roomId: room, sessionId })),
+          );
+        }
+      }
     });
 
     it('do not change where nothing was to be removed', async () => {
       await put(1);
       await commit(storage, [
-        { kind: 'room_keys_removed', userId: alice, version: 1, roomId: attic, sessionId: 'none' },
+        { kind: 'room_keys_removed', userId: alice, version: 1, keys: [{ roomId: attic, sessionId: 'none' }] },
       ]);
       expect(await storage.keyBackups.find(alice, 1)).toMatchObject({ count: 0, etag: 0 });
     });

@@ -36,8 +36,14 @@ export type KeyBackupTableRow =
   | { kind: 'key_backup_removed'; userId: UserId; version: number }
   /** Puts keys into a version, in place of those of the same names. */
   | { kind: 'room_keys'; userId: UserId; version: number; keys: readonly RoomKey[] }
-  /** All keys, those of a room, or one. */
-  | { kind: 'room_keys_removed'; userId: UserId; version: number; roomId: RoomId | null; sessionId: string | null };
+  /** Not too many at once: they are deleted in one turn. */
+  | { kind: 'room_keys_removed'; userId: UserId; version: number; keys: readonly RoomKeyName[] };
+
+export interface KeyPage {
+  readonly roomId: RoomId | null;
+  readonly after: RoomKeyName | null;
+  readonly limit: number;
+}
 
 export interface KeyBackupReads {
   /** The highest version that was ever given; 0: none. */
@@ -48,9 +54,6 @@ export interface KeyBackupReads {
   /** Those of these names that there are. */
   listNamedKeys(userId: UserId, version: number, names: readonly RoomKeyName[]): Promise<RoomKey[]>;
   /** In order of rooms and sessions behind `after`, of one room if given. */
-  listKeys(
-    userId: UserId,
-    version: number,
-    page: { readonly roomId: RoomId | null; readonly after: RoomKeyName | null; readonly limit: number },
-  ): Promise<RoomKey[]>;
+  listKeys(userId: UserId, version: number, page: KeyPage): Promise<RoomKey[]>;
+  listKeyNames(userId: UserId, version: number, page: KeyPage): Promise<RoomKeyName[]>;
 }

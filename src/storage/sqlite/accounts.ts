@@ -14,6 +14,8 @@ import type { ErasedUsers } from './core/erased-users.ts';
 import type { Turn } from './core/turn.ts';
 import { positionOf, type Writes } from './core/writes.ts';
 import type { KeyRemoval } from './device-keys.ts';
+import type { DeviceLeftovers } from './device-leftovers.ts';
+import type { KeyBackupRemoval } from './key-backups.ts';
 import { createTokenReads, createTokenRemoval, createTokenWrites } from './tokens.ts';
 import type { DirectoryNames } from './user-directory.ts';
 
@@ -82,9 +84,18 @@ export function createAccountReads(connection: Connection, turn: Turn, erased: E
   };
 }
 
+/** What goes with an account or a device. */
+interface AccountWriteDeps {
+  readonly names: DirectoryNames;
+  readonly erased: ErasedUsers;
+  readonly keys: KeyRemoval;
+  readonly backups: KeyBackupRemoval;
+  readonly left: DeviceLeftovers;
+}
+
 export function createAccountWrites(
   connection: Connection,
-  { names, erased, keys }: { names: DirectoryNames; erased: ErasedUsers; keys: KeyRemoval },
+  { names, erased, keys, backups, left }: AccountWriteDeps,
 ): Writes<AccountTableRow['kind']> {
   const deactivatedAt = connection
     .prepare<[UserId], number | null>('SELECT deactivated_at_ms FROM accounts WHERE user_id = ?')
@@ -107,9 +118,6 @@ export function createAccountWrites(
   );
   const removeDevice = connection.prepare<[UserId, DeviceId]>(
     'DELETE FROM devices WHERE user_id = ? AND device_id = ?',
-  );
-  const removeDeviceTransactions = connection.prepare<[UserId, DeviceId]>(
-    'DELETE FROM client_transactions WHERE user_id = ? AND device_id = ?',
   );
   const profile = connection.prepare<[UserId], Omit<ProfileRow, 'userId'>>(
     'SELECT displayname, avatar_url AS avatarUrl FROM profiles WHERE user_id = ?',
@@ -134,7 +142,7 @@ export function createAccountWrites(
   const markErased = connection.prepare<[Position, UserId]>(
     'UPDATE accounts SET erased_at_position = ? WHERE user_id = ?',
   );
-  const removeOwned = ['account_data', 'filters', 'profile_fields', 'key_backups', 'key_backup_keys'].map((table) =>
+  const removeOwned = ['account_data', 'filters', 'profile_fields'].map((table) =>
     connection.prepare<[UserId]>(`DELETE FROM ${table} WHERE user_id = ?`),
   );
   const tokenRemoval = createTokenRemoval(connection);
@@ -155,6 +163,7 @@ export function createAccountWrites(
       markErased.run(position, userId);
       erased.add(userId, position);
       for (const statement of removeOwned) statement.run(userId);
+      backups.ofUser(userId);
     },
     account_admin({ userId }) {
       makeAdmin.run(userId);
@@ -165,7 +174,7 @@ export function createAccountWrites(
     device_removed({ userId, deviceId }, step) {
       removeDevice.run(userId, deviceId);
       tokenRemoval.ofDevice(userId, deviceId);
-      removeDeviceTransactions.run(userId, deviceId);
+      left.ofDevice(userId, deviceId, positionOf(step));
       removeDevicePushers.run(userId, deviceId);
       step.change({ kind: 'device_removed', userId, deviceId });
       keys.ofDevice(userId, deviceId, step);

@@ -4,6 +4,7 @@ import type { Position, SnapshotId } from '../contract/numbers.ts';
 import type { Connection } from './core/database.ts';
 import { prepareInsertMany, type Value } from './core/many-rows.ts';
 import type { RowOf } from './core/writes.ts';
+import { transactionsBefore } from './device-leftovers.ts';
 import type { EventTexts } from './event-text.ts';
 
 /** Where an event stands. */
@@ -123,9 +124,16 @@ export function prepareEventStatements(connection: Connection) {
     setNewest: connection.prepare<[Position, number]>(
       'UPDATE rooms SET newest_position = max(newest_position, ?) WHERE room_no = ?',
     ),
-    insertTransaction: connection.prepare<[Omit<RowOf<'client_transaction'>, 'eventId'> & { eventId: string }]>(
-      `INSERT INTO client_transactions (user_id, device_id, scope, transaction_id, event_id, created_at_ms)
-       VALUES (@userId, @deviceId, @scope, @transactionId, @eventId, @createdAtMs)`,
+    // In place of what is left of an earlier device of this name.
+    insertTransaction: connection.prepare<
+      [Omit<RowOf<'client_transaction'>, 'eventId'> & { eventId: string; writtenBehind: Position }]
+    >(
+      `INSERT INTO client_transactions AS t
+         (user_id, device_id, scope, transaction_id, event_id, created_at_ms, written_behind)
+       VALUES (@userId, @deviceId, @scope, @transactionId, @eventId, @createdAtMs, @writtenBehind)
+       ON CONFLICT DO UPDATE SET event_id = excluded.event_id, created_at_ms = excluded.created_at_ms,
+         written_behind = excluded.written_behind
+       WHERE t.written_behind < ${transactionsBefore('t.user_id', 't.device_id')}`,
     ),
     pruneTransactions: connection.prepare<[number, number]>(
       `DELETE FROM client_transactions WHERE rowid IN (

@@ -1,3 +1,4 @@
+import { assert } from '../../base/assert.ts';
 import { type EventId, isUserId, type RoomId } from '../../matrix/ids.ts';
 import {
   authEventIdsOf,
@@ -195,7 +196,9 @@ export function createEventWrites(deps: Deps): EventWrites {
       statements.addWaiting.run(events.put(target), events.put(redaction));
     },
     client_transaction(row, step) {
-      statements.insertTransaction.run({ ...row, eventId: row.eventId ?? '' });
+      const transaction = { ...row, eventId: row.eventId ?? '', writtenBehind: step.positionBefore };
+      const { changes } = statements.insertTransaction.run(transaction);
+      assert(changes === 1, 'the transaction was not used before');
       statements.pruneTransactions.run(step.nowMs - keepTransactionsMs, pruneMax);
     },
   };

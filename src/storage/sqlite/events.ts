@@ -7,6 +7,7 @@ import {
   type TimelineEventRecord,
   timelineEventColumns,
 } from './core/event-records.ts';
+import { transactionsBefore } from './device-leftovers.ts';
 import { createTimelineReads } from './timelines.ts';
 
 /**
@@ -197,8 +198,9 @@ function createGraphReads({ connection, turn, rooms, events }: EventDeps): Graph
 function createTransactionReads({ connection, turn }: EventDeps): Pick<EventReads, 'findClientTransaction'> {
   const find = connection
     .prepare<[UserId, DeviceId, string, string], EventId>(
-      `SELECT event_id FROM client_transactions
-       WHERE user_id = ? AND device_id = ? AND scope = ? AND transaction_id = ?`,
+      `SELECT event_id FROM client_transactions t
+       WHERE user_id = ? AND device_id = ? AND scope = ? AND transaction_id = ?
+         AND written_behind >= ${transactionsBefore('t.user_id', 't.device_id')}`,
     )
     .pluck();
   return {

@@ -4,6 +4,7 @@ import type { Expectation } from '../contract/commit.ts';
 import type { Position } from '../contract/numbers.ts';
 import type { Connection } from './core/database.ts';
 import type { Numbering } from './core/numbering.ts';
+import { transactionsBefore } from './device-leftovers.ts';
 
 interface Deps {
   connection: Connection;
@@ -30,8 +31,9 @@ export function createExpectations({ connection, rooms }: Deps): (expectation: E
     'SELECT 1 FROM media WHERE server = ? AND media_id = ? AND hash IS NULL',
   );
   const transaction = connection.prepare<[string, string, string, string]>(
-    `SELECT 1 FROM client_transactions
-     WHERE user_id = ? AND device_id = ? AND scope = ? AND transaction_id = ?`,
+    `SELECT 1 FROM client_transactions t
+     WHERE user_id = ? AND device_id = ? AND scope = ? AND transaction_id = ?
+       AND written_behind >= ${transactionsBefore('t.user_id', 't.device_id')}`,
   );
   const backupEtag = connection
     .prepare<[string, number], number>('SELECT etag FROM key_backups WHERE user_id = ? AND version = ? AND removed = 0')

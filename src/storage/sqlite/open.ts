@@ -16,6 +16,7 @@ import { createCurrentStates } from './core/current-states.ts';
 import { type Connection, openDatabase, openError, type Synchronous } from './core/database.ts';
 import { ErasedUsers } from './core/erased-users.ts';
 import { EventRecords } from './core/event-records.ts';
+import { Leftovers } from './core/leftovers.ts';
 import { defaultMigrationsDir, migrate } from './core/migrations.ts';
 import { Numbering } from './core/numbering.ts';
 import { Positions } from './core/positions.ts';
@@ -23,6 +24,7 @@ import { ReadingThread, readHere, type SlowReads } from './core/reading-thread.t
 import { SnapshotLayers } from './core/snapshot-layers.ts';
 import { Turn } from './core/turn.ts';
 import type { Entry, ManyWrites, RowKind, RowOf, Step, Writes } from './core/writes.ts';
+import { createDeviceLeftovers } from './device-leftovers.ts';
 import { createDirectoryReads, createDirectoryWrites } from './directory.ts';
 import { createEventWrites } from './event-writes.ts';
 import { createEventReads } from './events.ts';
@@ -144,23 +146,26 @@ function assemble({ connection, close, slow, checkpointWorker, clock, log, synch
   const events = createEventWrites(deps);
   const imports = createImportWrites(deps);
   const keyStore = createKeyStore(connection);
-  const toDevice = createToDeviceWrites(connection);
+  const leftovers = new Leftovers();
+  const left = createDeviceLeftovers(connection, leftovers);
+  const backups = createKeyBackupWrites(connection, leftovers);
+  const toDevice = createToDeviceWrites(connection, left);
   const changeWrites = createChangeWrites(connection);
   const many: ManyWrites<ManyKind> = { ...events.many, ...unread.many };
   const writes: Writes<Exclude<RowKind, ManyKind>> = {
-    ...createAccountWrites(connection, { names, erased, keys: keyStore.removal }),
+    ...createAccountWrites(connection, { names, erased, keys: keyStore.removal, backups: backups.removal, left }),
     ...createAccountDataWrites(connection),
     reaction_cursor: changeWrites.reaction_cursor,
     ...createDirectoryWrites(deps),
     ...events.rows,
     ...createFederationWrites(connection),
     ...imports.rows,
-    ...createKeyBackupWrites(connection),
+    ...backups.rows,
     ...keyStore.rows,
     ...createMediaWrites(connection),
     ...createQuarantineWrites(connection),
     ...createOutgoingWrites(deps),
-    ...createPresenceWrites(connection),
+    ...createPresenceWrites(connection, leftovers),
     ...createReportWrites(connection),
     ...createPushWrites(connection),
     ...createReceiptWrites(connection, rooms),
@@ -179,7 +184,10 @@ function assemble({ connection, close, slow, checkpointWorker, clock, log, synch
     positions: new Positions(connection),
     holds: createExpectations(deps),
     write: (entries) => writeEntries({ many, writes }, entries),
-    writeLast: () => words.write(),
+    writeLast() {
+      words.write();
+      leftovers.removeSome();
+    },
     logChanges: (changes) => changeWrites.log(changes),
     undone() {
       for (const numbering of Object.values(numberings)) numbering.forget();
@@ -187,14 +195,38 @@ function assemble({ connection, close, slow, checkpointWorker, clock, log, synch
       erased.forget();
       waiting.forget();
       imports.forget();
+      leftovers.expect();
     },
-    wrote: (rows) => checkpoints?.wrote(rows),
+    wrote(rows) {
+      checkpoints?.wrote(rows + leftovers.takeRemoved());
+      removeLeftovers();
+    },
   });
   const checkpoints = checkpointWorker
     ? new Checkpoints({ worker: checkpointWorker, holdCommits: (task) => committer.hold(task), log })
     : undefined;
   let snapshotId = findLastSnapshot(connection);
   let stopping: Promise<void> | undefined;
+  let isRemoving = false;
+  /** By transactions of their own, where no others come. After a failure the next transaction goes on. */
+  const removeLeftovers = (): void => {
+    if (isRemoving || stopping !== undefined || !leftovers.mayBeLeft) return;
+    isRemoving = true;
+    const done = (): void => {
+      isRemoving = false;
+    };
+    committer.commit({ rows: [] }).then(
+      () => {
+        done();
+        removeLeftovers();
+      },
+      (err: unknown) => {
+        done();
+        if (stopping === undefined) log.warn({ err }, 'what is left over was not deleted, and will be later');
+      },
+    );
+  };
+  removeLeftovers();
 
   return {
     accounts: createAccountReads(connection, turn, erased),

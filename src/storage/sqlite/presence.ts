@@ -10,6 +10,7 @@ import type {
   PresenceTableRow,
 } from '../contract/presence.ts';
 import type { Connection } from './core/database.ts';
+import type { Leftovers } from './core/leftovers.ts';
 import type { Turn } from './core/turn.ts';
 import type { Writes } from './core/writes.ts';
 
@@ -21,6 +22,9 @@ type CopyRecord = Omit<PresenceCopyRow, 'currentlyActive' | 'recipients'> & {
 
 const presenceColumns = `user_id AS userId, state, status_msg AS statusMsg, last_active_at_ms AS lastActiveAtMs,
   currently_active AS currentlyActive, changed_at_ms AS changedAtMs, devices`;
+
+/** Losses that are deleted at a time. */
+const prunedAtOnce = 500;
 
 const narrowingColumns = 'destination, subject, generation, last_active_at_ms AS lastActiveAtMs';
 
@@ -88,7 +92,7 @@ export function createPresenceReads(connection: Connection, turn: Turn): Presenc
   };
 }
 
-export function createPresenceWrites(connection: Connection): Writes<PresenceTableRow['kind']> {
+export function createPresenceWrites(connection: Connection, leftovers: Leftovers): Writes<PresenceTableRow['kind']> {
   const put = connection.prepare<[PresenceRecord]>(
     `INSERT OR REPLACE INTO presence (user_id, state, status_msg, last_active_at_ms, currently_active, changed_at_ms, devices)
      VALUES (@userId, @state, @statusMsg, @lastActiveAtMs, @currentlyActive, @changedAtMs, @devices)`,
@@ -114,7 +118,14 @@ export function createPresenceWrites(connection: Connection): Writes<PresenceTab
   const putLoss = connection.prepare<[UserId, UserId, number]>(
     'INSERT OR REPLACE INTO presence_losses (viewer, subject, at_ms) VALUES (?, ?, ?)',
   );
-  const pruneLosses = connection.prepare<[number]>('DELETE FROM presence_losses WHERE at_ms < ?');
+  const pruneLosses = connection.prepare<[number, number]>(
+    `DELETE FROM presence_losses WHERE (viewer, subject) IN (
+       SELECT viewer, subject FROM presence_losses WHERE at_ms < ? ORDER BY at_ms LIMIT ?
+     )`,
+  );
+  // Nobody reads them any more. What a process does not come to is pruned again.
+  let lossesBeforeMs = 0;
+  leftovers.add(() => (lossesBeforeMs === 0 ? 0 : pruneLosses.run(lossesBeforeMs, prunedAtOnce).changes));
   const putAware = connection.prepare<[ServerName, number]>(
     'INSERT OR REPLACE INTO presence_aware_servers (server, seen_at_ms) VALUES (?, ?)',
   );
@@ -160,7 +171,8 @@ export function createPresenceWrites(connection: Connection): Writes<PresenceTab
       putLoss.run(viewer, subject, atMs);
     },
     presence_losses_pruned({ beforeMs }) {
-      pruneLosses.run(beforeMs);
+      lossesBeforeMs = beforeMs;
+      leftovers.expect();
     },
     presence_aware_server({ server, seenAtMs }) {
       if (seenAtMs === null) removeAware.run(server);

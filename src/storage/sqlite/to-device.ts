@@ -5,10 +5,13 @@ import { type DeviceName, inboxMessagesMax, type ToDeviceReads, type ToDeviceTab
 import type { Connection } from './core/database.ts';
 import type { Turn } from './core/turn.ts';
 import { positionOf, type Writes } from './core/writes.ts';
+import { type DeviceLeftovers, messagesBefore } from './device-leftovers.ts';
 
 const keepReceivedMs = 30 * 24 * 60 * 60 * 1000;
 /** Old names that each new one removes: more than one, so that the table shrinks. */
 const pruneMax = 20;
+/** Collected messages that go at once; more than one `/sync` tells. */
+const collectMax = 200;
 
 interface Put {
   userId: UserId;
@@ -22,8 +25,10 @@ export function createToDeviceReads(connection: Connection, turn: Turn): ToDevic
     [UserId, DeviceId, Position, Position, number],
     { position: Position; text: string }
   >(
-    `SELECT position, event AS text FROM to_device_messages
-     WHERE user_id = ? AND device_id = ? AND position > ? AND position <= ? ORDER BY position LIMIT ?`,
+    `SELECT position, event AS text FROM to_device_messages m
+     WHERE user_id = ? AND device_id = ? AND position > ? AND position <= ?
+       AND position >= ${messagesBefore('m.user_id', 'm.device_id')}
+     ORDER BY position LIMIT ?`,
   );
   const received = connection
     .prepare<[string, ServerName], string>(
@@ -45,7 +50,7 @@ export interface ToDeviceWrites {
   collect(device: DeviceName, upTo: Position): void;
 }
 
-export function createToDeviceWrites(connection: Connection): ToDeviceWrites {
+export function createToDeviceWrites(connection: Connection, leftovers: DeviceLeftovers): ToDeviceWrites {
   // Read and written in one statement: who has no such device, or has it no more, gets nothing.
   const put = (devices: string) =>
     connection.prepare<[Put], { deviceId: DeviceId; place: number }>(
@@ -67,8 +72,11 @@ export function createToDeviceWrites(connection: Connection): ToDeviceWrites {
        ) WHERE place <= ?
      )`,
   );
-  const remove = connection.prepare<[UserId, DeviceId, Position]>(
-    'DELETE FROM to_device_messages WHERE user_id = ? AND device_id = ? AND position <= ?',
+  const remove = connection.prepare<[{ userId: UserId; deviceId: DeviceId; upTo: Position; limit: number }]>(
+    `DELETE FROM to_device_messages WHERE user_id = @userId AND device_id = @deviceId AND position IN (
+       SELECT position FROM to_device_messages
+       WHERE user_id = @userId AND device_id = @deviceId AND position <= @upTo ORDER BY position LIMIT @limit
+     )`,
   );
   const putReceived = connection.prepare<[ServerName, string, number]>(
     'INSERT OR REPLACE INTO received_to_device (origin, message_id, received_at_ms) VALUES (?, ?, ?)',
@@ -79,7 +87,10 @@ export function createToDeviceWrites(connection: Connection): ToDeviceWrites {
      )`,
   );
 
-  const collect: ToDeviceWrites['collect'] = ({ userId, deviceId }, upTo) => void remove.run(userId, deviceId, upTo);
+  const collect: ToDeviceWrites['collect'] = ({ userId, deviceId }, upTo) => {
+    const { changes } = remove.run({ userId, deviceId, upTo, limit: collectMax });
+    if (changes === collectMax) leftovers.ofMessages(userId, deviceId, upTo + 1);
+  };
   const rows: Writes<ToDeviceTableRow['kind']> = {
     to_device({ messages }, step) {
       const position = positionOf(step);

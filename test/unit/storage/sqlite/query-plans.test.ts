@@ -19,6 +19,8 @@ const walksOnPurpose = [
   // Asked for once, at the start (the second also by who explains an audience).
   /^SELECT destination FROM destinations d WHERE EXISTS/,
   /^SELECT server, seen_at_ms AS seenAtMs FROM presence_aware_servers/,
+  // The first of them.
+  /^SELECT user_id AS userId, .* FROM (device|key_backup)_leftovers LIMIT 1$/,
   // An index of just those who are asked for.
   /USING INDEX presence_not_offline/,
   /USING INDEX remote_device_lists_stale/,
