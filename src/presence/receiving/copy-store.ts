@@ -43,8 +43,8 @@ export class CopyStore implements RemoteSubjects {
   readonly #strangers = new Set<UserId>();
   readonly #expiry: Sweeper<UserId>;
   readonly #unwritten = new Set<UserId>();
-  /** Who have just come near, and are to be written at once. */
-  readonly #kept = new Set<UserId>();
+  /** To be written at once. */
+  readonly #urgent = new Set<UserId>();
   #writeTimer: Timer | undefined;
   #stopped = false;
 
@@ -124,7 +124,7 @@ export class CopyStore implements RemoteSubjects {
     const copies = withoutViewers(record.copies, viewers, this.#deps.clock.monotonic());
     if (copies === record.copies) return;
     this.#replace(subject, record, copies);
-    this.#markUnwritten(subject);
+    this.#writeSoon(subject);
   }
 
   /** The subject shares no room with anybody here any more. */
@@ -132,7 +132,7 @@ export class CopyStore implements RemoteSubjects {
     const record = this.#subjects.get(subject);
     if (!record) return;
     this.#replace(subject, record, []);
-    this.#markUnwritten(subject);
+    this.#writeSoon(subject);
     this.#addStranger(subject);
   }
 
@@ -145,17 +145,7 @@ export class CopyStore implements RemoteSubjects {
 
   /** The subject has joined a room here: what was told of them before is worth keeping. */
   keep(subject: UserId): void {
-    if (!this.#strangers.delete(subject)) return;
-    this.#unwritten.add(subject);
-    this.#kept.add(subject);
-    if (this.#kept.size > 1) return;
-    // Soon, or a crash would lose them until they are renewed; and together, where a whole room becomes near.
-    this.#deps.background.run('write copies of presence', async () => {
-      await breathe();
-      const kept = [...this.#kept];
-      this.#kept.clear();
-      await this.write(kept);
-    });
+    if (this.#strangers.delete(subject)) this.#writeSoon(subject);
   }
 
   /** Whether a crash now would bring back what is not held any more, or lose what is. */
@@ -239,6 +229,22 @@ export class CopyStore implements RemoteSubjects {
     this.#replace(subject, record, copies);
     this.#markUnwritten(subject);
     this.#deps.onExpired(subject, before);
+  }
+
+  /**
+   * Together where it is a whole room. A crash before the next minute would lose whoever came near until they are renewed, and bring back for whoever comes
+   * near again what was dropped.
+   */
+  #writeSoon(subject: UserId): void {
+    this.#unwritten.add(subject);
+    this.#urgent.add(subject);
+    if (this.#urgent.size > 1 || this.#stopped) return;
+    this.#deps.background.run('write copies of presence', async () => {
+      await breathe();
+      const urgent = [...this.#urgent];
+      this.#urgent.clear();
+      await this.write(urgent);
+    });
   }
 
   #markUnwritten(subject: UserId): void {
