@@ -68,7 +68,7 @@ function measuresOf(
       name: `${what}: CPU`,
       unit: 'ms',
       value: result.cpuMs,
-      note: `The answer has ${(answerBytes / 1_048_576).toFixed(1)} MiB; signatures are checked in the thread pool, and count.`,
+      note: `The answer has ${(answerBytes / 1_048_576).toFixed(1)} MiB; its signatures count.`,
     },
     { name: `${what}: longest turn of the loop`, unit: 'ms', value: longestTurnMs, bound: { atMost: 50 } },
     { name: `${what}: heap and buffers at most`, unit: 'MiB', value: heapPeakMiB, bound: { atMost: 128 } },

@@ -9,6 +9,7 @@ import { createHttpApp, type HttpApp } from '../http/app.ts';
 import { ListenError, type Listening, listen } from '../http/listen.ts';
 import { serverOfUser } from '../matrix/ids.ts';
 import { KeyFileError, loadOrCreateKeyFile } from '../signing/key-file.ts';
+import { verifier } from '../signing/verifiers.ts';
 import type { Storage } from '../storage/contract/storage.ts';
 import { StorageOpenError } from '../storage/sqlite/core/open-error.ts';
 import { openSqliteStorage } from '../storage/sqlite/open.ts';
@@ -80,6 +81,8 @@ export async function startServer(config: Config, options: StartOptions = {}): P
     const open = await openListeners(surroundings, lantern, undo);
     const metricsUrl = metrics ? await openMetricsListener(config, { metrics, log }, undo) : undefined;
     warnOfOpenDoors(config, log);
+    if (verifier.name !== 'libsodium')
+      log.info('libsodium does not load here: node:crypto checks signatures, half as fast');
     return {
       listeners: open,
       lantern,

@@ -1,8 +1,9 @@
 import { breathe } from '../base/breathe.ts';
 import type { JsonObject } from '../matrix/pdu.ts';
 import type { ServerName } from '../matrix/server-name.ts';
-import { importPublicKey, type SignatureCheck, verifySignatures } from '../signing/ed25519.ts';
+import { importPublicKey, verifySignatures } from '../signing/ed25519.ts';
 import { findSignature, listSigningKeyIds, signedBytes } from '../signing/sign-json.ts';
+import type { SignatureCheck } from '../signing/verifiers.ts';
 import type { KeyRing } from './key-ring.ts';
 import type { WantedKey } from './notaries.ts';
 
@@ -26,7 +27,7 @@ const signaturesPerServerMax = 5;
 type Keys = Pick<KeyRing, 'findKey' | 'learn' | 'mayLearnMore'>;
 
 /**
- * What becomes of many signed objects, by index. Signatures are checked in the thread pool. With `ask` the keys that are not at hand are
+ * What becomes of many signed objects, by index. With `ask` the keys that are not at hand are
  * asked for first, each server once and side by side; without, nobody is waited for.
  */
 export async function checkSignatures(

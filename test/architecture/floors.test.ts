@@ -27,6 +27,7 @@ const owners: Readonly<Record<string, readonly string[]>> = {
   'better-sqlite3': ['storage/sqlite'],
   undici: ['base/network/outgoing-http'],
   tweetnacl: ['signing/ed25519'],
+  'sodium-native': ['signing/verifiers'],
   pino: ['base/log'],
   'prom-client': ['base/metrics'],
   'rate-limiter-flexible': ['base/rate-limit'],

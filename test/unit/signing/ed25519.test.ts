@@ -7,10 +7,10 @@ import {
   generateSeed,
   importPublicKey,
   signingKeyOfSeed,
-  type VerifyKey,
   verifySignature,
   verifySignatures,
 } from '../../../src/signing/ed25519.ts';
+import type { VerifyKey } from '../../../src/signing/verifiers.ts';
 import { propertyRuns } from '../../support/property-runs.ts';
 
 function imported(publicKey: string): VerifyKey {
