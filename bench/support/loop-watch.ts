@@ -1,5 +1,5 @@
 import { isMainThread } from 'node:worker_threads';
-import { elapsedMs, now } from './stopwatch.ts';
+import { LoopTurns } from './loop-turns.ts';
 
 /**
  * Loaded into a server that is measured, before its program (`node --import`): watches its event loop, and says when asked which turn since
@@ -8,18 +8,10 @@ import { elapsedMs, now } from './stopwatch.ts';
 const everyMs = 1;
 
 if (isMainThread && process.channel) {
-  let longestMs = 0;
-  let last = now();
-  const look = (): void => {
-    const moment = now();
-    longestMs = Math.max(longestMs, elapsedMs(last, moment));
-    last = moment;
-  };
-  setInterval(look, everyMs).unref();
+  const turns = new LoopTurns();
+  setInterval(() => turns.look(), everyMs).unref();
   process.on('message', () => {
-    look();
-    process.send?.({ longestTurnMs: longestMs });
-    longestMs = 0;
+    void turns.take().then((turn) => process.send?.(turn));
   });
   // The channel alone keeps no server up.
   process.channel.unref();

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { pinned, serverCore } from './cores.ts';
+import type { LoopTurn } from './loop-turns.ts';
 import { optionsOfStart } from './node-options.ts';
 import { type ProcessUsage, readUsage } from './process-usage.ts';
 
@@ -15,7 +16,7 @@ export interface ServerProcessOptions {
   readonly nodeOptions?: readonly string[];
   /** Which core it has; the server's by default. */
   readonly core?: number;
-  /** For `longestTurnMs`. A look a millisecond, which costs the server about a hundredth of its core. */
+  /** For `longestTurn`. A look a millisecond, which costs the server about a hundredth of its core. */
   readonly watchLoop?: boolean;
   /** Called with the folder before the start, such as to put a database there (`data/lantern.db`). */
   readonly prepare?: (folder: string, serverName: string) => void | Promise<void>;
@@ -108,14 +109,14 @@ export class ServerProcess {
     return readUsage(this.pid);
   }
 
-  /** The longest time since the last question (or the start) in which the server's loop came to nothing else. With `watchLoop` only. */
-  longestTurnMs(): Promise<number> {
+  /** The longest turn of the server's loop since the last question (or the start). With `watchLoop` only. */
+  longestTurn(): Promise<LoopTurn> {
     return new Promise((resolve, reject) => {
       const gone = (): void => reject(new Error('the server ended'));
       this.#child.once('close', gone);
       this.#child.once('message', (message) => {
         this.#child.removeListener('close', gone);
-        resolve(typeof message === 'object' && 'longestTurnMs' in message ? Number(message.longestTurnMs) : Number.NaN);
+        resolve(message as LoopTurn); // loop-watch sends nothing else
       });
       this.#child.send({});
     });
