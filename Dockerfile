@@ -33,5 +33,5 @@ VOLUME /data
 EXPOSE 8008 8448
 HEALTHCHECK --interval=5s --timeout=3s --start-period=5s --retries=5 \
     CMD ["node", "-e", "fetch('http://127.0.0.1:8008/_matrix/client/versions').then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
-ENTRYPOINT ["node", "--min-semi-space-size=16", "--max-semi-space-size=16", "--heap-growing-percent=50", "--no-memory-reducer", "dist/main.js"]
+ENTRYPOINT ["node", "--min-semi-space-size=16", "--max-semi-space-size=16", "--heap-growing-percent=50", "--no-memory-reducer", "--v8-pool-size=0", "dist/main.js"]
 CMD ["start"]
