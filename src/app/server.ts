@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { PasswordCost } from '../accounts/passwords.ts';
+import { loopTurn } from '../base/breathe.ts';
 import { type Clock, systemClock } from '../base/clock.ts';
 import { createLog, type Log } from '../base/log.ts';
 import { makeFolder } from '../base/make-folder.ts';
@@ -111,7 +112,10 @@ function makeDataFolder(folder: string): void {
 }
 
 function openStorage(config: Config, { clock, log }: { clock: Clock; log: Log }): Promise<Storage> {
-  return openSqliteStorage({ file: config.database.file, synchronous: config.database.synchronous, clock, log });
+  const { file, synchronous } = config.database;
+  // A clock that a test moves says nothing of the loop.
+  const turn = clock === systemClock ? { turn: loopTurn } : {};
+  return openSqliteStorage({ file, synchronous, clock, log, ...turn });
 }
 
 /**

@@ -1,5 +1,8 @@
 import type { Clock } from './clock.ts';
 
+/** How long a turn may be kept, in the server. */
+export const turnBudgetMs = 10;
+
 /**
  * How long one turn of the event loop may be kept. Who finds it spent gives way; of those who wait as many go on in a turn as it has time
  * for, in the order in which they came, so that one who gives way again and again keeps nobody from a turn.

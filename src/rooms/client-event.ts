@@ -26,15 +26,32 @@ export interface ClientEventOptions {
   readonly aggregations?: ReadonlyMap<EventId, string>;
 }
 
-const eventsPerTurn = 200;
+/** What is read together, and how many texts are made between two looks at the clock. */
+const eventsPerRead = 1_000;
+const eventsPerLook = 100;
 
 /**
  * The events as this viewer's device gets them, as JSON texts in the order given: the stored text completed by `room_id`
  * if wanted and by `unsigned` (client-server API, "Room event format"): `age`, `transaction_id` only for the device that
  * sent it, `membership` (MSC4115), `prev_content`, `prev_sender` and `replaces_state` of state events, `redacted_because`, `m.relations`.
- * Says nothing about whether the viewer may see them. A fixed number of reads for the whole list.
+ * Says nothing about whether the viewer may see them. A fixed number of reads for each thousand.
  */
 export async function encodeClientEvents(
+  deps: ClientEventDeps,
+  events: readonly TimelineEvent[],
+  viewer: EventViewer,
+  options: ClientEventOptions,
+): Promise<string[]> {
+  if (events.length <= eventsPerRead) return encodeSome(deps, events, viewer, options);
+  const texts: string[] = [];
+  for (let start = 0; start < events.length; start += eventsPerRead) {
+    texts.push(...(await encodeSome(deps, events.slice(start, start + eventsPerRead), viewer, options)));
+    await breathe();
+  }
+  return texts;
+}
+
+async function encodeSome(
   deps: ClientEventDeps,
   events: readonly TimelineEvent[],
   viewer: EventViewer,
@@ -69,7 +86,7 @@ export async function encodeClientEvents(
         ? splice(event, textOf(event), { unsigned, withRoomId: options.withRoomId })
         : spliceUnsigned(pdu, unsigned),
     );
-    if (index % eventsPerTurn === eventsPerTurn - 1) await breathe();
+    if (index % eventsPerLook === eventsPerLook - 1) await breathe();
   }
   return texts;
 }

@@ -1,4 +1,4 @@
-import { breathe } from '../base/breathe.ts';
+import { breathe, filterInTurns } from '../base/breathe.ts';
 import { acceptsType, type RoomEventFilter } from '../matrix/filter.ts';
 import type { EventId, RoomId, UserId } from '../matrix/ids.ts';
 import { type StateKey, type StateMap, splitStateKey, stateKeyOf } from '../matrix/pdu.ts';
@@ -58,7 +58,10 @@ export async function readRoomStates(
     const wanted = new Map(found.map((event) => [event.eventId, event]));
     states.set(
       room.request.roomId,
-      [...wanted.values()].filter((event) => !shown.has(event.eventId) && acceptsEvent(reader.filter, event)),
+      await filterInTurns(
+        [...wanted.values()],
+        (event) => !shown.has(event.eventId) && acceptsEvent(reader.filter, event),
+      ),
     );
     await breathe();
   }
@@ -123,7 +126,7 @@ async function readWholes(deps: StateDeps, rooms: readonly RoomPlan[]): Promise<
       const events = states.get(request.roomId) ?? [];
       found.set(
         request.roomId,
-        events.filter(({ type, stateKey }) => {
+        await filterInTurns(events, ({ type, stateKey }) => {
           const key = stateKeyOf(type, stateKey ?? '');
           return !shownKeys.has(key) && isWanted(key);
         }),

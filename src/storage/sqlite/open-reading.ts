@@ -1,4 +1,5 @@
 import type { Clock } from '../../base/clock.ts';
+import { TurnBudget, turnBudgetMs } from '../../base/turn-budget.ts';
 import type { RoomId } from '../../matrix/ids.ts';
 import type { StorageReading } from '../contract/storage.ts';
 import { createAccountDataReads } from './account-data.ts';
@@ -20,7 +21,7 @@ export async function openSqliteToRead(options: { file: string; clock: Clock }):
     checkMigrated(connection, defaultMigrationsDir);
     // One moment for all reads, whatever the server writes meanwhile.
     connection.exec('BEGIN');
-    const turn = new Turn(options.clock);
+    const turn = new Turn(new TurnBudget(options.clock, turnBudgetMs));
     const rooms = new Numbering<RoomId>(connection, {
       table: 'rooms',
       number: 'room_no',

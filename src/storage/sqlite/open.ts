@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Clock } from '../../base/clock.ts';
 import { type Log, silentLog } from '../../base/log.ts';
+import { TurnBudget, turnBudgetMs } from '../../base/turn-budget.ts';
 import type { EventId, RoomId } from '../../matrix/ids.ts';
 import type { StateKey } from '../../matrix/pdu.ts';
 import type { ServerName } from '../../matrix/server-name.ts';
@@ -66,6 +67,8 @@ export interface SqliteStorageOptions {
    * was durable. full: it survives both.
    */
   synchronous?: Synchronous;
+  /** What all share who keep the event loop; one of its own, by the clock, if not given. */
+  turn?: TurnBudget;
   /** Where the migrations are; those of this package if not given. */
   migrationsDir?: string;
 }
@@ -82,7 +85,8 @@ export async function openSqliteStorage(options: SqliteStorageOptions): Promise<
     const isInMemory = file === ':memory:';
     const slow = isInMemory ? readHere(database.connection) : new ReadingThread(file);
     const checkpointWorker = isInMemory ? undefined : new CheckpointThread(file);
-    return assemble({ ...database, slow, checkpointWorker, clock, log, synchronous });
+    const turn = new Turn(options.turn ?? new TurnBudget(clock, turnBudgetMs));
+    return assemble({ ...database, slow, checkpointWorker, clock, turn, log, synchronous });
   } catch (error) {
     database.close();
     throw openError(file, error);
@@ -96,6 +100,7 @@ interface Parts {
   /** None where there is no log. */
   checkpointWorker: CheckpointThread | undefined;
   clock: Clock;
+  turn: Turn;
   log: Log;
   synchronous: Synchronous;
 }
@@ -129,8 +134,7 @@ function createNumberings(connection: Connection) {
   };
 }
 
-function assemble({ connection, close, slow, checkpointWorker, clock, log, synchronous }: Parts): Storage {
-  const turn = new Turn(clock);
+function assemble({ connection, close, slow, checkpointWorker, clock, turn, log, synchronous }: Parts): Storage {
   const numberings = createNumberings(connection);
   const { rooms, keys, destinations } = numberings;
   const snapshots = new SnapshotLayers(connection, keys);

@@ -1,18 +1,14 @@
-import type { Clock } from '../../../base/clock.ts';
-import { TurnBudget } from '../../../base/turn-budget.ts';
-
-/** How long the storage may keep one turn of the event loop before others get theirs. */
-const turnBudgetMs = 10;
+import type { TurnBudget } from '../../../base/turn-budget.ts';
 
 /**
  * The one place where storage gives way. SQLite answers synchronously, so that awaiting it yields nothing: a call made
- * when the turn of the event loop has lasted 10 ms waits for the next turn.
+ * when the turn of the event loop is spent waits for the next one.
  */
 export class Turn {
   readonly #budget: TurnBudget;
 
-  constructor(clock: Clock) {
-    this.#budget = new TurnBudget(clock, turnBudgetMs);
+  constructor(budget: TurnBudget) {
+    this.#budget = budget;
   }
 
   /** Runs a synchronous read, in this turn or, when it is spent, in a later one. */

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { TurnBudget } from '../../../../src/base/turn-budget.ts';
 import { Turn } from '../../../../src/storage/sqlite/core/turn.ts';
 import { ManualClock } from '../../../support/manual-clock.ts';
 
@@ -19,7 +20,7 @@ describe('a turn of the event loop', () => {
   };
 
   it('answers at once while it is young', async () => {
-    const turn = new Turn(new ManualClock());
+    const turn = new Turn(new TurnBudget(new ManualClock(), 10));
     const order: string[] = [];
     setImmediate(() => order.push('others'));
     for (let index = 0; index < 50; index += 1) await turn.read(() => order.push('read'));
@@ -28,7 +29,7 @@ describe('a turn of the event loop', () => {
   });
 
   it('lets others in when it has lasted 10 ms', async () => {
-    const turn = new Turn(slowClock(4));
+    const turn = new Turn(new TurnBudget(slowClock(4), 10));
     const order: string[] = [];
     setImmediate(() => order.push('others'));
     for (let index = 0; index < 6; index += 1) await turn.read(() => order.push('read'));
@@ -37,13 +38,13 @@ describe('a turn of the event loop', () => {
   });
 
   it('ends for every one of many that wait', async () => {
-    const turn = new Turn(slowClock(20));
+    const turn = new Turn(new TurnBudget(slowClock(20), 10));
     const done = await Promise.all(Array.from({ length: 20 }, (_, index) => turn.read(() => index)));
     expect(done).toHaveLength(20);
   });
 
   it('is given to all who wait, one after the other, also where one of them reads on and on', async () => {
-    const turn = new Turn(slowClock(20));
+    const turn = new Turn(new TurnBudget(slowClock(20), 10));
     const order: string[] = [];
     const loop = async (name: string, reads: number): Promise<void> => {
       for (let index = 0; index < reads; index += 1) await turn.read(() => order.push(name));
@@ -53,7 +54,7 @@ describe('a turn of the event loop', () => {
   });
 
   it('hands on what a read throws', async () => {
-    const turn = new Turn(new ManualClock());
+    const turn = new Turn(new TurnBudget(new ManualClock(), 10));
     await expect(
       turn.read(() => {
         throw new Error('broken read');
