@@ -102,6 +102,10 @@ export function createParts(deps: PresenceDeps) {
       const held = narrowings.findHeld(destination, subject);
       if (held) await commitRows(deps.storage, [narrowings.rowOf(destination, subject, held)]);
     },
+    async lose(userId, others, compared) {
+      const missed = await rows.forMissedLosses(userId, others, compared);
+      if (missed.length > 0) await commitRows(deps.storage, missed);
+    },
   });
   const sights = new Sights(subjects);
   const tokens = new PresenceTokens(common);

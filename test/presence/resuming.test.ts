@@ -1,11 +1,12 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { DeviceId } from '../../src/matrix/ids.ts';
+import type { DeviceId, UserId } from '../../src/matrix/ids.ts';
+import { sharingConfigType } from '../../src/matrix/presence.ts';
 import { type Client, here, room, there, user, World } from '../support/presence-world.ts';
 
 /** What a client is told that comes back after a while, or after a restart, with the token it had. */
 
 const [alice, bob, carol] = [user('alice'), user('bob'), user('carol')];
-const dave = user('dave:there.test');
+const [dave, erin] = [user('dave:there.test'), user('erin:there.test')];
 const offline = (sender: string) => ({ sender, presence: 'offline' });
 const away = 120_000;
 
@@ -75,7 +76,8 @@ describe('a loss that leaves no shared room', () => {
 });
 
 describe('a loss whose commit takes its time', () => {
-  it('is told after a restart also to a client that was told something else meanwhile', async () => {
+  /** The leave is decided on, and committed when the returned function is called. */
+  async function decide(userId: UserId): Promise<() => Promise<void>> {
     const host = world.host(here);
     const commit = host.storage.commit.bind(host.storage);
     let goOn = (): void => {};
@@ -86,14 +88,82 @@ describe('a loss whose commit takes its time', () => {
       if (batch.rows.some(({ kind }) => kind === 'membership')) await held;
       return commit(batch);
     };
-    const left = host.setMembership({ roomId: room('a'), userId: alice, before: 'join', after: 'leave' });
+    const left = host.setMembership({ roomId: room('a'), userId, before: 'join', after: 'leave' });
+    await world.settle();
+    return async () => {
+      goOn();
+      await left;
+    };
+  }
+
+  it('is told after a restart also to a client that was told something else meanwhile', async () => {
+    const commit = await decide(alice);
     await world.advance(5_000);
     await world.put(alice, 'unavailable', 'last words');
     expect(await bobs.read()).toMatchObject([{ sender: alice, presence: 'unavailable' }]);
-    goOn();
-    await left;
-    await host.restart({ crash: true });
+    await commit();
+    await world.host(here).restart({ crash: true });
     expect(await bobs.read()).toContainEqual(offline(alice));
+  });
+
+  it.each([
+    ['here, who leaves', carol, carol],
+    ['here, whom the viewer leaves', carol, bob],
+    ['elsewhere, who leaves', erin, erin],
+    ['elsewhere, whom the viewer leaves', erin, bob],
+  ])(
+    'is told after a restart also of somebody %s, and who was never seen before it was decided on',
+    async (_, subject, leaver) => {
+      await world.join(room('a'), subject);
+      const commit = await decide(leaver);
+      await world.advance(2_000);
+      await world.put(subject, 'online', 'the first');
+      await world.advance(2_000);
+      expect(await bobs.read()).toMatchObject([{ sender: subject, status_msg: 'the first' }]);
+      await commit();
+      await world.settle();
+      await world.host(here).restart({ crash: true });
+      expect(await bobs.read()).toContainEqual(offline(subject));
+    },
+  );
+
+  it.each([
+    ['lets nobody in any more', carol],
+    ['is not wanted any more', bob],
+  ])(
+    'is told after a restart also of a stranger who %s, and was never seen before that was decided on',
+    async (_, who) => {
+      const host = world.host(here);
+      await world.share(carol, { allowed_users: [bob] });
+      await world.share(bob, { allowed_users: [carol] });
+      const rows = await host.presence.checkAccountData(who, null, sharingConfigType, {});
+      await world.put(carol, 'online', 'the first');
+      expect(await bobs.read()).toMatchObject([{ sender: carol, status_msg: 'the first' }]);
+      await host.commit(rows);
+      await world.share(bob, {});
+      await host.restart({ crash: true });
+      expect(await bobs.read()).toContainEqual(offline(carol));
+    },
+  );
+
+  it('names nobody who wanted the viewer, and was never wanted by them', async () => {
+    await world.share(carol, { allowed_users: [bob] });
+    await world.put(carol, 'online', 'unwanted');
+    await world.share(bob, { allowed_users: ['@x:example.org'] });
+    await world.share(bob, {});
+    await world.share(carol, {});
+    await world.settle();
+    expect(await world.host(here).storage.presence.listLosses(bob, 0)).toEqual([]);
+  });
+
+  it('and a loss that is none, of who shares another room, is not told', async () => {
+    await world.join(room('a'), carol);
+    await world.join(room('b'), bob, carol);
+    const commit = await decide(carol);
+    await world.put(carol, 'online', 'the first');
+    await commit();
+    await world.settle();
+    expect(await world.host(here).storage.presence.listLosses(bob, 0)).toEqual([]);
   });
 });
 

@@ -9,6 +9,7 @@ import { isBlank } from '../core/shown.ts';
 import type { LocalSubjects, RemoteSubjects } from '../core/subjects.ts';
 import { reaches } from '../policy.ts';
 import type { ServerMarks } from './addressees.ts';
+import type { Compared } from './loss-rows.ts';
 import { RemoteAudience, type RemoteAudienceDeps } from './remote-audience.ts';
 import { type AudienceJob, type Turn, Turns, type TurnsDeps } from './turn.ts';
 
@@ -29,6 +30,8 @@ export interface AudienceChangesDeps extends TurnsDeps, Omit<RemoteAudienceDeps,
   changedLately(subject: UserId): boolean;
   /** A narrowing that no commit brought with it: facts moved between the decision and its commit. */
   narrow(destination: ServerName, subject: UserId): Promise<void>;
+  /** Likewise losses between the user and these others. */
+  lose(userId: UserId, others: Iterable<UserId>, compared: Compared): Promise<void>;
 }
 
 interface ServerTurn extends Turn {
@@ -69,6 +72,11 @@ export class AudienceChanges {
     const named = new Set(moments.flatMap(({ facts }) => [...listNamed(facts.rulesOf(subject))]));
     const strangers = [...named].filter((other) => !this.#deps.roster.shareRoom(subject, other));
     await this.#compareAsViewer(subject, strangers, turn);
+    await this.#tellLosses(subject, [...strangers, ...this.#deps.rules.namedBy(subject)], turn);
+  }
+
+  #tellLosses(userId: UserId, others: Iterable<UserId>, { befores }: Turn): Promise<void> {
+    return this.#deps.lose(userId, others, { befores, now: this.#now });
   }
 
   async #compareServers(subject: UserId, turn: Turn): Promise<void> {
@@ -89,12 +97,14 @@ export class AudienceChanges {
   }
 
   /** Only the pairs of the one who joined or left, with those who are in the room or left it meanwhile. */
-  async #tellOfMembership({ userId, roomId }: Extract<PastChange, { kind: 'membership' }>, turn: Turn): Promise<void> {
+  async #tellOfMembership(change: Extract<PastChange, { kind: 'membership' }>, turn: Turn): Promise<void> {
+    const { userId, roomId } = change;
     const { roster, isLocal, remote } = this.#deps;
     const { past, now, copyExpiresMs } = this.#deps;
     const isBack = past.hasLeftSince(userId, now() - copyExpiresMs);
     const gone = turn.gone.get(roomId) ?? [];
     const connected = [...roster.connectedUsersIn(roomId), ...gone.filter((user) => roster.isConnected(user))];
+    if (change.joined) await this.#tellLosses(userId, [...roster.usersIn(roomId), ...gone], turn);
     if (isLocal(userId)) {
       await this.#compareLocal(userId, connected, turn);
       await this.#compareAsViewer(userId, [...roster.usersIn(roomId), ...gone], turn);

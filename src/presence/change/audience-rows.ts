@@ -14,7 +14,7 @@ import { isAudienceType, type RulesOfUsers, readIgnored } from '../core/rules.ts
 import { reaches } from '../policy.ts';
 import { parseSharingConfig, sharingConfigTypes } from '../sharing-config.ts';
 import { ConfigRewrites, type ConfigRewritesDeps, type RewrittenConfig } from './config-rewrites.ts';
-import { LossRows, type LossRowsDeps } from './loss-rows.ts';
+import { type Compared, LossRows, type LossRowsDeps } from './loss-rows.ts';
 import type { Move, NarrowingRows } from './narrowing-rows.ts';
 import { type Choice, PendingChanges, type PendingChangesDeps } from './pending.ts';
 import { RowSet } from './row-set.ts';
@@ -130,6 +130,19 @@ export class AudienceRows {
       const held =
         this.#deps.stanceTowards(server) === 'withhold' ? undefined : this.#narrowings.findHeld(server, userId);
       if (held) rows.add(this.#narrowings.rowOf(server, userId, held));
+    }
+    return rows.list();
+  }
+
+  /** Losses between a user and these others that stand in no commit: the subject was first shown when the change was decided on. */
+  async forMissedLosses(userId: UserId, others: Iterable<UserId>, compared: Compared): Promise<readonly Row[]> {
+    const rows = new RowSet();
+    let count = 0;
+    for (const other of others) {
+      count += 1;
+      if (count % 100 === 0) await breathe();
+      this.#losses.addMissed(rows, { viewer: userId, subject: other }, compared);
+      this.#losses.addMissed(rows, { viewer: other, subject: userId }, compared);
     }
     return rows.list();
   }

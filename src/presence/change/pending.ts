@@ -4,7 +4,7 @@ import { type Moment, momentOf } from '../core/audience.ts';
 import { type Difference, type Ground, newDifference, setJoined, withDifference } from '../core/facts.ts';
 
 /** Whoever asked for rows commits them soon, or never. */
-const keptMs = 10_000;
+export const committedWithinMs = 10_000;
 const entriesMax = 1_000;
 
 /** What is so now, and what will be: with this change alone, and with all that is decided on but not committed yet. */
@@ -49,7 +49,7 @@ export class PendingChanges {
 
   /** Everything that is pending, with this change as the last. Undefined where nothing else is. */
   #together(change: Difference): Difference | undefined {
-    const since = this.#deps.clock.monotonic() - keptMs;
+    const since = this.#deps.clock.monotonic() - committedWithinMs;
     this.#entries = this.#entries.filter(({ at }) => at > since);
     if (this.#entries.every(({ difference }) => difference === change)) return undefined;
     const all = newDifference();

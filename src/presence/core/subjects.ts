@@ -29,6 +29,8 @@ export interface LocalSubjects {
 export interface RemoteSubjects {
   /** Whether anything was ever told of this subject, also if nothing of it is left. */
   has(subject: UserId): boolean;
+  /** Whether nothing had been told of this subject before that time, monotonic, and something was since. */
+  isNewSince(subject: UserId, at: number): boolean;
   subjects(): IterableIterator<UserId>;
   readonly size: number;
   /** Whether anybody here may come to be given anything of the subject. */

@@ -74,6 +74,10 @@ export class CopyStore implements RemoteSubjects {
     return this.#subjects.has(subject);
   }
 
+  isNewSince(subject: UserId, at: number): boolean {
+    return (this.#subjects.get(subject)?.heardAt ?? Number.NEGATIVE_INFINITY) >= at;
+  }
+
   subjects(): IterableIterator<UserId> {
     return this.#subjects.keys();
   }
@@ -105,7 +109,7 @@ export class CopyStore implements RemoteSubjects {
 
   /** False: equal to what was held, only its time is new. */
   apply(subject: UserId, update: Omit<Copy, 'changedAt'>): boolean {
-    const record = this.#getRecord(subject);
+    const record = this.#getRecord(subject, update.receivedAt);
     const { copies, renewed } = applyUpdate(record.copies, update);
     if (renewed) {
       record.copies = copies;
@@ -180,10 +184,10 @@ export class CopyStore implements RemoteSubjects {
     await this.write([...this.#unwritten]);
   }
 
-  #getRecord(subject: UserId): SubjectRecord {
+  #getRecord(subject: UserId, heardAt: number): SubjectRecord {
     let record = this.#subjects.get(subject);
     if (!record) {
-      record = newRecord();
+      record = newRecord(heardAt);
       this.#subjects.set(subject, record);
     }
     if (this.#deps.isNear(subject)) this.#strangers.delete(subject);
@@ -267,7 +271,7 @@ export class CopyStore implements RemoteSubjects {
       this.#markUnwritten(row.subject);
       return;
     }
-    const record = this.#getRecord(row.subject);
+    const record = this.#getRecord(row.subject, Number.NEGATIVE_INFINITY);
     if (stored !== 'trace') record.copies = [...record.copies, stored];
   }
 }

@@ -16,6 +16,8 @@ interface Version {
 
 /** What is held of one remote subject, and what was. */
 export interface SubjectRecord {
+  /** When this process first heard of the subject. */
+  readonly heardAt: number;
   copies: readonly Copy[];
   /** What the copies were until when, oldest first. */
   past: Version[];
@@ -26,9 +28,9 @@ export interface SubjectRecord {
   former: Recipients | undefined;
 }
 
-export function newRecord(): SubjectRecord {
+export function newRecord(heardAt: number): SubjectRecord {
   const former = { everybody: false, strangers: false, users: new Set<string>(), globs: [] };
-  return { copies: [], past: [], older: [], knownSince: Number.NEGATIVE_INFINITY, former };
+  return { heardAt, copies: [], past: [], older: [], knownSince: Number.NEGATIVE_INFINITY, former };
 }
 
 export function replaceCopies(record: SubjectRecord, copies: readonly Copy[], now: number): void {
