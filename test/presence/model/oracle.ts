@@ -44,6 +44,14 @@ export function rooms(a: UserId, b: UserId, { members }: Facts): string[] {
   return Object.keys(members).filter((room) => members[room]?.includes(a) && members[room]?.includes(b));
 }
 
+export function sharesARoom(subject: UserId, viewer: UserId, facts: Facts): boolean {
+  return rooms(subject, viewer, facts).length > 0;
+}
+
+export function names(viewer: UserId, subject: UserId, { configs }: Facts): boolean {
+  return configs[viewer]?.allowed.includes(subject) === true;
+}
+
 function countingRooms(a: UserId, b: UserId, facts: Facts): string[] {
   return rooms(a, b, facts).filter((room) => !facts.excluded.includes(room) && !facts.oversized.includes(room));
 }

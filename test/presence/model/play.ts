@@ -2,8 +2,8 @@ import { type RoomId, serverOfUser, type UserId } from '../../../src/matrix/ids.
 import { type PresencePush, sharingConfigType } from '../../../src/matrix/presence.ts';
 import type { PresenceSettings } from '../../../src/presence/settings.ts';
 import { PresenceStorage } from '../../support/presence-storage.ts';
-import { type Client, here, there, World } from '../../support/presence-world.ts';
-import { type Facts, isForWhoeverComes, isGiven, maySee, rooms as sharedRooms } from './oracle.ts';
+import { here, there, World } from '../../support/presence-world.ts';
+import { type Facts, isForWhoeverComes, isGiven, maySee, names, sharesARoom } from './oracle.ts';
 import { Owner } from './owner.ts';
 import {
   after,
@@ -16,6 +16,7 @@ import {
   tellPause,
   tellStep,
 } from './story.ts';
+import { Viewer } from './viewer.ts';
 import { type Parcel, Ways } from './ways.ts';
 import { textOf, WireServer, wire } from './wire-server.ts';
 
@@ -29,6 +30,16 @@ export interface Rules {
   readonly beginsApart?: boolean;
   /** The third server does not know `allowed_recipients`. */
   readonly wireIsUnaware?: boolean;
+}
+
+type MayBeOffline = (subject: UserId, viewer: UserId, should: string) => boolean;
+
+interface Sighting {
+  readonly subject: UserId;
+  readonly viewer: UserId;
+  readonly way: string;
+  readonly does: string;
+  readonly isLetIn: boolean;
 }
 
 /** After the last update; with the window. */
@@ -48,7 +59,9 @@ export class Play {
   readonly #owners: ReadonlyMap<UserId, Owner>;
   /** By owner and text: who could see it at some moment while it was so. Each status is said once. */
   readonly #seers = new Map<string, Set<UserId>>();
-  readonly #views = new Map<UserId, { client: Client; shown: Map<UserId, string> }>();
+  /** The same of whoever asks by GET, and so need not have wanted to be told. */
+  readonly #askers = new Map<string, Set<UserId>>();
+  readonly #viewers = new Map<UserId, Viewer>();
   #facts: Facts;
   #moving: Promise<void> = Promise.resolve();
   /** By server and subject: whom nobody there shared a room with, or named, when its process ended. */
@@ -92,7 +105,7 @@ export class Play {
       play.#facts = after(play.#facts, { does: 'enters or leaves', who, where: places[0] });
     }
     if (rules.beginsApart) for (const [index, who] of everybody.entries()) await play.#beginApart(who, index);
-    for (const userId of owners) play.#views.set(userId, { client: world.device(userId), shown: new Map() });
+    for (const userId of owners) play.#viewers.set(userId, new Viewer(world, userId));
     play.#note([play.#facts]);
     await world.settle();
     return play;
@@ -124,7 +137,7 @@ export class Play {
     if (this.#violation) throw new Error(this.#violation);
     this.story.push(tellPause(kind));
     if (typeof kind !== 'string') this.#ways.trouble(kind.server, kind.trouble);
-    else if (kind === 'everybody looks') for (const userId of owners) await this.#look(userId);
+    else if (kind === 'everybody looks') await this.#lookAll();
     else if (kind === 'a second') await this.#world.advance(1_000);
     else if (kind === 'a minute') await this.#wait(60_000);
     else if (kind === 'half an hour') await this.#wait(1_900_000);
@@ -137,29 +150,49 @@ export class Play {
     this.#ways.mend();
     await this.#wait(60_000);
     await this.#wait(330_000);
-    for (const viewer of owners) await this.#look(viewer);
+    await this.#lookAll();
     this.story.push('in the end');
-    this.#compare((subject, viewer) => this.#isForgotten(subject, viewer) || this.#isRenewalLost(subject, viewer));
+    await this.#compare(
+      (subject, viewer) => this.#isForgotten(subject, viewer) || this.#isRenewalLost(subject, viewer),
+    );
     if (this.#forgotten.size === 0 && this.#renewalLost.size === 0) return;
     await this.#wait(renewedWithinMs);
-    for (const viewer of owners) await this.#look(viewer);
+    await this.#lookAll();
     this.story.push('when everybody was renewed');
     // An offline with a status is not renewed.
-    this.#compare((subject, viewer, should) => this.#isForgotten(subject, viewer) && should.startsWith('offline '));
+    await this.#compare(
+      (subject, viewer, should) => this.#isForgotten(subject, viewer) && should.startsWith('offline '),
+    );
   }
 
-  /** What everybody sees is what the oracle says; of whom `mayBeOffline` says so, a blank offline will do. */
-  #compare(mayBeOffline: (subject: UserId, viewer: UserId, should: string) => boolean): void {
+  /** What everybody sees, in whichever way, is what the oracle says; of whom `mayBeOffline` says so, a blank offline will do. */
+  async #compare(mayBeOffline: MayBeOffline): Promise<void> {
     if (this.#violation) throw new Error(this.#violation);
-    for (const viewer of everybody) {
-      for (const [subject, { text }] of this.#owners) {
-        const should = this.#isGiven(subject, viewer) ? text : 'offline ';
-        const does = this.#shown(subject, viewer);
-        if (does === should || (should === 'offline ' && this.#isBeyondPromise(viewer))) continue;
-        if (does === 'offline ' && mayBeOffline(subject, viewer, should)) continue;
-        throw new Error(this.#tell(`${viewer} sees ${subject} as "${does}", not as "${should}"`));
+    for (const userId of everybody) {
+      const viewer = this.#viewers.get(userId);
+      const fresh = await viewer?.lookAfresh();
+      for (const subject of owners) {
+        const isGiven = this.#isGiven(subject, userId);
+        const compare = (way: string, does: string, isLetIn = isGiven) =>
+          this.#compareOne({ subject, viewer: userId, way, does, isLetIn }, mayBeOffline);
+        compare('sees', this.#shown(subject, userId));
+        if (!viewer) continue;
+        compare('is shown by an initial sync', fresh?.get(subject) ?? 'offline ');
+        const isNeighbour = serverOfUser(subject) === serverOfUser(userId);
+        const isLetIn = isNeighbour ? maySee(subject, userId, this.#facts) : isGiven;
+        const answer = await viewer.ask(subject);
+        compare('is told by GET of', answer ?? 'offline ', isLetIn);
+        if (answer === undefined && sharesARoom(subject, userId, this.#facts))
+          throw new Error(this.#tell(`${userId} gets 404 for ${subject}`));
       }
     }
+  }
+
+  #compareOne({ subject, viewer, way, does, isLetIn }: Sighting, mayBeOffline: MayBeOffline): void {
+    const should = isLetIn ? (this.#owners.get(subject)?.text ?? '') : 'offline ';
+    if (does === should || (should === 'offline ' && this.#isBeyondPromise(viewer))) return;
+    if (does === 'offline ' && mayBeOffline(subject, viewer, should)) return;
+    throw new Error(this.#tell(`${viewer} ${way} ${subject} as "${does}", not as "${should}"`));
   }
 
   /** What was told of a stranger is not stored: who wants them after the end of the process waits until they are renewed. */
@@ -179,6 +212,9 @@ export class Play {
       const key = `${to} ${entry.user_id}`;
       const text = textOf(entry);
       const isRenewal = this.#heard.get(key)?.text === text;
+      // Of whom that server is told again, it holds what all others hold.
+      this.#forgotten.delete(key);
+      this.#renewalLost.delete(key);
       this.#heard.set(key, { text, renewedAt: isRenewal ? now : Number.NEGATIVE_INFINITY });
     }
   }
@@ -259,7 +295,7 @@ export class Play {
   #forgetOnWire(before: Facts): void {
     for (const subject of owners)
       for (const viewer of ofWire)
-        if (sharedRooms(subject, viewer, before).length > 0 && sharedRooms(subject, viewer, this.#facts).length === 0)
+        if (sharesARoom(subject, viewer, before) && !sharesARoom(subject, viewer, this.#facts))
           this.#wire.forget(subject, viewer);
   }
 
@@ -279,29 +315,29 @@ export class Play {
     }
   }
 
-  /** Whoever may be given what the owners are now, by one of these facts. */
+  /** Whoever may be given what the owners are now, or may ask for it, by one of these facts. */
   #note(possible: readonly Facts[]): void {
     for (const [subject, { texts }] of this.#owners) {
       for (const viewer of everybody) {
-        if (!possible.some((facts) => mayBeGiven(subject, viewer, facts))) continue;
+        const isGiven = possible.some((facts) => mayBeGiven(subject, viewer, facts));
+        const mayAsk = isGiven || possible.some((facts) => maySee(subject, viewer, facts));
         for (const text of texts) {
-          const seers = this.#seers.get(`${subject} ${text}`);
-          if (seers) seers.add(viewer);
-          else this.#seers.set(`${subject} ${text}`, new Set([viewer]));
+          if (isGiven) addTo(this.#seers, `${subject} ${text}`, viewer);
+          if (mayAsk) addTo(this.#askers, `${subject} ${text}`, viewer);
         }
       }
     }
   }
 
-  /** One answer of a sync: nothing in it was said after the owner had denied the viewer. */
-  async #look(viewer: UserId): Promise<void> {
-    const view = this.#views.get(viewer);
-    if (!view) return;
-    for (const { sender, ...seen } of await view.client.read()) {
-      const text = textOf(seen);
-      view.shown.set(sender, text);
-      this.#check(sender, viewer, text);
-    }
+  /** One answer of a sync, and one of GET of everybody: nothing in them was said after the owner had denied the viewer. */
+  async #look(viewer: Viewer): Promise<void> {
+    for (const [subject, text] of await viewer.look()) this.#check(subject, viewer.userId, text);
+    for (const subject of owners)
+      this.#check(subject, viewer.userId, (await viewer.ask(subject)) ?? 'offline ', this.#askers);
+  }
+
+  async #lookAll(): Promise<void> {
+    for (const viewer of this.#viewers.values()) await this.#look(viewer);
   }
 
   #receiveOnWire(push: readonly PresencePush[]): void {
@@ -310,7 +346,7 @@ export class Play {
       const { user_id: subject } = entry;
       const recipients = this.#wire.recipientsOf(entry);
       for (const viewer of ofWire) {
-        const isNamed = recipients?.includes(viewer) ?? sharedRooms(subject, viewer, this.#facts).length > 0;
+        const isNamed = recipients?.includes(viewer) ?? sharesARoom(subject, viewer, this.#facts);
         if (isNamed && !this.#isBeyondPromise(viewer)) this.#check(subject, viewer, textOf(entry));
       }
     }
@@ -324,19 +360,19 @@ export class Play {
   #isGiven(subject: UserId, viewer: UserId): boolean {
     const stance = this.#wire.isAware || !ofWire.includes(viewer) ? 'send' : this.#rules.settings?.unawareServers;
     if (stance === 'withhold') return false;
-    const sharing = ofWire.filter((user) => sharedRooms(subject, user, this.#facts).length > 0);
+    const sharing = ofWire.filter((user) => sharesARoom(subject, user, this.#facts));
     if (stance === 'whole_server_only' && !sharing.every((user) => isGiven(subject, user, this.#facts))) return false;
     return isGiven(subject, viewer, this.#facts);
   }
 
   #shown(subject: UserId, viewer: UserId): string {
-    const view = this.#views.get(viewer);
-    if (view) return view.shown.get(subject) ?? 'offline ';
-    return sharedRooms(subject, viewer, this.#facts).length > 0 ? this.#wire.shown(subject, viewer) : 'offline ';
+    const known = this.#viewers.get(viewer);
+    if (known) return known.shown.get(subject) ?? 'offline ';
+    return sharesARoom(subject, viewer, this.#facts) ? this.#wire.shown(subject, viewer) : 'offline ';
   }
 
-  #check(subject: UserId, viewer: UserId, text: string): void {
-    if (text === 'offline ' || this.#seers.get(`${subject} ${text}`)?.has(viewer)) return;
+  #check(subject: UserId, viewer: UserId, text: string, seers = this.#seers): void {
+    if (text === 'offline ' || seers.get(`${subject} ${text}`)?.has(viewer)) return;
     this.#violation ??= this.#tell(`${viewer} was shown "${text}" of ${subject}, who had denied them before saying so`);
   }
 
@@ -354,10 +390,8 @@ function mayBeGiven(subject: UserId, viewer: UserId, facts: Facts): boolean {
   return sees(subject, viewer, facts) || isForWhoeverComes(subject, viewer, facts, everybody);
 }
 
-function sharesARoom(subject: UserId, viewer: UserId, facts: Facts): boolean {
-  return sharedRooms(subject, viewer, facts).length > 0;
-}
-
-function names(viewer: UserId, subject: UserId, { configs }: Facts): boolean {
-  return configs[viewer]?.allowed.includes(subject) === true;
+function addTo(sets: Map<string, Set<UserId>>, key: string, userId: UserId): void {
+  const set = sets.get(key);
+  if (set) set.add(userId);
+  else sets.set(key, new Set([userId]));
 }
