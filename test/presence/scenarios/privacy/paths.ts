@@ -19,6 +19,14 @@ export const paths: readonly ReadPath[] = [
     check: ({ live }, viewer, scenario) => checkSync(live.get(viewer), { viewer, scenario, mayResume: false }),
   },
   {
+    name: 'live sync that is answered at once',
+    arrangement: 'together',
+    check: ({ atOnce }, viewer, scenario) => {
+      expect(atOnce.get(viewer)).toBeDefined();
+      checkSync(atOnce.get(viewer), { viewer, scenario, mayResume: false });
+    },
+  },
+  {
     name: 'sync that goes on from before',
     arrangement: 'together',
     check: (stage, viewer, scenario) =>

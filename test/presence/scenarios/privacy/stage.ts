@@ -13,6 +13,8 @@ export interface Stage {
   readonly world: World;
   /** By viewer, what a client got that synced all along. */
   readonly live: ReadonlyMap<UserId, readonly Seen[]>;
+  /** The same as far as it is answered at once, which a sync is that nothing but presence woke. */
+  readonly atOnce: ReadonlyMap<UserId, readonly Seen[] | undefined>;
   /** By viewer, what a client got that slept from before she came online until the end. */
   readonly resumed: ReadonlyMap<UserId, readonly Seen[]>;
   /** By viewer, what a client got that slept so long that its inbox was closed. */
@@ -68,7 +70,11 @@ export async function play(scenario: Scenario, arrangement: Arrangement, moment:
   world.device(alice, 'PUT').poll();
   await world.advance(2_000);
   const live = new Map<UserId, Seen[]>();
-  if (arrangement === 'together') for (const client of awake) live.set(client.userId, await client.read());
+  const atOnce = new Map<UserId, Seen[] | undefined>();
+  for (const client of arrangement === 'together' ? awake : []) {
+    atOnce.set(client.userId, await client.readAtOnce());
+    live.set(client.userId, await client.read());
+  }
   if (restarts) {
     await restart(world, moment);
     world.device(alice, 'PUT').poll();
@@ -78,7 +84,7 @@ export async function play(scenario: Scenario, arrangement: Arrangement, moment:
   await world.advance(3_000);
   const resumed = await readAll(asleep, arrangement);
   await world.advance(closedAfterMs);
-  return { world, live, resumed, returned: await readAll(away, arrangement), restarted: restarts };
+  return { world, live, atOnce, resumed, returned: await readAll(away, arrangement), restarted: restarts };
 }
 
 async function readAll(clients: readonly Client[], arrangement: Arrangement): Promise<Map<UserId, Seen[]>> {
