@@ -105,6 +105,19 @@ describe('storage', () => {
     expect(await stored()).toBe('online');
   });
 
+  it('has a first word a second later, however often others speak who were written lately', async () => {
+    phone.poll('online', true);
+    await world.advance(2 * second);
+    expect(await stored()).toBe('online');
+    const end = world.device(bob).poll('online', true);
+    for (let time = 0; time < 10; time += 1) {
+      await act('PHONE');
+      await world.advance(200);
+    }
+    expect((await host.storage.presence.find(bob))?.state).toBe('online');
+    end();
+  });
+
   it('that is slow holds back the answer to a PUT, and to an equal one behind it', async () => {
     const commit = host.storage.commit.bind(host.storage);
     let goOn = (): void => {};

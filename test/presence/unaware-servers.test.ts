@@ -379,6 +379,17 @@ describe('withhold', () => {
     expect(told()).toEqual([]);
   });
 
+  it('announces itself to no server whose last user leaves before it is told', async () => {
+    await world.put(alice, 'online');
+    await world.host(here).restart();
+    await world.presence.idle();
+    for (const userId of [oscar, olga])
+      await world.host(here).setMembership({ roomId: room('a'), userId, before: 'join', after: 'leave' });
+    expect(told()).toEqual([]);
+    await world.advance(3 * day);
+    expect(told()).toEqual([]);
+  });
+
   it('announces itself to nobody while presence does not cross', async () => {
     await start({ unawareServers: 'withhold', outbound: false });
     await world.put(alice, 'online');

@@ -196,6 +196,22 @@ describe('entries', () => {
   });
 });
 
+describe('a server that answers nothing', () => {
+  it('is not waited for by what comes', async () => {
+    await receive(entry({ presence: 'unavailable' }));
+    let asked = 0;
+    world.deliver = () => {
+      asked += 1;
+      return new Promise(() => {});
+    };
+    await world.put(bob, 'online', 'on its way');
+    await world.advance(1_000);
+    expect(asked).toBeGreaterThan(0);
+    await receive(entry({ allowed_recipients: [carol] }), entry({ user_id: '@new:there.test' }));
+    expect(await states()).toEqual(['unavailable', 'online']);
+  });
+});
+
 describe('several entries for one subject', () => {
   it('do not replace each other: each reaches whom it names', async () => {
     await receive(

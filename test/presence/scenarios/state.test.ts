@@ -155,6 +155,26 @@ describe('two devices', () => {
   });
 });
 
+describe('two devices that are online', () => {
+  it.each([
+    ['first', 'ONE', 'OTHER'],
+    ['last', 'OTHER', 'ONE'],
+  ])('count as the one that was active last, which is the %s to sync', async (_, newest, older) => {
+    const ends = ['ONE', 'OTHER'].map((deviceId) => world.device(alice, deviceId).poll());
+    await world.advance(10_000);
+    for (const deviceId of [older, newest]) {
+      world.presence.activity({ userId: alice, deviceId: deviceId as DeviceId });
+      await world.advance(20_000);
+    }
+    expect(await world.get(bob, alice)).toMatchObject({ currently_active: true, last_active_ago: 20_000 });
+    await world.advance(280_000 - 1);
+    expect(await stateOf(alice)).toBe('online');
+    await world.advance(1);
+    expect(await stateOf(alice)).toBe('unavailable');
+    for (const end of ends) end();
+  });
+});
+
 describe('more than a hundred devices', () => {
   it('are more than are remembered, but of one that syncs nothing is forgotten', async () => {
     world = await World.start({ putsPerMinute: 1_000 });
@@ -221,10 +241,18 @@ describe('nothing is told of what changes nothing', () => {
   it('when a PUT repeats what was so', async () => {
     await world.put(alice, 'unavailable', 'busy');
     await viewer.read();
-    const { woken } = world.host(here);
+    const { woken, storage } = world.host(here);
     woken.length = 0;
+    const written: string[] = [];
+    const { commit } = storage;
+    storage.commit = (batch) => {
+      written.push(...batch.rows.flatMap((row) => (row.kind === 'presence' ? [row.userId] : [])));
+      return commit.call(storage, batch);
+    };
     await world.put(alice, 'unavailable', 'busy');
+    await world.advance(29_000);
     expect(woken).toEqual([]);
+    expect(written).not.toContain(alice);
     expect(await viewer.read()).toEqual([]);
   });
 

@@ -49,6 +49,17 @@ describe('an incremental sync', () => {
     for (const client of clients) expect(await client.readStates()).toEqual({ [alice]: 'online' });
   });
 
+  it('counts how long ago somebody was active when it is given out, not when they were', async () => {
+    await bobs.sync();
+    await world.put(alice, 'online');
+    const { token } = bobs;
+    await world.advance(7_000);
+    expect(await bobs.read()).toMatchObject([{ sender: alice, last_active_ago: 7_000 }]);
+    bobs.token = token;
+    await world.advance(1_000);
+    expect(await bobs.read()).toMatchObject([{ sender: alice, last_active_ago: 8_000 }]);
+  });
+
   it('names a subject once, with the newest state', async () => {
     await bobs.sync();
     await world.put(alice, 'online', 'one');
