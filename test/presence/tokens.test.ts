@@ -2,6 +2,7 @@ import { cpSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { poll } from '../client/rooms-support.ts';
 import { TestServer } from '../support/server.ts';
 import type { TestUser } from '../support/user.ts';
 
@@ -15,8 +16,8 @@ let bob: TestUser;
 let carol: TestUser;
 let room: string;
 
-beforeEach(async () => {
-  server = await TestServer.start();
+async function prepare(config: Record<string, unknown> = {}): Promise<void> {
+  server = await TestServer.start({ config });
   alice = await server.register('alice');
   bob = await server.register('bob');
   carol = await server.register('carol');
@@ -28,7 +29,9 @@ beforeEach(async () => {
   await server.settle();
   // A token of the very moment of a denial may be answered with a bare offline once more.
   await server.clock.advance(1_000);
-});
+}
+
+beforeEach(() => prepare());
 
 afterEach(async () => {
   await server.stop();
@@ -89,6 +92,30 @@ describe('the token of whom she denies', () => {
     }
     await server.clock.advance(30_000);
     expect((await poll).presence).toBeUndefined();
+  });
+});
+
+describe('an answer that waits for the end of its window', () => {
+  it('shows nothing that she said meanwhile to whom she denied before it ended', async () => {
+    await server.stop();
+    await prepare({ sync: { window_ms: 50 } });
+    await carol.sync(quiet);
+    await alice.setPresence('online', 'opens the window');
+    expect(ofAlice(await carol.sync(quiet))).toMatchObject([{ content: { status_msg: 'opens the window' } }]);
+    let isOver = false;
+    const { answer } = await poll(server, carol, quiet);
+    void answer.then(() => {
+      isOver = true;
+    });
+    await alice.setPresence('unavailable', 'held back');
+    await server.settle();
+    await alice.setAccountData(type, { denied_users: [bob.userId, carol.userId] });
+    await server.settle();
+    expect(isOver).toBe(false);
+    await server.clock.advance(1_000);
+    expect(ofAlice(await answer)).toEqual([
+      { type: 'm.presence', sender: alice.userId, content: { presence: 'offline' } },
+    ]);
   });
 });
 

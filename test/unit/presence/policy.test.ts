@@ -179,6 +179,11 @@ describe('a stranger', () => {
     expect(reached(bob, { allowed })).toBe(false);
   });
 
+  it('has to be named by both of two documents, and else takes nobody else a place', () => {
+    const rules = compileRules([parse(['@x:c.test', bob]), parse([bob, '@y:d.test'])], new Set());
+    expect(strangerServersOf(rules, 'a.test' as ServerName)).toEqual(['b.test']);
+  });
+
   it('is no part of a whole server, so their server gets a list', () => {
     const facts = (shared: string[]) =>
       factsOf(

@@ -131,6 +131,15 @@ describe('an inbox', () => {
     expect(inbox.entriesSince(start)).toBeUndefined();
     expect(since(start + 1)).toHaveLength(50_000);
   });
+
+  it('that was full does not serve the numbers before because a device has fetched that is ahead of another', () => {
+    const start = inbox.last;
+    const [ahead, behind] = [phone, laptop].map((deviceId) => inbox.beginPoll(deviceId));
+    if (ahead && behind) for (const device of [ahead, behind]) inbox.noteFetched(device, start);
+    for (let index = 0; index < 50_001; index += 1) inbox.putUpdate(`@u${index}:a` as UserId);
+    if (ahead) inbox.noteFetched(ahead, inbox.last);
+    expect(inbox.entriesSince(start)).toBeUndefined();
+  });
 });
 
 describe('the inboxes', () => {
