@@ -11,8 +11,12 @@ const wishesMax = 10_000;
 
 /** User → devices; none: all of them. */
 export const queriedUsers = z
-  .record(userId, z.array(deviceId).max(devicesMax))
-  .refine((users) => Object.keys(users).length <= usersMax, `names more than ${usersMax} users`)
+  // Counted before each is looked at, which would take long for a body full of names.
+  .custom<object>(
+    (users) => !isObject(users) || Object.keys(users).length <= usersMax,
+    `names more than ${usersMax} users`,
+  )
+  .pipe(z.record(userId, z.array(deviceId).max(devicesMax)))
   .transform((users): ReadonlyMap<UserId, readonly DeviceId[]> => new Map(entriesOf(users)));
 
 /** User → device → algorithm. */
@@ -24,6 +28,10 @@ export const wishedKeys = z
     ),
   )
   .refine((wishes) => wishes.length <= wishesMax, `names more than ${wishesMax} devices`);
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null;
+}
 
 /** The shape of the record has checked its keys. */
 function entriesOf<Key extends string, Value>(record: Partial<Record<Key, Value>>): [Key, Value][] {

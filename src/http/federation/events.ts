@@ -2,9 +2,9 @@ import { z } from 'zod';
 import type { Clock } from '../../base/clock.ts';
 import type { RoomServer } from '../../federation-in/room-server.ts';
 import type { ServerName } from '../../matrix/server-name.ts';
-import { Reply, type Route, serverRoute } from '../route.ts';
+import { type Route, serverRoute } from '../route.ts';
 import { eventId, integer, queryInteger, queryList, roomId } from '../shapes.ts';
-import { pduList } from './pdu-list.ts';
+import { encodeWithPdus } from './encode-pdus.ts';
 
 export interface EventRoutesDeps {
   readonly rooms: RoomServer;
@@ -20,11 +20,12 @@ const missingLimitDefault = 10;
 /** Server-server API, "Retrieving events", "Backfilling and retrieving missing events" and "Room State Resolution". */
 export function eventRoutes(deps: EventRoutesDeps): Route[] {
   const { rooms } = deps;
-  const transaction = (pdus: readonly string[]): Reply =>
-    new Reply(
-      200,
-      `{"origin":${JSON.stringify(deps.serverName)},"origin_server_ts":${deps.clock.now()},"pdus":${pduList(pdus)}}`,
-    );
+  const transaction = (pdus: readonly string[]) =>
+    encodeWithPdus({
+      origin: JSON.stringify(deps.serverName),
+      origin_server_ts: String(deps.clock.now()),
+      pdus,
+    });
   return [
     serverRoute({
       method: 'GET',
@@ -39,7 +40,7 @@ export function eventRoutes(deps: EventRoutesDeps): Route[] {
       query: z.object({ event_id: eventId }),
       handle: async ({ params, query, origin }) => {
         const { pdus, authChain } = await rooms.getState(origin, { ...params, eventId: query.event_id });
-        return new Reply(200, `{"auth_chain":${pduList(authChain)},"pdus":${pduList(pdus)}}`);
+        return encodeWithPdus({ auth_chain: authChain, pdus });
       },
     }),
     serverRoute({
@@ -56,8 +57,7 @@ export function eventRoutes(deps: EventRoutesDeps): Route[] {
       method: 'GET',
       path: '/_matrix/federation/v1/event_auth/:roomId/:eventId',
       params: z.object({ roomId, eventId }),
-      handle: async ({ params, origin }) =>
-        new Reply(200, `{"auth_chain":${pduList(await rooms.getEventAuth(origin, params))}}`),
+      handle: async ({ params, origin }) => encodeWithPdus({ auth_chain: await rooms.getEventAuth(origin, params) }),
     }),
     serverRoute({
       method: 'GET',
@@ -92,7 +92,7 @@ export function eventRoutes(deps: EventRoutesDeps): Route[] {
         const asked = { earliest: body.earliest_events, latest: body.latest_events };
         const bounds = { limit: body.limit, minDepth: body.min_depth };
         const events = await rooms.getMissingEvents(origin, { ...params, ...asked, ...bounds });
-        return new Reply(200, `{"events":${pduList(events)}}`);
+        return encodeWithPdus({ events });
       },
     }),
   ];

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import type { RoomServer } from '../../federation-in/room-server.ts';
-import { Reply, type Route, serverRoute } from '../route.ts';
+import { type Route, serverRoute } from '../route.ts';
 import { eventId, jsonObject, queryList, roomId, shortText, userId } from '../shapes.ts';
-import { pduList } from './pdu-list.ts';
+import { encodeWithPdus } from './encode-pdus.ts';
 
 const versionsMax = 100;
 
@@ -24,7 +24,7 @@ export function knockRoutes(deps: { readonly rooms: Pick<RoomServer, 'makeKnock'
       body: jsonObject,
       handle: async ({ params, body, origin }) => {
         const state = await deps.rooms.sendKnock(origin, { ...params, event: body });
-        return new Reply(200, `{"knock_room_state":${pduList(state)}}`);
+        return encodeWithPdus({ knock_room_state: state });
       },
     }),
   ];
