@@ -3,6 +3,7 @@ import type { Timer } from '../base/clock.ts';
 import { RateLimit } from '../base/rate-limit.ts';
 import { limitExceeded, notFound } from '../matrix/errors.ts';
 import type { UserId } from '../matrix/ids.ts';
+import type { ServerName } from '../matrix/server-name.ts';
 import { lossesKeptMs } from './change/loss-rows.ts';
 import { createReactions } from './change/reactions.ts';
 import { tellOfSettings } from './change/settings-change.ts';
@@ -19,6 +20,8 @@ import type { Presence } from './types.ts';
 /** Each asks the policy about everybody who shares a room. */
 const explanationsPerMinute = 30;
 const pruneEveryMs = 86_400_000;
+/** Servers of a subject between two looks at the clock: what is kept of each grows, by doubling, with the same subject. */
+const serversPerLook = 10;
 /** Users whose PUTs of this minute are counted; the table is made whole at once. */
 const putsUsersMax = 10_000;
 
@@ -117,8 +120,7 @@ function createLife(parts: Parts): Pick<Presence, 'start' | 'stop' | 'idle'> {
       await tellOfSettings(parts, stored);
       await awareness.start();
       for (const subject of tracker.subjects()) {
-        takeUp(parts, subject);
-        await breathe();
+        await takeUp(parts, subject);
       }
       for (const subject of Untold.read(stored)) servers.tellAgain(subject);
       servers.start();
@@ -144,13 +146,25 @@ function createLife(parts: Parts): Pick<Presence, 'start' | 'stop' | 'idle'> {
 }
 
 /** Marks live in memory: what an earlier process had yet to send is sent again, what it sent is renewed in time. */
-function takeUp({ tracker, roster, facts, servers, settings, clock }: Parts, subject: UserId): void {
+async function takeUp(parts: Parts, subject: UserId): Promise<void> {
+  const all = [...listServers(subject, parts.roster, parts.facts)];
+  for (let start = 0; start < all.length; start += serversPerLook) {
+    takeUpAt(parts, subject, all.slice(start, start + serversPerLook));
+    await breathe();
+  }
+}
+
+function takeUpAt(
+  { tracker, servers, settings, clock }: Parts,
+  subject: UserId,
+  destinations: readonly ServerName[],
+): void {
   const presence = tracker.find(subject);
   if (!presence || !tracker.mayBeHeld(presence, settings.copyExpiresMs)) return;
   const isOffline = presence.shown.state === 'offline';
   // A status of long ago has arrived or will be sent with the next change.
   if (isOffline && clock.monotonic() - presence.changedAt >= settings.copyExpiresMs) return;
-  for (const server of listServers(subject, roster, facts)) {
+  for (const server of destinations) {
     if (isOffline) servers.mark(server, subject, { urgent: false, resend: true });
     else servers.assumeHeld(server, subject);
   }

@@ -19,6 +19,8 @@ const jobsMax = 1_000;
 
 /** Viewers who are asked about and addressed without a pause; half a millisecond. */
 const walkedAtOnceMax = 1_000;
+/** Servers that are marked without a pause: their maps grow, by doubling, with the same subject. */
+const serversAtOnceMax = 25;
 
 export interface DispatcherDeps extends Omit<AudienceChangesDeps, 'listConnected' | 'changedLately'> {
   background: Background;
@@ -209,8 +211,12 @@ export class Dispatcher {
     metrics.updates.add();
     metrics.recipients.observe(recipients);
     metrics.suppressed.add(asked - recipients);
-    for (const server of listServers(subject, roster, this.#now))
+    let marked = 0;
+    for (const server of listServers(subject, roster, this.#now)) {
       servers.mark(server, subject, { ...how, resend: false });
+      marked += 1;
+      if (marked % serversAtOnceMax === 0) await breathe();
+    }
     this.#deps.services.mark(subject);
   }
 
