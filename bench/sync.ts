@@ -2,6 +2,7 @@ import { runBench } from './support/run.ts';
 import { deepHistoryPart } from './sync/deep-history.ts';
 import { initialSyncPart } from './sync/initial-sync.ts';
 import { nothingNewPart } from './sync/nothing-new.ts';
+import { turnsCrowdPart } from './sync/turns/crowd.ts';
 import { turnsReadingPart } from './sync/turns/reading.ts';
 import { turnsRemovingPart } from './sync/turns/removing.ts';
 import { turnsStartingPart } from './sync/turns/starting.ts';
@@ -13,4 +14,5 @@ await runBench('sync', [
   turnsStartingPart,
   turnsReadingPart,
   turnsRemovingPart,
+  turnsCrowdPart,
 ]);

@@ -15,6 +15,8 @@ export interface BuiltEvent {
   /** Else the newest event of the room. */
   prevEvents?: readonly string[];
   transaction?: { deviceId: string; transactionId: string };
+  /** None if not given. */
+  authEvents?: readonly EventId[];
   /** When its server says it was sent. */
   sentAtMs?: number;
 }
@@ -31,25 +33,30 @@ export class RoomBuilder {
   readonly roomId: RoomId;
   readonly #storage: Storage;
   readonly #version: string;
+  readonly #idsForServers: boolean;
   #snapshot: SnapshotId | null = null;
   #last: EventId | null = null;
   #depth = 0;
 
-  private constructor(storage: Storage, roomId: string, version: string) {
+  private constructor(storage: Storage, roomId: string, version: string, idsForServers: boolean) {
     this.#storage = storage;
     this.roomId = roomId as RoomId;
     this.#version = version;
+    this.#idsForServers = idsForServers;
   }
 
-  /** A room with its create event, its creator joined, and a history visibility if one is asked for. */
+  /**
+   * A room with its create event, its creator joined, and a history visibility if one is asked for. `idsForServers`: event ids of the form that other
+   * servers insist on, instead of such as one can read.
+   */
   static async create(
     storage: Storage,
     creator: string,
-    options: { roomId?: string; historyVisibility?: string } = {},
+    options: { roomId?: string; historyVisibility?: string; idsForServers?: boolean } = {},
   ): Promise<RoomBuilder> {
     const version = '11';
     rooms += 1;
-    const room = new RoomBuilder(storage, options.roomId ?? `!room${rooms}:a`, version);
+    const room = new RoomBuilder(storage, options.roomId ?? `!room${rooms}:a`, version, options.idsForServers ?? false);
     await storage.commit({ rows: [{ kind: 'room', roomId: room.roomId, version }] });
     await room.state(creator, 'm.room.create', { room_version: version });
     await room.join(creator);
@@ -115,8 +122,11 @@ export class RoomBuilder {
     return eventIds;
   }
 
-  /** All of them join, in one commit. */
-  async joinMany(userIds: readonly string[]): Promise<void> {
+  /** All of them join (or join again), in one commit. Their member events, in the order of the users. */
+  async joinMany(
+    userIds: readonly string[],
+    authEventsOf: (userId: string) => readonly EventId[] = () => [],
+  ): Promise<EventId[]> {
     const before = this.#snapshot;
     if (before === null) throw new Error('a room begins with its create event');
     const after = this.#storage.newSnapshotId();
@@ -124,7 +134,14 @@ export class RoomBuilder {
     const events: Row[] = [];
     const memberships: Row[] = [];
     for (const userId of userIds) {
-      const event = { sender: userId, type: 'm.room.member', stateKey: userId, content: { membership: 'join' } };
+      const authEvents = authEventsOf(userId);
+      const event = {
+        sender: userId,
+        type: 'm.room.member',
+        stateKey: userId,
+        content: { membership: 'join' },
+        authEvents,
+      };
       const eventId = this.#nextId(event.type);
       set.set(stateKeyOf(event.type, userId), eventId);
       events.push(this.#eventRow(event, eventId, { before, after }));
@@ -140,11 +157,13 @@ export class RoomBuilder {
       ...(this.#last === null ? [] : [{ kind: 'extremities' as const, roomId, eventIds: [this.#last] }]),
     ]);
     this.#snapshot = after;
+    return [...set.values()];
   }
 
   #nextId(type: string): EventId {
     this.#depth += 1;
-    return `$${this.roomId.slice(1, this.roomId.indexOf(':'))}-${this.#depth}-${type}` as EventId;
+    const id = `${this.roomId.slice(1, this.roomId.indexOf(':'))}-${this.#depth}-${type}`;
+    return `$${this.#idsForServers ? id.replaceAll('.', '_').padEnd(43, '_').slice(0, 43) : id}` as EventId;
   }
 
   #eventRow(event: BuiltEvent, eventId: EventId, at: { before: SnapshotId; after: SnapshotId }): Row {
@@ -170,7 +189,7 @@ export class RoomBuilder {
           depth: this.#depth,
           origin_server_ts: event.sentAtMs ?? someDayMs,
           prev_events: (event.prevEvents ?? (this.#last === null ? [] : [this.#last])) as EventId[],
-          auth_events: [],
+          auth_events: [...(event.authEvents ?? [])],
           hashes: { sha256: '' },
           signatures: {},
         },

@@ -1,14 +1,13 @@
 import { writeDatabase } from '../../presence/crowd.ts';
 import { pinThisProcess } from '../../support/cores.ts';
 import { LoadClient, type LoadRequest } from '../../support/load-client.ts';
-import { type LoopTurn, textOfTurn } from '../../support/loop-turns.ts';
 import type { Measure } from '../../support/report.ts';
 import type { BenchPart } from '../../support/run.ts';
 import { profileOptions, ServerProcess } from '../../support/server-process.ts';
+import { LongestTurns } from './longest.ts';
 import { type OldServer, roomsOfBusy, sizeOf, writeOldServer } from './old-server.ts';
 
 const runs = 3;
-export const longestTurnMaxMs = 50;
 const lazy = encodeURIComponent(JSON.stringify({ room: { state: { lazy_load_members: true } } }));
 
 /** What the largest answers do to everybody else: the longest turn of the loop while one of them, or twenty at once, are made. */
@@ -47,26 +46,8 @@ interface Running {
 }
 
 async function measure({ server, client, old, only }: Running): Promise<Measure[]> {
-  const measures: Measure[] = [];
-  let asked = 0;
-  const longest = async (name: string, ask: () => Promise<unknown>): Promise<void> => {
-    asked += 1;
-    if (only !== undefined && only !== asked) return;
-    const turns: LoopTurn[] = [];
-    let tookMs = 0;
-    // The first one warms up; the others are as bad as the worst of them.
-    for (let run = 0; run < runs; run += 1) {
-      await server.longestTurn();
-      const startedAt = performance.now();
-      await ask();
-      tookMs = performance.now() - startedAt;
-      turns.push(await server.longestTurn());
-    }
-    const [firstTurn, ...others] = turns;
-    const worst = others.reduce((worse, turn) => (turn.oursMs > worse.oursMs ? turn : worse));
-    const note = `${tookMs.toFixed(0)} ms in all; ${textOfTurn(worst)}; ${firstTurn?.oursMs.toFixed(0)} ms the first time`;
-    measures.push({ name, unit: 'ms', value: worst.oursMs, bound: { atMost: longestTurnMaxMs }, note });
-  };
+  const turns = new LongestTurns(server, only);
+  const longest = (name: string, ask: () => Promise<unknown>) => turns.during(name, ask, { runs });
   const good = async (request: LoadRequest): Promise<string> => {
     const { status, text } = await client.request(request);
     if (status !== 200) throw new Error(`${request.path}: ${text.slice(0, 200)}`);
@@ -102,5 +83,5 @@ async function measure({ server, client, old, only }: Running): Promise<Measure[
   await longest('search in the directory of users', () =>
     good({ method: 'POST', path: `${v3}/user_directory/search`, token, body: { search_term: 'user', limit: 50 } }),
   );
-  return measures;
+  return turns.measures;
 }

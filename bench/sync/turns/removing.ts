@@ -4,12 +4,10 @@ import type { Storage } from '../../../src/storage/contract/storage.ts';
 import { type Member, writeDatabase, writeMembers } from '../../presence/crowd.ts';
 import { pinThisProcess } from '../../support/cores.ts';
 import { LoadClient } from '../../support/load-client.ts';
-import { textOfTurn } from '../../support/loop-turns.ts';
-import type { Measure } from '../../support/report.ts';
 import type { BenchPart } from '../../support/run.ts';
 import { ServerProcess } from '../../support/server-process.ts';
+import { LongestTurns } from './longest.ts';
 import { writeRows } from './old-server.ts';
-import { longestTurnMaxMs } from './reading.ts';
 
 const keys = 50_000;
 const messages = 20_000;
@@ -29,18 +27,8 @@ export const turnsRemovingPart: BenchPart = {
     const client = new LoadClient(server.clientUrl);
     const [owner, reader] = members;
     try {
-      const measures: Measure[] = [];
-      const longest = async (name: string, run: () => Promise<unknown>): Promise<void> => {
-        await server.longestTurn();
-        const startedAt = performance.now();
-        await run();
-        const tookMs = performance.now() - startedAt;
-        // What follows in the background.
-        await new Promise((resolve) => setTimeout(resolve, 500));
-        const turn = await server.longestTurn();
-        const note = `${tookMs.toFixed(0)} ms in all; ${textOfTurn(turn)}`;
-        measures.push({ name, unit: 'ms', value: turn.oursMs, bound: { atMost: longestTurnMaxMs }, note });
-      };
+      const turns = new LongestTurns(server);
+      const longest = (name: string, run: () => Promise<unknown>) => turns.during(name, run, { afterwardsMs: 500 });
       const v3 = '/_matrix/client/v3';
       const token = owner?.token ?? '';
       await longest(`${keys} keys of a backup, told`, () =>
@@ -55,7 +43,7 @@ export const turnsRemovingPart: BenchPart = {
       await longest(`${messages} messages to a device that is signed out`, () =>
         client.json({ method: 'POST', path: `${v3}/logout`, token: reader?.token ?? '', body: {} }),
       );
-      return measures;
+      return turns.measures;
     } finally {
       await client.stop();
       await server.stop();

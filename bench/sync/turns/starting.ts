@@ -6,8 +6,8 @@ import { startServer } from '../../../src/app/server.ts';
 import { writeDatabase } from '../../presence/crowd.ts';
 import type { BenchPart } from '../../support/run.ts';
 import { watch } from '../../support/watch.ts';
+import { longestTurnMaxMs } from './longest.ts';
 import { sizeOf, writeOldServer } from './old-server.ts';
-import { longestTurnMaxMs } from './reading.ts';
 
 const afterwardsMs = 3_000;
 
