@@ -1,15 +1,16 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { type ParsedUrlQuery, parse as parseQuery } from 'node:querystring';
 import type { Log } from '../base/log.ts';
+import type { Later, LaterListener } from '../base/tasks/later.ts';
 import type { RequestContext, RequestState } from './request-state.ts';
 import type { Route } from './route.ts';
-import type { Surround } from './surround.ts';
+import type { Behind, Surround } from './surround.ts';
 
 export interface FrontDeps {
   readonly routes: readonly Route[];
   /** The same as around Koa's router. */
   readonly around: Surround;
-  readonly run: (route: Route, context: RequestContext) => Promise<void>;
+  readonly run: (route: Route, context: RequestContext) => Promise<void> | Later<void>;
   /** Everything else. */
   readonly behind: RequestListener;
   readonly trustProxy: boolean;
@@ -21,35 +22,27 @@ export interface FrontDeps {
  * router: their share of such an answer is larger than the answer's. Routes that wait and whose path has no parameters take this way.
  */
 export function createFront(deps: FrontDeps): RequestListener {
-  const routes = new Map<string, Route>();
+  const routes = new Map<string, { readonly path: string; readonly behind: Behind }>();
   for (const route of deps.routes) {
     if (route.access !== 'user' || route.waits !== true || route.method !== 'GET') continue;
     for (const path of typeof route.path === 'string' ? [route.path] : route.path) {
-      if (!path.includes(':')) routes.set(path, route);
+      // The path is kept, and not the text of each request of which it is a part.
+      if (!path.includes(':')) routes.set(path, { path, behind: (context) => deps.run(route, context) });
     }
   }
   return (request, response) => {
     const url = request.url ?? '/';
     const queryAt = url.indexOf('?');
-    const path = queryAt === -1 ? url : url.slice(0, queryAt);
-    const route = request.method === 'GET' ? routes.get(path) : undefined;
-    if (route === undefined) return deps.behind(request, response);
+    const found = request.method === 'GET' ? routes.get(queryAt === -1 ? url : url.slice(0, queryAt)) : undefined;
+    if (found === undefined) return deps.behind(request, response);
     const querystring = queryAt === -1 ? '' : url.slice(queryAt + 1);
-    const context = new LeanContext({ request, response, path, querystring, trustProxy: deps.trustProxy });
-    deps
-      .around(context, () => deps.run(route, context))
-      .then(
-        () => context.end(),
-        (err: unknown) => {
-          // What a route threw is answered, so this is a failure of the connection itself.
-          deps.log.debug({ err }, 'a connection failed');
-          response.destroy();
-        },
-      );
+    const context = new LeanContext({ request, response, path: found.path, querystring, deps });
+    deps.around(context, found.behind).begin(context);
   };
 }
 
-class LeanContext implements RequestContext {
+/** One request, from its begin to its answer. */
+class LeanContext implements RequestContext, LaterListener<void> {
   readonly req: IncomingMessage;
   readonly res: ServerResponse;
   readonly method = 'GET';
@@ -63,19 +56,21 @@ class LeanContext implements RequestContext {
   /** Names and values in turns, as `writeHead` takes them without a look at each key of an object. */
   readonly #headers: string[] = [];
   #query: ParsedUrlQuery | undefined;
+  readonly #log: Log;
 
   constructor(from: {
     request: IncomingMessage;
     response: ServerResponse;
     path: string;
     querystring: string;
-    trustProxy: boolean;
+    deps: Pick<FrontDeps, 'log' | 'trustProxy'>;
   }) {
     this.req = from.request;
     this.res = from.response;
     this.path = from.path;
     this.querystring = from.querystring;
-    this.ip = addressOf(from.request, from.trustProxy);
+    this.ip = addressOf(from.request, from.deps.trustProxy);
+    this.#log = from.deps.log;
   }
 
   get query(): ParsedUrlQuery {
@@ -100,7 +95,21 @@ class LeanContext implements RequestContext {
     if (!this.res.destroyed) this.res.writeHead(this.status, this.#headers);
   }
 
-  end(): void {
+  done(): void {
+    try {
+      this.#end();
+    } catch (error) {
+      this.failed(error);
+    }
+  }
+
+  failed(err: unknown): void {
+    // What a route threw is answered, so this is a failure of the connection itself.
+    this.#log.debug({ err }, 'a connection failed');
+    this.res.destroy();
+  }
+
+  #end(): void {
     const { res } = this;
     if (res.destroyed || res.writableEnded) return;
     const text = typeof this.body === 'string' ? this.body : '';
