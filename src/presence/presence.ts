@@ -2,7 +2,7 @@ import { breathe } from '../base/breathe.ts';
 import type { Timer } from '../base/clock.ts';
 import { RateLimit } from '../base/rate-limit.ts';
 import { limitExceeded, notFound } from '../matrix/errors.ts';
-import type { UserId } from '../matrix/ids.ts';
+import type { RoomId, UserId } from '../matrix/ids.ts';
 import type { ServerName } from '../matrix/server-name.ts';
 import { lossesKeptMs } from './change/loss-rows.ts';
 import { createReactions } from './change/reactions.ts';
@@ -22,6 +22,7 @@ const explanationsPerMinute = 30;
 const pruneEveryMs = 86_400_000;
 /** Servers of a subject between two looks at the clock: what is kept of each grows, by doubling, with the same subject. */
 const serversPerLook = 10;
+const rowsPerCommit = 500;
 /** Users whose PUTs of this minute are counted; the table is made whole at once. */
 const putsUsersMax = 10_000;
 
@@ -70,7 +71,7 @@ export function createPresence(deps: PresenceDeps): Presence {
       ...parts,
       deviceGone,
       userDeactivated,
-      store: (repaired) => void background.run('store a config again', () => commitRows(storage, repaired)),
+      store: (repaired) => void background.run('store what follows from a commit', () => commitRows(storage, repaired)),
     }),
 
     async checkAccountData(userId, roomId, type, content) {
@@ -118,6 +119,7 @@ function createLife(parts: Parts): Pick<Presence, 'start' | 'stop' | 'idle'> {
       await awareness.load();
       for (const narrowing of await storage.presence.listNarrowings()) servers.narrow(narrowing, parts.past.next);
       await tellOfSettings(parts, stored);
+      await learnSizes(parts);
       await awareness.start();
       for (const subject of tracker.subjects()) {
         await takeUp(parts, subject);
@@ -143,6 +145,24 @@ function createLife(parts: Parts): Pick<Presence, 'start' | 'stop' | 'idle'> {
       await background.idle();
     },
   };
+}
+
+/** Rooms of which it is not stored that they are too large: the limit is new, or a crash came before it was. */
+async function learnSizes({ roster, sizes, serverName, storage }: Parts): Promise<void> {
+  const crossed: RoomId[] = [];
+  let count = 0;
+  for (const roomId of [...roster.roomsOfServer(serverName)]) {
+    count += 1;
+    if (count % 100 === 0) await breathe();
+    if (sizes.update(roomId)) crossed.push(roomId);
+  }
+  for (let start = 0; start < crossed.length; start += rowsPerCommit) {
+    const some = crossed.slice(start, start + rowsPerCommit);
+    await commitRows(
+      storage,
+      some.map((roomId) => sizes.factOf(roomId)),
+    );
+  }
 }
 
 /** Marks live in memory: what an earlier process had yet to send is sent again, what it sent is renewed in time. */

@@ -24,7 +24,7 @@ export interface ReactionsDeps {
   isLocal(userId: UserId): boolean;
   deviceGone(userId: UserId, deviceId: Extract<Change, { kind: 'device_removed' }>['deviceId']): void;
   userDeactivated(userId: UserId): void;
-  /** Stores rows that make good what a concurrent writer undid. */
+  /** Stores rows that make good what a concurrent writer undid, or nobody knew before. */
   store(rows: readonly Row[]): void;
 }
 
@@ -54,7 +54,11 @@ function changeMembership(deps: ReactionsDeps, change: Extract<Change, { kind: '
   deps.rows.sawMembership(userId, roomId);
   const joined = change.before === 'join';
   if (joined === (change.after === 'join')) return;
-  if (deps.sizes.update(roomId)) noteChange(deps, { kind: 'room_size', roomId, counts: !deps.sizes.counts(roomId) });
+  if (deps.sizes.update(roomId)) {
+    noteChange(deps, { kind: 'room_size', roomId, counts: !deps.sizes.counts(roomId) });
+    // It stands in the commit of one who joins or leaves, but not in that of a room which comes with all its members.
+    deps.store([deps.sizes.factOf(roomId)]);
+  }
   // Nobody of ours sees anybody through a room that none of us is in.
   const concernsUs = deps.isLocal(userId) || deps.remote.has(userId) || deps.roster.localUsersIn(roomId).size > 0;
   if (concernsUs) noteChange(deps, { kind: 'membership', userId, roomId, joined });

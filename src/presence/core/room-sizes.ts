@@ -41,7 +41,7 @@ export class RoomSizes {
     return this.#limit === null || !this.#isOversized(roomId, members, this.#limit);
   }
 
-  /** After a change of membership. True when the room crossed the limit with it. */
+  /** After a change of membership, or a start. True when the room crossed the limit with it, or was not known to have. */
   update(roomId: RoomId): boolean {
     if (this.#limit === null || this.#excluded.has(roomId)) return false;
     const oversized = this.#isOversized(roomId, this.#roster.usersIn(roomId).size, this.#limit);
@@ -51,8 +51,8 @@ export class RoomSizes {
     return true;
   }
 
-  /** The fact to store when the room crosses the limit. */
-  factOf(roomId: RoomId, counts: boolean): { kind: 'presence_fact'; name: string; value: string | null } {
+  /** The fact to store when the room crosses the limit. `counts`: whether it will count then; left out, as it does now. */
+  factOf(roomId: RoomId, counts = this.counts(roomId)): { kind: 'presence_fact'; name: string; value: string | null } {
     return { kind: 'presence_fact', name: `${factPrefix}${roomId}`, value: counts ? null : 'yes' };
   }
 

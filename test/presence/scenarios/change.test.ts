@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { sharingConfigType, sharingConfigTypeUnstable } from '../../../src/matrix/presence.ts';
 import type { Row } from '../../../src/storage/contract/commit.ts';
+import { joinMany } from '../../support/presence-crowd.ts';
 import { type Client, here, room, there, user, World } from '../../support/presence-world.ts';
 
 const alice = user('alice');
@@ -414,5 +415,35 @@ describe('a room that grows too large', () => {
     await world.advance(2_000);
     expect((await world.get(bob, alice)).presence).toBe('online');
     expect(await remote.read()).toMatchObject([{ sender: alice, presence: 'online' }]);
+  });
+
+  describe.each([
+    ['that was too large when the limit came', {}, () => world.host(here).restart({ settings: { largestRoom: 5 } })],
+    ['that came with all its members at once', { largestRoom: 5 }, async () => {}],
+  ])('%s', (_, settings, limit) => {
+    const crowd = ['f', 'g', 'h', 'i'].map((name) => user(name));
+
+    beforeEach(async () => {
+      world = await World.start(settings);
+      await joinMany(world, room('a'), [alice, bob, ...crowd]);
+      await world.put(alice, 'online');
+      await limit();
+      world.device(alice).poll();
+    });
+
+    it.each([
+      ['the same process', false],
+      ['a crash', true],
+    ])('counts again only below four fifths of the limit, also for %s', async (_how, isCrash) => {
+      const seen = [];
+      for (const left of crowd) {
+        const step = { roomId: room('a'), userId: left, before: 'join', after: 'leave' } as const;
+        await world.host(here).setMembership(step);
+        if (isCrash) await world.host(here).restart({ crash: true, settings: { largestRoom: 5 } });
+        seen.push((await world.get(bob, alice)).presence);
+      }
+      // Five are left, then four, three and two.
+      expect(seen).toEqual(['offline', 'offline', 'online', 'online']);
+    });
   });
 });
