@@ -7,6 +7,8 @@ export async function startParts(
   { config, services }: Surroundings,
   { outgoing, presence, feed, rooms, accounts, deactivation, keys, media, pushSender, serviceSender }: Parts,
 ): Promise<void> {
+  // Before listeners are open: whoever asks would wait for it.
+  await outgoing.http.load();
   for (const { sender } of services.all) await accounts.registration.ensureReserved(sender);
   await presence.start();
   await feed.start();

@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { systemDns } from '../base/network/dns.ts';
-import { createOutgoingHttp, type OutgoingHttp } from '../base/network/outgoing-http.ts';
+import { createOutgoingHttp, type OutgoingHttpClient } from '../base/network/outgoing-http.ts';
 import type { OldKey } from '../federation-in/serve-keys.ts';
 import { DestinationHealth } from '../federation-out/destination-health.ts';
 import { createDiscovery } from '../federation-out/discovery.ts';
@@ -20,7 +20,7 @@ import type { Surroundings } from './surroundings.ts';
 
 /** Everything that calls other servers. */
 export interface Outgoing {
-  readonly http: OutgoingHttp;
+  readonly http: OutgoingHttpClient;
   readonly health: DestinationHealth;
   readonly keyRing: KeyRing;
   readonly requests: FederationRequests;
