@@ -1,3 +1,4 @@
+import { breathe } from '../../base/breathe.ts';
 import type { Clock } from '../../base/clock.ts';
 import { groupBy } from '../../base/group-by.ts';
 import type { FederationRequests } from '../../federation-out/requests-contract.ts';
@@ -96,7 +97,7 @@ export function createKeyQueries(deps: KeyQueryDeps): KeyQueries {
       const userSigning = found.get(viewer)?.userSigningKey;
       return {
         failures,
-        ...presentUsers(found, users, true),
+        ...(await presentUsers(found, users, true)),
         user_signing_keys: userSigning ? Object.fromEntries([[viewer, userSigning]]) : {},
       };
     },
@@ -108,15 +109,16 @@ export function createKeyQueries(deps: KeyQueryDeps): KeyQueries {
 }
 
 /** The part of an answer that clients and servers are given alike. */
-export function presentUsers(
+export async function presentUsers(
   found: ReadonlyMap<UserId, UserKeys>,
   users: QueriedUsers,
   showNames: boolean,
-): KeyQueryAnswer {
+): Promise<KeyQueryAnswer> {
   const devices: [UserId, JsonObject][] = [];
   const master: [UserId, JsonObject][] = [];
   const selfSigning: [UserId, JsonObject][] = [];
   for (const [userId, deviceIds] of users) {
+    await breathe();
     const keys = found.get(userId);
     if (!keys) continue;
     const wanted = deviceIds.length === 0 ? undefined : new Set(deviceIds);

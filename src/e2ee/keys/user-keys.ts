@@ -1,8 +1,9 @@
+import { breathe } from '../../base/breathe.ts';
 import { groupBy } from '../../base/group-by.ts';
 import { isObject } from '../../engine/members.ts';
 import type { DeviceId, UserId } from '../../matrix/ids.ts';
 import type { JsonObject } from '../../matrix/pdu.ts';
-import type { CrossSigningKeyRow, CrossSigningUsage, KeySignatureRow } from '../../storage/contract/cross-signing.ts';
+import type { CrossSigningUsage, KeySignatureRow } from '../../storage/contract/cross-signing.ts';
 import type { Storage } from '../../storage/contract/storage.ts';
 
 export interface UserDevice {
@@ -24,8 +25,25 @@ export interface UserKeys {
 
 type Reads = Pick<Storage, 'crossSigning' | 'deviceKeys'>;
 
+/** Users whose keys are read, and completed by signatures, together. */
+const usersPerTurn = 100;
+
 /** The keys of local users, with the signatures that were uploaded behind them as far as `viewer` may see them. */
 export async function listOwnKeys(
+  storage: Reads,
+  userIds: readonly UserId[],
+  viewer: UserId | null,
+): Promise<Map<UserId, UserKeys>> {
+  const found = new Map<UserId, UserKeys>();
+  for (let start = 0; start < userIds.length; start += usersPerTurn) {
+    const some = await listSome(storage, userIds.slice(start, start + usersPerTurn), viewer);
+    for (const [userId, keys] of some) found.set(userId, keys);
+    await breathe();
+  }
+  return found;
+}
+
+async function listSome(
   storage: Reads,
   userIds: readonly UserId[],
   viewer: UserId | null,
@@ -34,8 +52,9 @@ export async function listOwnKeys(
     await storage.deviceKeys.listDevicesWithKeys(userIds),
     await storage.crossSigning.listCrossSigningKeys(userIds),
   ];
+  const keysOf = groupBy(keys, ({ userId }) => userId);
   const keyOf = (userId: UserId, usage: CrossSigningUsage): JsonObject | null =>
-    keys.find((row: CrossSigningKeyRow) => row.userId === userId && row.usage === usage)?.key ?? null;
+    keysOf.get(userId)?.find((row) => row.usage === usage)?.key ?? null;
   const devicesOf = groupBy(devices, ({ userId }) => userId);
   const found = userIds.map(
     (userId): UserKeys => ({
@@ -46,7 +65,7 @@ export async function listOwnKeys(
       userSigningKey: userId === viewer ? keyOf(userId, 'user_signing') : null,
     }),
   );
-  return withSignatures(storage, found, viewer);
+  return signSome(storage, found, viewer);
 }
 
 /**
@@ -55,6 +74,20 @@ export async function listOwnKeys(
  * the viewer.
  */
 export async function withSignatures(
+  storage: Pick<Storage, 'crossSigning'>,
+  found: readonly UserKeys[],
+  viewer: UserId | null,
+): Promise<Map<UserId, UserKeys>> {
+  const signed = new Map<UserId, UserKeys>();
+  for (let start = 0; start < found.length; start += usersPerTurn) {
+    const some = await signSome(storage, found.slice(start, start + usersPerTurn), viewer);
+    for (const [userId, keys] of some) signed.set(userId, keys);
+    await breathe();
+  }
+  return signed;
+}
+
+async function signSome(
   storage: Pick<Storage, 'crossSigning'>,
   found: readonly UserKeys[],
   viewer: UserId | null,
