@@ -210,6 +210,26 @@ export function describeRooms(open: OpenStorage): void {
       expect(await list(before + 1, joined - 1)).toEqual([]);
     });
 
+    it('tell of all who newly joined and departed, however many', async () => {
+      const many = Array.from({ length: 1_100 }, (_, n) => user(`one${n}`));
+      const before = storage.position();
+      await commit(
+        storage,
+        many.map((userId) => memberRow(userId, 'join')),
+      );
+      const between = storage.position();
+      await commit(
+        storage,
+        many.map((userId) => memberRow(userId, 'leave')),
+      );
+      const rooms = new Set([lobby]);
+      const joined = await storage.rooms.listNewlyJoined(rooms, before, storage.position());
+      expect(joined.map(({ userId }) => userId)).toEqual(many);
+      const departed = await storage.rooms.listDepartures(rooms, before, storage.position());
+      expect(departed.map(({ userId }) => userId)).toEqual(many);
+      expect(await storage.rooms.listDepartures(rooms, before, between)).toEqual([]);
+    });
+
     it('tell who departed between two positions, however they went', async () => {
       await change(alice, 'join');
       await change(bob, 'join');

@@ -208,6 +208,12 @@ function byRoom(memberships: readonly StoredMembership[]): Map<RoomId, StoredMem
   return lists;
 }
 
+interface LoggedPlace {
+  roomNo: number;
+  userId: UserId;
+  position: Position;
+}
+
 type LogReads = Pick<
   RoomReads,
   | 'listMembershipChanges'
@@ -236,9 +242,9 @@ function createLogReads(connection: Connection, turn: Turn, rooms: Numbering<Roo
        ) FROM json_each(@roomNos)
      )`,
   );
-  const newJoins = connection.prepare<[Position, Position], { roomNo: number; userId: UserId }>(
-    `SELECT room_no AS roomNo, user_id AS userId FROM membership_log
-     WHERE membership = 'join' AND before IS NOT 'join' AND position > ? AND position <= ? ORDER BY position`,
+  const newJoins = connection.prepare<[Position, Position, number], LoggedPlace>(
+    `SELECT room_no AS roomNo, user_id AS userId, position FROM membership_log
+     WHERE membership = 'join' AND before IS NOT 'join' AND position > ? AND position <= ? ORDER BY position LIMIT ?`,
   );
   const lastDepartures = connection.prepare<{ userId: UserId; roomNos: string }, MembershipRecord>(
     `${loggedMemberships}
@@ -251,9 +257,9 @@ function createLogReads(connection: Connection, turn: Turn, rooms: Numbering<Roo
        ) FROM json_each(@roomNos)
      )`,
   );
-  const departures = connection.prepare<[Position, Position], { roomNo: number; userId: UserId }>(
-    `SELECT room_no AS roomNo, user_id AS userId FROM membership_log
-     WHERE before = 'join' AND membership <> 'join' AND position > ? AND position <= ? ORDER BY position`,
+  const departures = connection.prepare<[Position, Position, number], LoggedPlace>(
+    `SELECT room_no AS roomNo, user_id AS userId, position FROM membership_log
+     WHERE before = 'join' AND membership <> 'join' AND position > ? AND position <= ? ORDER BY position LIMIT ?`,
   );
   const lastDepartureOfServer = connection
     .prepare<[number, ServerName], Position | null>(
@@ -263,10 +269,23 @@ function createLogReads(connection: Connection, turn: Turn, rooms: Numbering<Roo
          AND l.before = 'join' AND l.membership <> 'join'`,
     )
     .pluck();
-  const inRooms = (found: readonly { roomNo: number; userId: UserId }[], roomIds: ReadonlySet<RoomId>) =>
-    found
-      .map(({ roomNo, userId }) => ({ roomId: rooms.text(roomNo), userId }))
-      .filter(({ roomId }) => roomIds.has(roomId));
+  /** Page by page: each change has a position of its own. */
+  const listInRooms = async (
+    statement: typeof newJoins,
+    roomIds: ReadonlySet<RoomId>,
+    range: { readonly after: Position; readonly upTo: Position },
+  ): Promise<{ roomId: RoomId; userId: UserId }[]> => {
+    const found: { roomId: RoomId; userId: UserId }[] = [];
+    for (let { after } = range; ; ) {
+      const page = await turn.read(() => statement.all(after, range.upTo, rowsMax));
+      for (const { roomNo, userId } of page) {
+        const roomId = rooms.text(roomNo);
+        if (roomIds.has(roomId)) found.push({ roomId, userId });
+      }
+      after = page.at(-1)?.position ?? after;
+      if (page.length < rowsMax) return found;
+    }
+  };
 
   return {
     listMembershipChanges: (userId, after, upTo) => turn.read(() => changes.all(userId, after, upTo).map(parse)),
@@ -288,8 +307,8 @@ function createLogReads(connection: Connection, turn: Turn, rooms: Numbering<Roo
       }),
     findLastDeparture: (roomId, server) =>
       turn.read(() => lastDepartureOfServer.get(rooms.find(roomId) ?? 0, server) ?? undefined),
-    listNewlyJoined: (roomIds, after, upTo) => turn.read(() => inRooms(newJoins.all(after, upTo), roomIds)),
-    listDepartures: (roomIds, after, upTo) => turn.read(() => inRooms(departures.all(after, upTo), roomIds)),
+    listNewlyJoined: (roomIds, after, upTo) => listInRooms(newJoins, roomIds, { after, upTo }),
+    listDepartures: (roomIds, after, upTo) => listInRooms(departures, roomIds, { after, upTo }),
   };
 }
 

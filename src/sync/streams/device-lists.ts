@@ -62,7 +62,10 @@ async function listArrivals(deps: DeviceListsDeps, scope: SyncScope): Promise<Ma
     }
   }
   const came = await deps.storage.rooms.listNewlyJoined(joined, scope.after, scope.upTo);
-  for (const { roomId, userId } of came) add(userId, roomId);
+  for (const { roomId, userId } of came) {
+    add(userId, roomId);
+    await breathe();
+  }
   return arrivals;
 }
 
