@@ -84,6 +84,13 @@ async function writeCrowd(storage: Storage, serverName: string, stub: HostileSer
       signatures: { [userId]: { 'ed25519:BENCH': 'z'.repeat(86) } },
     },
   }));
+  for (const { userId } of old.members) {
+    for (const usage of ['master', 'self_signing'] as const) {
+      const publicKey = `${usage} of ${userId}`.padEnd(43, '_');
+      const key = { user_id: userId, usage: [usage], keys: { [`ed25519:${publicKey}`]: publicKey } };
+      rows.push({ kind: 'cross_signing_key', userId, usage, publicKey, key });
+    }
+  }
   for (let n = 0; n < size.rooms; n += 1) {
     rows.push({ kind: 'room_visibility', roomId: `!room${n}:${serverName}` as RoomId, visibility: 'public' });
   }

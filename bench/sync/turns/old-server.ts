@@ -42,7 +42,10 @@ export async function writeOldServer(storage: Storage, serverName: string, size:
     await Promise.all(numbers.map((n) => writeRoom(storage, { n, serverName, members, messages: perRoom })));
   }
   const beforeHall = storage.position();
-  const hall = await RoomBuilder.create(storage, members[0]?.userId ?? '', { roomId: `!hall:${serverName}` });
+  const hall = await RoomBuilder.create(storage, members[0]?.userId ?? '', {
+    roomId: `!hall:${serverName}`,
+    idsForServers: true,
+  });
   const people = [...members.slice(1).map(({ userId }) => userId), ...remote];
   for (let start = 0; start < people.length; start += perCommit) {
     await hall.joinMany(people.slice(start, start + perCommit));
@@ -68,7 +71,7 @@ async function writeRoom(
   },
 ): Promise<void> {
   const creator = members[n % members.length]?.userId ?? '';
-  const room = await RoomBuilder.create(storage, creator, { roomId: `!room${n}:${serverName}` });
+  const room = await RoomBuilder.create(storage, creator, { roomId: `!room${n}:${serverName}`, idsForServers: true });
   await room.state(creator, 'm.room.name', { name: `Room ${n}` });
   await room.state(creator, 'm.room.topic', { topic: 'Something to talk about' });
   await room.state(creator, 'm.room.join_rules', { join_rule: 'public' });
