@@ -10,7 +10,7 @@ import type { WantedKey } from './notaries.ts';
 /** JSON that must be signed by all these servers, with keys valid at this time. */
 export interface SignedBy {
   readonly object: JsonObject;
-  /** The bytes that its signatures cover, where they are at hand: `signedBytes(object)`. */
+  /** The bytes that its signatures cover, where they are at hand or others than `signedBytes(object)`: an event's cover its redacted form. */
   readonly message?: Uint8Array;
   readonly servers: readonly ServerName[];
   readonly validAtMs: number;

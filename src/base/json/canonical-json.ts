@@ -47,7 +47,9 @@ export function canonicalMembers(
 ): Map<string, string> {
   const isLoose = holdsLoose(object, options);
   const members = new Map<string, string>();
-  for (const key of Object.keys(object).sort(compareByCodePoint)) {
+  const keys = Object.keys(object);
+  if (!areInOrder(keys)) keys.sort(compareByCodePoint);
+  for (const key of keys) {
     const value: unknown = Reflect.get(object, key);
     members.set(key, `${JSON.stringify(key)}:${isLoose ? encodeLoose(value, options) : encode(value)}`);
   }
@@ -88,8 +90,21 @@ const plainKey = /^(?!(?:__proto__|\d*)$)[\x20-\x7e]+$/;
 const odd = Symbol('a value with another key');
 
 function encode(value: unknown): string {
+  if (isCanonical(value)) return JSON.stringify(value);
   const sorted = withSortedKeys(value);
   return sorted === odd ? encodeOdd(value) : JSON.stringify(sorted);
+}
+
+/** Whether all keys stand in their order already, as in what other servers send: then nothing has to be copied. */
+function isCanonical(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return true;
+  if (Array.isArray(value)) return value.every(isCanonical);
+  let before = '';
+  for (const key of Object.keys(value)) {
+    if (key <= before || !plainKey.test(key) || !isCanonical(Reflect.get(value, key))) return false;
+    before = key;
+  }
+  return true;
 }
 
 /** A copy, or `odd`. */
@@ -128,6 +143,13 @@ function encodeLoose(value: unknown, options: CanonicalOptions): string {
   if (typeof value !== 'object' || value === null) return encode(value);
   const members = Object.entries(value).sort(([left], [right]) => compareByCodePoint(left, right));
   return `{${members.map(([key, member]) => `${encode(key)}:${encodeLoose(member, options)}`).join(',')}}`;
+}
+
+function areInOrder(keys: readonly string[]): boolean {
+  for (let index = 1; index < keys.length; index += 1) {
+    if (compareByCodePoint(keys[index - 1] ?? '', keys[index] ?? '') > 0) return false;
+  }
+  return true;
 }
 
 /**

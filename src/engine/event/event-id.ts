@@ -1,11 +1,10 @@
-import { encodeBase64, encodeBase64Url } from '../../base/base64.ts';
 import { canonicalJson, joinMembers } from '../../base/json/canonical-json.ts';
 import { type EventId, findServerOfEventId, isEventId, type RoomId } from '../../matrix/ids.ts';
 import type { EventReference, JsonObject, RoomEvent } from '../../matrix/pdu.ts';
 import type { RoomVersion } from '../../matrix/room-versions.ts';
 import type { ServerName } from '../../matrix/server-name.ts';
 import { without } from '../members.ts';
-import { sha256 } from './hash.ts';
+import { encodedSha256, sha256, urlSafeSha256 } from './hash.ts';
 import { redactJson, redactMembers } from './redact.ts';
 
 const notSigned: ReadonlySet<string> = new Set(['signatures', 'unsigned']);
@@ -50,9 +49,9 @@ export function eventIdOf(event: Readonly<JsonObject>, version: RoomVersion): Ev
       // The same for every caller: the format was checked before.
       return event.event_id as EventId;
     case 'hash':
-      return `$${encodeBase64(referenceHash(event, version))}` as EventId;
+      return `$${encodedSha256(signedTextOf(event, version))}` as EventId;
     case 'url_safe_hash':
-      return `$${encodeBase64Url(referenceHash(event, version))}` as EventId;
+      return `$${urlSafeSha256(signedTextOf(event, version))}` as EventId;
   }
 }
 
@@ -71,13 +70,13 @@ export function isEventIdOf(value: unknown, version: RoomVersion): value is Even
  * nothing random is needed and no two events of ours share one. "`domain` is the server name of the homeserver which created" it.
  */
 export function newGivenId(event: Readonly<JsonObject>, server: ServerName): EventId {
-  return `$${encodeBase64Url(sha256(canonicalJson(event)))}:${server}` as EventId;
+  return `$${urlSafeSha256(canonicalJson(event))}:${server}` as EventId;
 }
 
 /** How a new event names this one in `prev_events` and `auth_events`. The same before and after a redaction of it. */
 export function referenceTo(event: RoomEvent, version: RoomVersion): EventReference {
   if (version.eventIds !== 'given') return event.eventId;
-  return [event.eventId, { sha256: encodeBase64(referenceHash(event.pdu, version)) }];
+  return [event.eventId, { sha256: encodedSha256(signedTextOf(event.pdu, version)) }];
 }
 
 /**

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { decodeBase64, encodeBase64 } from '../../base/base64.ts';
+import { decodeBase64 } from '../../base/base64.ts';
 import { canonicalJson, joinMembers } from '../../base/json/canonical-json.ts';
 import type { JsonObject, Pdu } from '../../matrix/pdu.ts';
 import { without } from '../members.ts';
@@ -17,23 +17,37 @@ export function contentHash(event: Readonly<JsonObject>): Buffer {
 
 /** The same as it stands in `hashes.sha256`. */
 export function encodedContentHash(event: Readonly<JsonObject>): string {
-  return encodeBase64(contentHash(event));
+  return encodedSha256(canonicalJson(without(event, notInContentHash)));
 }
 
 /** Whether the event is the one that was hashed. If not, only its redacted form may be believed. */
 export function isContentHashValid(pdu: Readonly<Pdu>): boolean {
-  return findForms(pdu)?.isContentHashValid ?? isHash(pdu.hashes.sha256, contentHash(pdu));
+  return (
+    findForms(pdu)?.isContentHashValid ?? isHashOf(canonicalJson(without(pdu, notInContentHash)), pdu.hashes.sha256)
+  );
 }
 
 /** The same by the canonical form of the event's members. */
 export function isContentHashOf(members: ReadonlyMap<string, string>, claimed: string): boolean {
-  return isHash(claimed, sha256(joinMembers(members, notInContentHash)));
+  return isHashOf(joinMembers(members, notInContentHash), claimed);
 }
 
-function isHash(claimed: string, hash: Buffer): boolean {
-  return decodeBase64(claimed)?.equals(hash) ?? false;
+function isHashOf(text: string, claimed: string): boolean {
+  const expected = encodedSha256(text);
+  // Nearly always: then the claim, which may also be padded, need not be taken apart.
+  return claimed === expected || decodeBase64(claimed)?.equals(Buffer.from(expected, 'base64')) === true;
 }
 
 export function sha256(text: string): Buffer {
   return hash('sha256', text, 'buffer');
+}
+
+/** Unpadded base64, in half the time that the bytes and then their text take. */
+export function encodedSha256(text: string): string {
+  return hash('sha256', text, 'base64').slice(0, -1);
+}
+
+/** The same in the URL-safe alphabet. */
+export function urlSafeSha256(text: string): string {
+  return hash('sha256', text, 'base64url');
 }

@@ -6,7 +6,7 @@ import { isObject } from '../members.ts';
 
 /** What a redaction keeps: fields of the event, and of its content by type. */
 interface RedactionList {
-  fields: readonly string[];
+  fields: ReadonlySet<string>;
   content: Readonly<Record<string, readonly string[] | 'all'>>;
   /** "It allows the `signed` key of the `third_party_invite` key" of member events. */
   keepsSignedInvite: boolean;
@@ -14,7 +14,7 @@ interface RedactionList {
 
 // Room versions 1 to 5, "Redactions".
 const v1: RedactionList = {
-  fields: [
+  fields: new Set([
     'event_id',
     'type',
     'room_id',
@@ -30,7 +30,7 @@ const v1: RedactionList = {
     'origin',
     'origin_server_ts',
     'membership',
-  ],
+  ]),
   content: {
     [eventTypes.member]: ['membership'],
     [eventTypes.create]: ['creator'],
@@ -68,7 +68,7 @@ const v9: RedactionList = {
 // m.room.create event now keeps the entire content property. The m.room.redaction event keeps the redacts property under
 // content. The m.room.power_levels event keeps the invite property under content."
 const v11: RedactionList = {
-  fields: v9.fields.filter((field) => field !== 'origin' && field !== 'membership' && field !== 'prev_state'),
+  fields: new Set([...v9.fields].filter((field) => !['origin', 'membership', 'prev_state'].includes(field))),
   content: {
     ...v9.content,
     [eventTypes.create]: 'all',
@@ -108,7 +108,7 @@ export function redactMembers(
 ): ReadonlyMap<string, string> {
   const list = lists[version.redaction];
   const kept = new Map<string, string>();
-  for (const [key, text] of members) if (list.fields.includes(key)) kept.set(key, text);
+  for (const [key, text] of members) if (list.fields.has(key)) kept.set(key, text);
   const content = Object.hasOwn(event, 'content') ? event.content : undefined;
   if (!isObject(content)) return kept;
   const redacted = redactContent(String(event.type), content, list);
@@ -129,7 +129,7 @@ function redactContent(type: string, content: JsonObject, list: RedactionList): 
 }
 
 /** None of the lists holds `__proto__`, so assignment is safe here. */
-function pick(object: Readonly<JsonObject>, keys: readonly string[]): JsonObject {
+function pick(object: Readonly<JsonObject>, keys: Iterable<string>): JsonObject {
   const picked: JsonObject = {};
   for (const key of keys) if (Object.hasOwn(object, key)) picked[key] = object[key];
   return picked;

@@ -1,7 +1,7 @@
 import { breathe } from '../../base/breathe.ts';
 import { signedTextOf } from '../../engine/event/event-id.ts';
 import { type ParsedPdu, parseReceivedPdu } from '../../engine/event/parse.ts';
-import { keysValidAt, listRequiredSigners, signedFormOf, withTrustedContent } from '../../engine/event/verify.ts';
+import { keysValidAt, listRequiredSigners, withTrustedContent } from '../../engine/event/verify.ts';
 import type { EventId, RoomId } from '../../matrix/ids.ts';
 import type { RoomEvent } from '../../matrix/pdu.ts';
 import type { RoomVersion } from '../../matrix/room-versions.ts';
@@ -25,7 +25,7 @@ export async function checkSigned(
 ): Promise<VerifiedEvents> {
   const { version, ask } = options;
   const checks = events.map((event) => ({
-    object: signedFormOf(event.pdu, version),
+    object: event.pdu,
     message: Buffer.from(signedTextOf(event.pdu, version)),
     servers: listRequiredSigners(event, version),
     validAtMs: keysValidAt(event.pdu, version),

@@ -14,8 +14,8 @@ import type { Profile, RoomsPorts } from '../../../src/rooms/core/deps.ts';
 import type { Rooms } from '../../../src/rooms/rooms.ts';
 import { createRooms } from '../../../src/rooms/rooms.ts';
 import { MembershipIndex } from '../../../src/roster/membership-index.ts';
-import { type SigningKey, signingKeyOfSeed } from '../../../src/signing/ed25519.ts';
-import { signJson, verifySignedJson } from '../../../src/signing/sign-json.ts';
+import { importPublicKey, type SigningKey, signingKeyOfSeed, verifySignature } from '../../../src/signing/ed25519.ts';
+import { findSignature, signedBytes, signJson } from '../../../src/signing/sign-json.ts';
 import type { Row } from '../../../src/storage/contract/commit.ts';
 import type { MembershipStep } from '../../../src/storage/contract/presence.ts';
 import type { Storage } from '../../../src/storage/contract/storage.ts';
@@ -146,11 +146,13 @@ async function createHome(world: World, name: ServerName): Promise<TestHome> {
     flushOutgoing: async () => void (await state.home?.meanwhile()),
     learnKeys: async () => undefined,
     checkSignatures: async (checks, { ask }) =>
-      checks.map(({ object, servers }) => {
+      checks.map(({ object, message, servers }) => {
         if (servers.some((server) => withheldKeys.has(server) && (!ask || unreachable.has(server)))) return 'unknown';
         const isSigned = servers.every((server) => {
           const home = world.homes.get(server);
-          return home !== undefined && verifySignedJson(object, server, home.key.keyId, home.key.publicKey);
+          const signature = home && findSignature(object, server, home.key.keyId);
+          const key = home && importPublicKey(home.key.publicKey);
+          return signature && key && verifySignature(key, message ?? signedBytes(object), signature);
         });
         return isSigned && servers.length > 0 ? 'good' : 'bad';
       }),

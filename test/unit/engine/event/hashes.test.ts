@@ -101,6 +101,10 @@ describe('hashing and signing', () => {
     };
     const members = canonicalMembers(event);
     expect(isContentHashOf(members, sha256)).toBe(true);
+    // "implementations SHOULD accept input with or without padding"
+    expect(isContentHashOf(members, `${sha256}=`)).toBe(true);
+    expect(isContentHashOf(members, `${sha256}A`)).toBe(false);
+    expect(isContentHashOf(members, sha256.slice(1))).toBe(false);
     expect(isContentHashOf(canonicalMembers({ ...event, type: 'another' }), sha256)).toBe(false);
     const made = supportedRoomVersions.map((id) => {
       const copy = { ...event };
