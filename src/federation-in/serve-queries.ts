@@ -1,5 +1,5 @@
 import type { ClaimedKeys } from '../e2ee/keys/claim.ts';
-import type { QueriedUsers } from '../e2ee/keys/query.ts';
+import type { KeyQueryAnswer, QueriedUsers } from '../e2ee/keys/query.ts';
 import type { Keys } from '../e2ee/keys.ts';
 import { invalidParam, notFound } from '../matrix/errors.ts';
 import { type RoomAlias, type RoomId, serverOfAlias, serverOfUser, type UserId } from '../matrix/ids.ts';
@@ -28,7 +28,7 @@ export interface QueryServer {
   /** The local user's devices (server-server API, "user/devices"). Throws 404 M_NOT_FOUND for nobody's id. */
   listDevices(userId: UserId): Promise<JsonObject>;
   /** Keys of local users (server-server API, "user/keys/query"). Throws M_INVALID_PARAM when another is among them. */
-  queryKeys(users: QueriedUsers): Promise<JsonObject>;
+  queryKeys(users: QueriedUsers): Promise<KeyQueryAnswer>;
   /** One-time keys of local users' devices (server-server API, "user/keys/claim"). Throws as `queryKeys`. */
   claimKeys(wishes: readonly KeyWish[]): Promise<{ one_time_keys: ClaimedKeys }>;
 }

@@ -59,3 +59,26 @@ export async function joinLong(before: string, parts: Iterable<string>, after: s
   writer.write(after);
   return writer.end();
 }
+
+/** The JSON of an object whose members hold objects of many members, one of these after the other; others get their turns meanwhile. */
+export async function encodeByMembers(
+  object: Readonly<Record<string, Readonly<Record<string, unknown>>>>,
+): Promise<string | LongText> {
+  const writer = new TextWriter();
+  let written = 0;
+  let open = '{';
+  for (const [name, members] of Object.entries(object)) {
+    writer.write(`${open}${JSON.stringify(name)}:{`);
+    open = ',';
+    let comma = '';
+    for (const [member, value] of Object.entries(members)) {
+      writer.write(`${comma}${JSON.stringify(member)}:${JSON.stringify(value)}`);
+      comma = ',';
+      written += 1;
+      if (written % partsPerTurn === 0) await breathe();
+    }
+    writer.write('}');
+  }
+  writer.write(open === '{' ? '{}' : '}');
+  return writer.end();
+}

@@ -14,7 +14,8 @@ import { listOwnKeys, presentDevice, type UserKeys, withSignatures } from './use
 /** User → their devices; none: all. */
 export type QueriedUsers = ReadonlyMap<UserId, readonly DeviceId[]>;
 
-export interface KeyQueryAnswer extends JsonObject {
+/** Each member: user → what is known of them. */
+export interface KeyQueryAnswer extends Record<string, Record<string, unknown>> {
   device_keys: JsonObject;
   master_keys: JsonObject;
   self_signing_keys: JsonObject;

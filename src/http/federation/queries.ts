@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { encodeByMembers } from '../../base/json/long-text.ts';
 import type { QueryServer } from '../../federation-in/serve-queries.ts';
 import { queriedUsers, wishedKeys } from '../key-shapes.ts';
 import { type Route, serverRoute } from '../route.ts';
@@ -29,7 +30,7 @@ export function queryRoutes(deps: { readonly queries: QueryServer }): Route[] {
       method: 'POST',
       path: '/_matrix/federation/v1/user/keys/query',
       body: z.object({ device_keys: queriedUsers }),
-      handle: ({ body }) => deps.queries.queryKeys(body.device_keys),
+      handle: async ({ body }) => encodeByMembers(await deps.queries.queryKeys(body.device_keys)),
     }),
     serverRoute({
       method: 'POST',

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { encodeByMembers } from '../../../base/json/long-text.ts';
 import {
   type DeviceKeys,
   isDeviceKeys,
@@ -46,8 +47,10 @@ export function keyRoutes({ keys, keyChanges }: KeyRoutesDeps): Route[] {
       method: 'POST',
       path: clientPath('/keys/query'),
       body: z.object({ device_keys: queriedUsers, timeout: optional(integer) }),
-      handle: ({ requester, body }) =>
-        keys.queries.query({ viewer: requester.userId, users: body.device_keys, timeoutMs: body.timeout }),
+      handle: async ({ requester, body }) => {
+        const query = { viewer: requester.userId, users: body.device_keys, timeoutMs: body.timeout };
+        return encodeByMembers(await keys.queries.query(query));
+      },
     }),
     userRoute({
       method: 'POST',

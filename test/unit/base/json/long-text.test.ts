@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { systemClock } from '../../../../src/base/clock.ts';
-import { joinLong, LongText, TextWriter } from '../../../../src/base/json/long-text.ts';
+import { encodeByMembers, joinLong, LongText, TextWriter } from '../../../../src/base/json/long-text.ts';
 
 afterEach(async () => {
   vi.restoreAllMocks();
@@ -38,7 +38,18 @@ describe('a text that is put together', () => {
     expect(String(await joinLong('[', many, ']'))).toBe(`[${many.join(',')}]`);
   });
 
-  it('lets others run while it is joined', async () => {
+  it('is the JSON of an object, also where its members have many', async () => {
+    const short = { keys: { '@a:b': { 'ed25519:x': [1, null] }, 'ü"': {} }, failures: {} };
+    expect(await encodeByMembers(short)).toBe(JSON.stringify(short));
+    expect(await encodeByMembers({})).toBe('{}');
+    const long = { first: {}, keys: Object.fromEntries(many.map((text, n) => [`@user${n}:b`, { text }])) };
+    expect(JSON.parse(String(await encodeByMembers(long)))).toEqual(long);
+  });
+
+  it.each([
+    ['joined', () => joinLong('[', many, ']')],
+    ['made of an object', () => encodeByMembers({ keys: Object.fromEntries(many.map((text, n) => [`${n}`, text])) })],
+  ])('lets others run while it is %s', async (_, make) => {
     let passedMs = 0;
     vi.spyOn(systemClock, 'monotonic').mockImplementation(() => {
       passedMs += 6;
@@ -48,7 +59,7 @@ describe('a text that is put together', () => {
     setImmediate(() => {
       others += 1;
     });
-    await joinLong('[', many, ']');
+    await make();
     expect(others).toBe(1);
   });
 });
