@@ -1,5 +1,5 @@
 import { type RoomId, serverOfUser, type UserId } from '../../../src/matrix/ids.ts';
-import { type PresencePush, sharingConfigType } from '../../../src/matrix/presence.ts';
+import { sharingConfigType } from '../../../src/matrix/presence.ts';
 import type { PresenceSettings } from '../../../src/presence/settings.ts';
 import { PresenceStorage } from '../../support/presence-storage.ts';
 import { here, there, World } from '../../support/presence-world.ts';
@@ -70,6 +70,8 @@ export class Play {
   readonly #heard = new Map<string, { text: string; renewedAt: number }>();
   /** By server and subject: that they were renewed may have been forgotten by a crash. */
   readonly #renewalLost = new Set<string>();
+  /** What was so when it was sent. */
+  readonly #sentUnder = new WeakMap<Parcel, Facts>();
   #count = 0;
   #violation: string | undefined;
 
@@ -88,10 +90,13 @@ export class Play {
         this.#noteHeard(parcel);
         return deliver(parcel);
       }
-      this.#receiveOnWire(parcel.push);
+      this.#receiveOnWire(parcel);
       return true;
     });
-    world.deliver = (parcel) => this.#ways.carry(parcel);
+    world.deliver = (parcel) => {
+      this.#sentUnder.set(parcel, this.#facts);
+      return this.#ways.carry(parcel);
+    };
   }
 
   static async start(rules: Rules): Promise<Play> {
@@ -340,14 +345,18 @@ export class Play {
     for (const viewer of this.#viewers.values()) await this.#look(viewer);
   }
 
-  #receiveOnWire(push: readonly PresencePush[]): void {
+  #receiveOnWire(parcel: Parcel): void {
+    const { push } = parcel;
+    const then = this.#sentUnder.get(parcel) ?? this.#facts;
     this.#wire.receive(push);
     for (const entry of push) {
       const { user_id: subject } = entry;
       const recipients = this.#wire.recipientsOf(entry);
       for (const viewer of ofWire) {
         const isNamed = recipients?.includes(viewer) ?? sharesARoom(subject, viewer, this.#facts);
-        if (isNamed && !this.#isBeyondPromise(viewer)) this.#check(subject, viewer, textOf(entry));
+        // It was for whoever was there; one who comes while it is on its way is shown it by a server that knows no list, until it is taken back.
+        const isLate = !this.#wire.isAware && !sharesARoom(subject, viewer, then);
+        if (isNamed && !isLate && !this.#isBeyondPromise(viewer)) this.#check(subject, viewer, textOf(entry));
       }
     }
   }
