@@ -55,6 +55,16 @@ describe('a device that hides by its syncs', () => {
   });
 });
 
+describe('a device that says nothing but that it hides', () => {
+  it('is hidden also for a process that comes after a crash, though nothing changed that anybody saw', async () => {
+    await phone.sync({ set: 'offline' });
+    await world.advance(2 * second);
+    await host.restart({ crash: true });
+    await act(phone.deviceId);
+    expect(await stateOf()).toBe('offline');
+  });
+});
+
 describe('a sync', () => {
   it('that is ended twice ends no other of the same device', async () => {
     const endFirst = phone.poll('online', true);

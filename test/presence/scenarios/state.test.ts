@@ -393,6 +393,15 @@ describe('the end of a process', () => {
     end();
   });
 
+  it.each(['a stop', 'a crash'])('ends the PUT of a device that was gone before %s', async (how) => {
+    await world.put(alice, 'unavailable', 'here', 'PHONE');
+    await world.advance(120_000);
+    expect(await stateOf(alice)).toBe('offline');
+    await world.host(here).restart({ crash: how === 'a crash' });
+    await world.device(alice, 'PHONE').sync();
+    expect(await stateOf(alice)).toBe('online');
+  });
+
   it('keeps the PUT of a device that had hidden before', async () => {
     await world.device(alice).sync({ set: 'offline' });
     await world.put(alice, 'online', 'here', 'PHONE');
