@@ -3,21 +3,30 @@ import type { Clock, Timer } from '../clock.ts';
 /** Timers of the machine count in 31 bits; what is due later is looked at again in between. */
 const timerMaxMs = 86_400_000;
 
+/** No time: it is handed out just now. */
+const never = Number.POSITIVE_INFINITY;
+
+interface Entry<Key> {
+  readonly key: Key;
+  at: number;
+  /** By what it stands in the heap: its time, or an earlier one where that was put off. */
+  heapAt: number;
+  index: number;
+}
+
 /**
  * Keys with a time each, and one timer for all of them. Each key has one time, the last one given. Due keys are handed out in
  * order of their times, all that are due in one turn. `monotonic` times.
+ *
+ * A binary heap whose entries know where they stand: a key is one object for as long as it has a time, however often that changes.
  */
 export class Sweeper<Key> {
   readonly #clock: Clock;
   readonly #onDue: (key: Key) => void;
-  readonly #times = new Map<Key, { at: number; heapAt: number }>();
-  /**
-   * A binary heap; an entry that is not the one its key counts on is passed over. A key whose time was put off stays where it stood and is put back
-   * when it comes up: whoever polls puts theirs off at each poll.
-   */
-  #heap: { key: Key; at: number }[] = [];
+  readonly #entries = new Map<Key, Entry<Key>>();
+  readonly #heap: Entry<Key>[] = [];
   #timer: Timer | undefined;
-  #timerAt = Number.POSITIVE_INFINITY;
+  #timerAt = never;
   #stopped = false;
 
   constructor(deps: { clock: Clock; onDue: (key: Key) => void }) {
@@ -26,99 +35,104 @@ export class Sweeper<Key> {
   }
 
   get size(): number {
-    return this.#times.size;
+    return this.#entries.size;
   }
 
   timeOf(key: Key): number | undefined {
-    return this.#times.get(key)?.at;
+    const at = this.#entries.get(key)?.at;
+    return at === never ? undefined : at;
   }
 
   /** Undefined: never. */
   set(key: Key, at: number | undefined): void {
     if (this.#stopped) return;
-    if (at === undefined) {
-      this.#times.delete(key);
+    const known = this.#entries.get(key);
+    if (at === undefined || at === never) {
+      if (known !== undefined) this.#remove(known);
       return;
     }
-    const known = this.#times.get(key);
-    if (known !== undefined && known.heapAt <= at) {
+    if (known === undefined) {
+      const entry = { key, at, heapAt: at, index: this.#heap.length };
+      this.#entries.set(key, entry);
+      this.#heap.push(entry);
+      this.#rise(entry);
+    } else {
       known.at = at;
-      return;
+      // One that is put off stays where it stands until it comes up: whoever polls puts theirs off at each poll.
+      if (at >= known.heapAt) return;
+      known.heapAt = at;
+      this.#rise(known);
     }
-    this.#times.set(key, { at, heapAt: at });
-    this.#push({ key, at });
-    if (this.#heap.length > 64 + 4 * this.#times.size) this.#rebuild();
     this.#arm();
   }
 
   stop(): void {
     this.#stopped = true;
     this.#timer?.clear();
-    this.#times.clear();
-    this.#heap = [];
+    this.#entries.clear();
+    this.#heap.length = 0;
   }
 
   #arm(): void {
     const first = this.#heap[0];
-    if (!first || first.at >= this.#timerAt) return;
+    if (!first || first.heapAt >= this.#timerAt) return;
     this.#timer?.clear();
     const now = this.#clock.monotonic();
-    this.#timerAt = Math.min(first.at, now + timerMaxMs);
+    this.#timerAt = Math.min(first.heapAt, now + timerMaxMs);
     this.#timer = this.#clock.setTimer(Math.max(0, this.#timerAt - now), () => this.#sweep());
   }
 
   #sweep(): void {
-    this.#timerAt = Number.POSITIVE_INFINITY;
+    this.#timerAt = never;
     const now = this.#clock.monotonic();
-    for (let first = this.#heap[0]; first && first.at <= now && !this.#stopped; first = this.#heap[0]) {
-      this.#pop();
-      const known = this.#times.get(first.key);
-      if (known?.heapAt !== first.at) continue;
-      if (known.at > first.at) {
-        known.heapAt = known.at;
-        this.#push({ key: first.key, at: known.at });
-        continue;
-      }
-      this.#times.delete(first.key);
+    for (let first = this.#heap[0]; first && first.heapAt <= now && !this.#stopped; first = this.#heap[0]) {
+      const isDue = first.at <= first.heapAt;
+      if (isDue) first.at = never;
+      first.heapAt = first.at;
+      this.#sink(first);
+      if (!isDue) continue;
       this.#onDue(first.key);
+      if (first.at === never && this.#entries.get(first.key) === first) this.#remove(first);
     }
     if (!this.#stopped) this.#arm();
   }
 
-  #rebuild(): void {
-    this.#heap = [...this.#times].map(([key, { heapAt }]) => ({ key, at: heapAt })).sort((a, b) => a.at - b.at);
+  #remove(entry: Entry<Key>): void {
+    this.#entries.delete(entry.key);
+    const last = this.#heap.pop();
+    if (last === undefined || last === entry) return;
+    last.index = entry.index;
+    this.#heap[last.index] = last;
+    this.#rise(last);
+    this.#sink(last);
   }
 
-  #push(entry: { key: Key; at: number }): void {
+  #rise(entry: Entry<Key>): void {
     const heap = this.#heap;
-    let index = heap.push(entry) - 1;
-    while (index > 0) {
-      const parentIndex = (index - 1) >> 1;
-      const parent = heap[parentIndex];
-      if (!parent || parent.at <= entry.at) break;
-      heap[index] = parent;
-      index = parentIndex;
+    while (entry.index > 0) {
+      const parent = heap[(entry.index - 1) >> 1];
+      if (!parent || parent.heapAt <= entry.heapAt) return;
+      this.#swap(entry, parent);
     }
-    heap[index] = entry;
   }
 
-  #pop(): void {
+  #sink(entry: Entry<Key>): void {
     const heap = this.#heap;
-    const last = heap.pop();
-    if (!last || heap.length === 0) return;
-    let index = 0;
     for (;;) {
-      const left = 2 * index + 1;
-      const right = left + 1;
-      const leftEntry = heap[left];
-      if (!leftEntry) break;
-      const rightEntry = heap[right];
-      const least = rightEntry && rightEntry.at < leftEntry.at ? right : left;
-      const entry = heap[least];
-      if (!entry || last.at <= entry.at) break;
-      heap[index] = entry;
-      index = least;
+      const left = heap[2 * entry.index + 1];
+      if (!left) return;
+      const right = heap[2 * entry.index + 2];
+      const least = right && right.heapAt < left.heapAt ? right : left;
+      if (entry.heapAt <= least.heapAt) return;
+      this.#swap(entry, least);
     }
-    heap[index] = last;
+  }
+
+  #swap(a: Entry<Key>, b: Entry<Key>): void {
+    const { index } = a;
+    a.index = b.index;
+    b.index = index;
+    this.#heap[a.index] = a;
+    this.#heap[b.index] = b;
   }
 }

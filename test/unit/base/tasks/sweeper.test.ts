@@ -51,3 +51,35 @@ it('fires nothing any more once it is stopped', async () => {
   expect(due).toEqual([]);
   expect(clock.pendingCount).toBe(0);
 });
+
+it('hands a key out again at the time it is given meanwhile, and not one that is taken away', async () => {
+  const clock = new ManualClock();
+  const due: string[] = [];
+  const sweeper: Sweeper<string> = new Sweeper<string>({
+    clock,
+    onDue: (key) => {
+      due.push(`${key} ${clock.monotonic()} ${sweeper.timeOf(key)}`);
+      if (key === 'again' && clock.monotonic() < 25) sweeper.set(key, clock.monotonic() + 10);
+      if (key === 'away') {
+        sweeper.set('other', undefined);
+        sweeper.set(key, 30);
+        sweeper.set(key, undefined);
+      }
+    },
+  });
+  sweeper.set('again', 10);
+  sweeper.set('away', 15);
+  sweeper.set('other', 40);
+  sweeper.set('later', 5);
+  sweeper.set('later', 35);
+  await clock.advance(50);
+  expect(due).toEqual([
+    'again 10 undefined',
+    'away 15 undefined',
+    'again 20 undefined',
+    'again 30 undefined',
+    'later 35 undefined',
+  ]);
+  expect(sweeper.size).toBe(0);
+  expect(clock.pendingCount).toBe(0);
+});
