@@ -53,8 +53,10 @@ class LeanContext implements RequestContext, LaterListener<void> {
   readonly state = {} as RequestState;
   status = 404;
   body: unknown;
-  /** Names and values in turns, as `writeHead` takes them without a look at each key of an object. */
-  readonly #headers: string[] = [];
+  /** The first of several at once: the same ones for every request, so they are not copied while it waits. */
+  #shared: Readonly<Record<string, string>> | undefined;
+  /** The others: names and values in turns, as `writeHead` takes them without a look at each key of an object. */
+  #headers: string[] | undefined;
   #query: ParsedUrlQuery | undefined;
   readonly #log: Log;
 
@@ -79,11 +81,15 @@ class LeanContext implements RequestContext, LaterListener<void> {
   }
 
   set(name: string | Readonly<Record<string, string>>, value?: string): void {
-    if (typeof name !== 'string') for (const one of Object.keys(name)) this.#set(one, name[one] ?? '');
-    else if (value !== undefined) this.#set(name, value);
+    if (typeof name === 'string') {
+      if (value !== undefined) this.#set(name, value);
+    } else if (this.#shared === undefined) this.#shared = name;
+    else for (const one of Object.keys(name)) this.#set(one, name[one] ?? '');
   }
 
   #set(name: string, value: string): void {
+    // As long as it has to be: `push` would make room for seventeen.
+    this.#headers ??= [name, value];
     const headers = this.#headers;
     let at = 0;
     while (at < headers.length && headers[at] !== name) at += 2;
@@ -91,8 +97,16 @@ class LeanContext implements RequestContext, LaterListener<void> {
     headers[at + 1] = value;
   }
 
+  /** All of them; one that was set by itself counts, and not its like among the shared ones. */
+  #listHeaders(): string[] {
+    const headers = this.#headers ?? [];
+    const shared = this.#shared ?? {};
+    for (const name of Object.keys(shared)) if (!headers.includes(name)) headers.push(name, shared[name] ?? '');
+    return headers;
+  }
+
   sendHead(): void {
-    if (!this.res.destroyed) this.res.writeHead(this.status, this.#headers);
+    if (!this.res.destroyed) this.res.writeHead(this.status, this.#listHeaders());
   }
 
   done(): void {
@@ -114,8 +128,9 @@ class LeanContext implements RequestContext, LaterListener<void> {
     if (res.destroyed || res.writableEnded) return;
     const text = typeof this.body === 'string' ? this.body : '';
     const length = Buffer.byteLength(text);
-    this.#headers.push('Content-Length', String(length));
-    res.writeHead(this.status, this.#headers);
+    const headers = this.#listHeaders();
+    headers.push('Content-Length', String(length));
+    res.writeHead(this.status, headers);
     // As many bytes as characters: all of it is ASCII, which is copied as it is.
     res.end(text, length === text.length ? 'latin1' : 'utf8');
   }
