@@ -105,6 +105,11 @@ class LeanContext implements RequestContext, LaterListener<void> {
     return headers;
   }
 
+  forgetHeaders(): void {
+    this.req.headers = {};
+    this.req.rawHeaders = [];
+  }
+
   sendHead(): void {
     if (!this.res.destroyed) this.res.writeHead(this.status, this.#listHeaders());
   }

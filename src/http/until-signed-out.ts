@@ -74,7 +74,10 @@ export class WatchedCall extends Later<void> implements LaterListener<unknown> {
     }
     signOuts.watch(this);
     try {
-      listenTo(this.#handle(), this);
+      const handled = this.#handle();
+      // Before it begins, which may be its end already.
+      if (handled instanceof Later) this.#context.forgetHeaders?.();
+      listenTo(handled, this);
     } catch (error) {
       this.failed(error);
     }
