@@ -36,6 +36,9 @@ import { Servers } from './sending/servers.ts';
 import { Services } from './sending/services.ts';
 import { defaultPresenceSettings, type PresenceSettings } from './settings.ts';
 
+/** Rows of one commit; with more it would keep the loop. */
+const lossesPerCommit = 500;
+
 export interface PresenceDeps {
   serverName: ServerName;
   storage: Pick<Storage, 'presence' | 'accountData' | 'state' | 'commit'>;
@@ -104,7 +107,10 @@ export function createParts(deps: PresenceDeps) {
     },
     async lose(userId, others, compared) {
       const missed = await rows.forMissedLosses(userId, others, compared);
-      if (missed.length > 0) await commitRows(deps.storage, missed);
+      // Each stands for itself, and of a large room there are many.
+      for (let start = 0; start < missed.length; start += lossesPerCommit) {
+        await commitRows(deps.storage, missed.slice(start, start + lossesPerCommit));
+      }
     },
   });
   const sights = new Sights(subjects);

@@ -155,7 +155,8 @@ function assemble({ connection, close, slow, checkpointWorker, clock, turn, log,
   const backups = createKeyBackupWrites(connection, leftovers);
   const toDevice = createToDeviceWrites(connection, left);
   const changeWrites = createChangeWrites(connection);
-  const many: ManyWrites<ManyKind> = { ...events.many, ...unread.many };
+  const presence = createPresenceWrites(connection, leftovers);
+  const many: ManyWrites<ManyKind> = { ...events.many, ...unread.many, ...presence.many };
   const writes: Writes<Exclude<RowKind, ManyKind>> = {
     ...createAccountWrites(connection, { names, erased, keys: keyStore.removal, backups: backups.removal, left }),
     ...createAccountDataWrites(connection),
@@ -169,7 +170,7 @@ function assemble({ connection, close, slow, checkpointWorker, clock, turn, log,
     ...createMediaWrites(connection),
     ...createQuarantineWrites(connection),
     ...createOutgoingWrites(deps),
-    ...createPresenceWrites(connection, leftovers),
+    ...presence.rows,
     ...createReportWrites(connection),
     ...createPushWrites(connection),
     ...createReceiptWrites(connection, rooms),
@@ -281,7 +282,7 @@ function assemble({ connection, close, slow, checkpointWorker, clock, turn, log,
   };
 }
 
-type ManyKind = 'event' | 'notification';
+type ManyKind = 'event' | 'notification' | 'presence_loss';
 
 interface RowWrites {
   readonly many: ManyWrites<ManyKind>;
@@ -292,10 +293,13 @@ interface RowWrites {
 function writeEntries({ many, writes }: RowWrites, entries: readonly Entry[]): void {
   const events = entries.flatMap(({ row, step }) => (row.kind === 'event' ? { row, step } : []));
   if (events.length > 0) many.event(events);
+  const losses = entries.flatMap(({ row, step }) => (row.kind === 'presence_loss' ? { row, step } : []));
+  if (losses.length > 0) many.presence_loss(losses);
   const notifications = entries.flatMap(({ row, step }) => (row.kind === 'notification' ? { row, step } : []));
   if (notifications.length > 0) many.notification(notifications);
   for (const { row, step } of entries) {
-    if (row.kind !== 'event' && row.kind !== 'notification') writeRow(writes, row.kind, row, step);
+    if (row.kind === 'event' || row.kind === 'notification' || row.kind === 'presence_loss') continue;
+    writeRow(writes, row.kind, row, step);
   }
 }
 

@@ -12,7 +12,7 @@ import type {
 import type { Connection } from './core/database.ts';
 import type { Leftovers } from './core/leftovers.ts';
 import type { Turn } from './core/turn.ts';
-import type { Writes } from './core/writes.ts';
+import type { ManyWrites, Writes } from './core/writes.ts';
 
 type PresenceRecord = Omit<PresenceRow, 'currentlyActive' | 'devices'> & { currentlyActive: 0 | 1; devices: string };
 type CopyRecord = Omit<PresenceCopyRow, 'currentlyActive' | 'recipients'> & {
@@ -92,7 +92,12 @@ export function createPresenceReads(connection: Connection, turn: Turn): Presenc
   };
 }
 
-export function createPresenceWrites(connection: Connection, leftovers: Leftovers): Writes<PresenceTableRow['kind']> {
+export interface PresenceWrites {
+  readonly rows: Writes<Exclude<PresenceTableRow['kind'], 'presence_loss'>>;
+  readonly many: ManyWrites<'presence_loss'>;
+}
+
+export function createPresenceWrites(connection: Connection, leftovers: Leftovers): PresenceWrites {
   const put = connection.prepare<[PresenceRecord]>(
     `INSERT OR REPLACE INTO presence (user_id, state, status_msg, last_active_at_ms, currently_active, changed_at_ms, devices)
      VALUES (@userId, @state, @statusMsg, @lastActiveAtMs, @currentlyActive, @changedAtMs, @devices)`,
@@ -115,8 +120,10 @@ export function createPresenceWrites(connection: Connection, leftovers: Leftover
   const clear = connection.prepare<[ServerName, UserId, number]>(
     'DELETE FROM narrowings WHERE destination = ? AND subject = ? AND generation <= ?',
   );
-  const putLoss = connection.prepare<[UserId, UserId, number]>(
-    'INSERT OR REPLACE INTO presence_losses (viewer, subject, at_ms) VALUES (?, ?, ?)',
+  // Who leaves a room of ten thousand is lost to all of them: one statement, in the order in which the rows lie.
+  const putLosses = connection.prepare<[string]>(
+    `INSERT OR REPLACE INTO presence_losses (viewer, subject, at_ms)
+     SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(?) ORDER BY 1, 2, 3`,
   );
   const pruneLosses = connection.prepare<[number, number]>(
     `DELETE FROM presence_losses WHERE (viewer, subject) IN (
@@ -141,7 +148,7 @@ export function createPresenceWrites(connection: Connection, leftovers: Leftover
   );
   const removeFact = connection.prepare<[string]>('DELETE FROM presence_facts WHERE name = ?');
 
-  return {
+  const rows: PresenceWrites['rows'] = {
     presence(row) {
       put.run({ ...row, currentlyActive: row.currentlyActive ? 1 : 0, devices: JSON.stringify(row.devices) });
     },
@@ -167,9 +174,6 @@ export function createPresenceWrites(connection: Connection, leftovers: Leftover
     narrowing_cleared({ destination, subject, generation }) {
       clear.run(destination, subject, generation);
     },
-    presence_loss({ viewer, subject, atMs }) {
-      putLoss.run(viewer, subject, atMs);
-    },
     presence_losses_pruned({ beforeMs }) {
       lossesBeforeMs = beforeMs;
       leftovers.expect();
@@ -184,6 +188,14 @@ export function createPresenceWrites(connection: Connection, leftovers: Leftover
     presence_fact({ name, value }) {
       if (value === null) removeFact.run(name);
       else putFact.run(name, value);
+    },
+  };
+  return {
+    rows,
+    many: {
+      presence_loss(losses) {
+        putLosses.run(JSON.stringify(losses.map(({ row: { viewer, subject, atMs } }) => [viewer, subject, atMs])));
+      },
     },
   };
 }

@@ -216,8 +216,8 @@ export class Committer {
   }
 }
 
-/** An event looks into the snapshot before it; what else there is may look at the event, and takes back what it means to users. */
-const firstKinds: readonly Row['kind'][] = ['snapshot', 'event', 'notification'];
+/** An event looks into the snapshot before it; what else there is may look at the event, and takes back what it means to users. Losses look at nothing. */
+const firstKinds: readonly Row['kind'][] = ['snapshot', 'event', 'notification', 'presence_loss'];
 
 /** What can be written together: those of the first kinds, then the others as they come. */
 function inOrder(entries: readonly Entry[]): [Entry, ...Entry[]][] {
