@@ -63,8 +63,9 @@ export class ParcelBuilder {
     ]);
     let count = 0;
     for (const subject of subjects) {
-      count += 1;
+      // Before the first one, too: hundreds of servers may be sent to at once, each of them little.
       if (count % 20 === 0) await breathe();
+      count += 1;
       const announce = !built.hasField && this.#deps.isAnnouncementDue(destination);
       const group = await this.#groupOf(destination, entry, { subject, announce });
       if (built.packer.add(group.entries)) {
