@@ -205,6 +205,16 @@ describe("a change of the administrator's configs, or of rooms that count", () =
     expect(await daves.readStates()).toEqual({ [alice]: 'online' });
   });
 
+  it("that changes nobody's audience tells other servers nothing", async () => {
+    await start();
+    await world.put(alice, 'online', 'hello');
+    await world.advance(2_000);
+    sent();
+    await world.host(here).restart({ settings: { excludedRooms: [room('z')] } });
+    await world.advance(10_000);
+    expect(sent()).toEqual([]);
+  });
+
   it('that is unreadable keeps the server from starting', async () => {
     await expect(World.start({ overrideConfig: { denied_users: 'everybody' } })).rejects.toThrow('denied_users');
   });
