@@ -1,3 +1,4 @@
+import { breathe } from '../base/breathe.ts';
 import type { Clock } from '../base/clock.ts';
 import { addressGroup } from '../base/network/address-group.ts';
 import { type Later, promiseOf } from '../base/tasks/later.ts';
@@ -179,6 +180,9 @@ async function runServer(
 }
 
 /** Undefined for a route that takes no body. */
+/** Some milliseconds of parsing. */
+const largeBodyBytes = 64 * 1024;
+
 async function readJson(
   deps: RunRouteDeps,
   route: Route,
@@ -188,6 +192,8 @@ async function readJson(
   if (route.body === undefined) return undefined;
   const limits = { bytesMax: route.bodyBytesMax ?? bytesMax, timeoutMs: deps.limits.bodyTimeoutMs };
   const bytes = await readBody(context.req, limits, deps.clock);
+  // A large body is a turn of its own: those of many callers do not add up, and whatever follows counts from here.
+  if (bytes.length > largeBodyBytes) await breathe();
   return route.access === 'server' ? parseServerBody(bytes, route.longLists ?? []) : parseBody(bytes, 'client');
 }
 
