@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { DeviceId, UserId } from '../matrix/ids.ts';
+import { type DeviceId, isUserId, type UserId } from '../matrix/ids.ts';
 import { deviceId, shortText, userId } from './shapes.ts';
 
 /** Shapes that the client-server and the server-server API share in "End-to-End Encryption". */
@@ -9,15 +9,27 @@ const usersMax = 5_000;
 const devicesMax = 1_000;
 const wishesMax = 10_000;
 
-/** User → devices; none: all of them. */
+const queriedDevices = z.array(deviceId).max(devicesMax);
+const allDevices: readonly DeviceId[] = [];
+
+/** User → devices; none: all of them. There may be thousands, so what nearly all of them are, an id with an empty list, is looked at without a shape. */
 export const queriedUsers = z
+  .custom<object>((users) => isObject(users) && !Array.isArray(users), 'is not an object')
   // Counted before each is looked at, which would take long for a body full of names.
-  .custom<object>(
-    (users) => !isObject(users) || Object.keys(users).length <= usersMax,
-    `names more than ${usersMax} users`,
-  )
-  .pipe(z.record(userId, z.array(deviceId).max(devicesMax)))
-  .transform((users): ReadonlyMap<UserId, readonly DeviceId[]> => new Map(entriesOf(users)));
+  .refine((users) => Object.keys(users).length <= usersMax, {
+    message: `names more than ${usersMax} users`,
+    abort: true,
+  })
+  .transform((users, context): ReadonlyMap<UserId, readonly DeviceId[]> => {
+    const queried = new Map<UserId, readonly DeviceId[]>();
+    for (const [user, asked] of Object.entries(users)) {
+      const isAll = Array.isArray(asked) && asked.length === 0;
+      const devices = isAll ? allDevices : queriedDevices.safeParse(asked).data;
+      if (isUserId(user) && devices) queried.set(user, devices);
+      else context.addIssue({ code: 'custom', message: 'names what is no user, or no list of devices' });
+    }
+    return queried;
+  });
 
 /** User → device → algorithm. */
 export const wishedKeys = z
