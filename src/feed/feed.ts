@@ -36,19 +36,11 @@ export interface Reaction {
 export interface Waiters {
   /** Take a ticket *before* reading; a wake behind the ticket ends the wait at once, so nothing falls between. */
   ticket(userId: UserId): WaitTicket;
-  /**
-   * True where the user was woken since the ticket, false where there is nothing to wait for; else the listener is told of the end: true when the user is
-   * woken, false at the time-out or when `signal` is aborted.
-   */
-  wait(ticket: WaitTicket, until: WaitEnd, listener: WaitListener): boolean | undefined;
+  /** Resolves true when the user was woken since the ticket, false at the time-out or when `signal` is aborted. */
+  wait(ticket: WaitTicket, until: WaitEnd): Promise<boolean>;
   wake(userId: UserId): void;
   /** Ends all waits (with false), for the stop. */
   stop(): void;
-}
-
-/** Told once of the end of a wait, behind what is running then. Must not throw. */
-export interface WaitListener {
-  waited(woken: boolean): void;
 }
 
 export interface WaitEnd {

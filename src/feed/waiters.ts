@@ -4,7 +4,7 @@ import { ManyByKey } from '../base/many-by-key.ts';
 import type { EndSignal } from '../base/tasks/ending.ts';
 import { Sweeper } from '../base/tasks/sweeper.ts';
 import type { UserId } from '../matrix/ids.ts';
-import type { WaitEnd, Waiters, WaitListener, WaitTicket } from './feed.ts';
+import type { WaitEnd, Waiters, WaitTicket } from './feed.ts';
 
 /** Waits of one user at once; with a further one the oldest ends, as if its time were over. */
 const waitsPerUserMax = 32;
@@ -27,8 +27,6 @@ const endedAtOnce = 50;
  */
 const countersLength = 65_536;
 
-const settled = Promise.resolve();
-
 /** One long-poll. It is its own listener for the abort, so that waiting costs one object. */
 class Wait {
   readonly userId: UserId;
@@ -38,13 +36,13 @@ class Wait {
   /** It ends when it may. */
   isWoken: boolean;
   readonly #signal: EndSignal;
-  readonly #listener: WaitListener;
+  readonly #resolve: (woken: boolean) => void;
   readonly #owner: WaitersInMemory;
 
   constructor(
     owner: WaitersInMemory,
     what: { userId: UserId; notBeforeMs: number; slot: number; isWoken: boolean; signal: EndSignal },
-    listener: WaitListener,
+    resolve: (woken: boolean) => void,
   ) {
     this.#owner = owner;
     this.userId = what.userId;
@@ -52,7 +50,7 @@ class Wait {
     this.slot = what.slot;
     this.isWoken = what.isWoken;
     this.#signal = what.signal;
-    this.#listener = listener;
+    this.#resolve = resolve;
     this.#signal.addEventListener('abort', this);
   }
 
@@ -62,8 +60,7 @@ class Wait {
 
   settle(woken: boolean): void {
     this.#signal.removeEventListener('abort', this);
-    // Whoever wakes is in the middle of something, such as a commit that not everybody has been told of.
-    void settled.then(() => this.#listener.waited(woken));
+    this.#resolve(woken);
   }
 }
 
@@ -86,15 +83,16 @@ class WaitersInMemory implements Waiters {
     return { userId, generation: this.#counters[counterOf(userId)] ?? 0 };
   }
 
-  wait({ userId, generation }: WaitTicket, until: WaitEnd, listener: WaitListener): boolean | undefined {
+  wait({ userId, generation }: WaitTicket, until: WaitEnd): Promise<boolean> {
     const { timeoutMs, signal, notBeforeMs = 0 } = until;
     const isWoken = until.isWoken === true || this.#counters[counterOf(userId)] !== generation;
     const now = this.#clock.monotonic();
-    if (isWoken && notBeforeMs <= now) return true;
-    if (this.#stopped || signal.aborted || timeoutMs <= 0) return false;
+    if (isWoken && notBeforeMs <= now) return Promise.resolve(true);
+    if (this.#stopped || signal.aborted || timeoutMs <= 0) return Promise.resolve(false);
     const slot = isWoken ? openingSlot(notBeforeMs) : slotBefore(now + timeoutMs, timeoutMs);
-    this.#begin(new Wait(this, { userId, notBeforeMs, slot, isWoken, signal }, listener));
-    return undefined;
+    return new Promise((resolve) => {
+      this.#begin(new Wait(this, { userId, notBeforeMs, slot, isWoken, signal }, resolve));
+    });
   }
 
   wake(userId: UserId): void {

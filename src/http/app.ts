@@ -4,7 +4,6 @@ import { type Acting, noActing } from '../appservices/acting.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
-import { promiseOf } from '../base/tasks/later.ts';
 import { createFront } from './front.ts';
 import { defaultHttpLimits, type HttpLimits } from './limits.ts';
 import type { Authenticate, VerifyServer } from './middleware/access.ts';
@@ -74,13 +73,13 @@ export function createHttpApp(deps: HttpAppDeps): HttpApp {
     clock,
   };
   const routes = routesFor(deps.routes, deps.listener);
-  const router = createRouter(routes, (route, context, params) => promiseOf(runRoute(run, route, context, params)));
+  const router = createRouter(routes, (route, context, params) => runRoute(run, route, context, params));
 
   const layers = [requestId({ clock, log, random }), cors(), running.layer, percentEncoding()];
   const around = surround(layers, errorFunnel({ log }));
   const trustProxy = deps.trustProxy ?? false;
   const app = new Koa<RequestState>({ proxy: trustProxy, maxIpsCount: 1 });
-  app.use((context) => around(context, (within) => router(within, noNext)).promise());
+  app.use((context) => around(context, () => router(context, noNext)));
   // Only failures of the connection itself arrive here; everything else went through the funnel.
   app.on('error', (error: unknown) => log.debug({ err: error }, 'a connection failed'));
   const koa = app.callback();

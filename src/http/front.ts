@@ -1,16 +1,15 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { type ParsedUrlQuery, parse as parseQuery } from 'node:querystring';
 import type { Log } from '../base/log.ts';
-import type { Later, LaterListener } from '../base/tasks/later.ts';
 import type { RequestContext, RequestState } from './request-state.ts';
 import type { Route } from './route.ts';
-import type { Behind, Surround } from './surround.ts';
+import type { Surround } from './surround.ts';
 
 export interface FrontDeps {
   readonly routes: readonly Route[];
   /** The same as around Koa's router. */
   readonly around: Surround;
-  readonly run: (route: Route, context: RequestContext) => Promise<void> | Later<void>;
+  readonly run: (route: Route, context: RequestContext) => Promise<void>;
   /** Everything else. */
   readonly behind: RequestListener;
   readonly trustProxy: boolean;
@@ -22,27 +21,35 @@ export interface FrontDeps {
  * router: their share of such an answer is larger than the answer's. Routes that wait and whose path has no parameters take this way.
  */
 export function createFront(deps: FrontDeps): RequestListener {
-  const routes = new Map<string, { readonly path: string; readonly behind: Behind }>();
+  const routes = new Map<string, Route>();
   for (const route of deps.routes) {
     if (route.access !== 'user' || route.waits !== true || route.method !== 'GET') continue;
     for (const path of typeof route.path === 'string' ? [route.path] : route.path) {
-      // The path is kept, and not the text of each request of which it is a part.
-      if (!path.includes(':')) routes.set(path, { path, behind: (context) => deps.run(route, context) });
+      if (!path.includes(':')) routes.set(path, route);
     }
   }
   return (request, response) => {
     const url = request.url ?? '/';
     const queryAt = url.indexOf('?');
-    const found = request.method === 'GET' ? routes.get(queryAt === -1 ? url : url.slice(0, queryAt)) : undefined;
-    if (found === undefined) return deps.behind(request, response);
+    const path = queryAt === -1 ? url : url.slice(0, queryAt);
+    const route = request.method === 'GET' ? routes.get(path) : undefined;
+    if (route === undefined) return deps.behind(request, response);
     const querystring = queryAt === -1 ? '' : url.slice(queryAt + 1);
-    const context = new LeanContext({ request, response, path: found.path, querystring, deps });
-    deps.around(context, found.behind).begin(context);
+    const context = new LeanContext({ request, response, path, querystring, trustProxy: deps.trustProxy });
+    deps
+      .around(context, () => deps.run(route, context))
+      .then(
+        () => context.end(),
+        (err: unknown) => {
+          // What a route threw is answered, so this is a failure of the connection itself.
+          deps.log.debug({ err }, 'a connection failed');
+          response.destroy();
+        },
+      );
   };
 }
 
-/** One request, from its begin to its answer. */
-class LeanContext implements RequestContext, LaterListener<void> {
+class LeanContext implements RequestContext {
   readonly req: IncomingMessage;
   readonly res: ServerResponse;
   readonly method = 'GET';
@@ -53,26 +60,22 @@ class LeanContext implements RequestContext, LaterListener<void> {
   readonly state = {} as RequestState;
   status = 404;
   body: unknown;
-  /** The first of several at once: the same ones for every request, so they are not copied while it waits. */
-  #shared: Readonly<Record<string, string>> | undefined;
-  /** The others: names and values in turns, as `writeHead` takes them without a look at each key of an object. */
-  #headers: string[] | undefined;
+  /** Names and values in turns, as `writeHead` takes them without a look at each key of an object. */
+  readonly #headers: string[] = [];
   #query: ParsedUrlQuery | undefined;
-  readonly #log: Log;
 
   constructor(from: {
     request: IncomingMessage;
     response: ServerResponse;
     path: string;
     querystring: string;
-    deps: Pick<FrontDeps, 'log' | 'trustProxy'>;
+    trustProxy: boolean;
   }) {
     this.req = from.request;
     this.res = from.response;
     this.path = from.path;
     this.querystring = from.querystring;
-    this.ip = addressOf(from.request, from.deps.trustProxy);
-    this.#log = from.deps.log;
+    this.ip = addressOf(from.request, from.trustProxy);
   }
 
   get query(): ParsedUrlQuery {
@@ -81,15 +84,11 @@ class LeanContext implements RequestContext, LaterListener<void> {
   }
 
   set(name: string | Readonly<Record<string, string>>, value?: string): void {
-    if (typeof name === 'string') {
-      if (value !== undefined) this.#set(name, value);
-    } else if (this.#shared === undefined) this.#shared = name;
-    else for (const one of Object.keys(name)) this.#set(one, name[one] ?? '');
+    if (typeof name !== 'string') for (const one of Object.keys(name)) this.#set(one, name[one] ?? '');
+    else if (value !== undefined) this.#set(name, value);
   }
 
   #set(name: string, value: string): void {
-    // As long as it has to be: `push` would make room for seventeen.
-    this.#headers ??= [name, value];
     const headers = this.#headers;
     let at = 0;
     while (at < headers.length && headers[at] !== name) at += 2;
@@ -97,45 +96,17 @@ class LeanContext implements RequestContext, LaterListener<void> {
     headers[at + 1] = value;
   }
 
-  /** All of them; one that was set by itself counts, and not its like among the shared ones. */
-  #listHeaders(): string[] {
-    const headers = this.#headers ?? [];
-    const shared = this.#shared ?? {};
-    for (const name of Object.keys(shared)) if (!headers.includes(name)) headers.push(name, shared[name] ?? '');
-    return headers;
-  }
-
-  forgetHeaders(): void {
-    this.req.headers = {};
-    this.req.rawHeaders = [];
-  }
-
   sendHead(): void {
-    if (!this.res.destroyed) this.res.writeHead(this.status, this.#listHeaders());
+    if (!this.res.destroyed) this.res.writeHead(this.status, this.#headers);
   }
 
-  done(): void {
-    try {
-      this.#end();
-    } catch (error) {
-      this.failed(error);
-    }
-  }
-
-  failed(err: unknown): void {
-    // What a route threw is answered, so this is a failure of the connection itself.
-    this.#log.debug({ err }, 'a connection failed');
-    this.res.destroy();
-  }
-
-  #end(): void {
+  end(): void {
     const { res } = this;
     if (res.destroyed || res.writableEnded) return;
     const text = typeof this.body === 'string' ? this.body : '';
     const length = Buffer.byteLength(text);
-    const headers = this.#listHeaders();
-    headers.push('Content-Length', String(length));
-    res.writeHead(this.status, headers);
+    this.#headers.push('Content-Length', String(length));
+    res.writeHead(this.status, this.#headers);
     // As many bytes as characters: all of it is ASCII, which is copied as it is.
     res.end(text, length === text.length ? 'latin1' : 'utf8');
   }

@@ -27,8 +27,6 @@ export interface RequestContext {
   body: unknown;
   set(name: string, value: string): void;
   set(headers: Readonly<Record<string, string>>): void;
-  /** What is read of the request was read: its headers need not be kept while its answer is waited for. */
-  forgetHeaders?(): void;
   /** Called before the bytes of a body are written to `res`, where status and headers are not on it yet. */
   sendHead?(): void;
 }

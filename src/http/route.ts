@@ -1,11 +1,9 @@
 import type { IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
 import type { ZodType } from 'zod';
-import { isRateLimited } from '../appservices/acting.ts';
 import type { Registration } from '../appservices/registration.ts';
 import { LongText } from '../base/json/long-text.ts';
 import type { EndSignal } from '../base/tasks/ending.ts';
-import type { Later } from '../base/tasks/later.ts';
 import { missingParam } from '../matrix/errors.ts';
 import { type DeviceId, noDevice, type UserId } from '../matrix/ids.ts';
 import type { ServerName } from '../matrix/server-name.ts';
@@ -41,11 +39,6 @@ export function withDevice(requester: Requester): DeviceRequester {
 /** For what is only kept apart by device: a service without one counts as a device of its own. */
 export function withAnyDevice(requester: Requester): DeviceRequester {
   return hasDevice(requester) ? requester : { ...requester, deviceId: noDevice };
-}
-
-/** Whether rate limits hold: for people, and for services that do not say otherwise. */
-export function isLimited({ service, userId }: Requester): boolean {
-  return service === undefined || isRateLimited({ service, userId });
 }
 
 /** An answer other than 200 with a JSON body. `text` is JSON that is already written. */
@@ -131,7 +124,7 @@ export interface UserRoute<P = unknown, Q = unknown, B = unknown> extends RouteB
   /** Asked before anything of the request but its token is looked at. Throws for who may not call it, whatever they ask. */
   readonly checkCaller?: (caller: UserId) => Promise<void>;
   readonly waits?: boolean;
-  handle(request: RequestParts<P, Q, B> & { readonly requester: Requester }): Promise<unknown> | Later<unknown>;
+  handle(request: RequestParts<P, Q, B> & { readonly requester: Requester }): Promise<unknown>;
 }
 
 /** Needs a valid X-Matrix signature. `text` is the raw body, for what JSON.parse cannot tell. */

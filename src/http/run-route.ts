@@ -1,7 +1,10 @@
+import { Readable } from 'node:stream';
+import { isRateLimited } from '../appservices/acting.ts';
 import { breathe } from '../base/breathe.ts';
 import type { Clock } from '../base/clock.ts';
+import { LongText } from '../base/json/long-text.ts';
 import { addressGroup } from '../base/network/address-group.ts';
-import { type Later, promiseOf } from '../base/tasks/later.ts';
+import { unknownToken } from '../matrix/errors.ts';
 import type { JsonObject } from '../matrix/pdu.ts';
 import { CheckedRequest, UserRequest } from './checked-request.ts';
 import type { HttpLimits } from './limits.ts';
@@ -17,21 +20,22 @@ import type { CallerLimit } from './middleware/caller-limit.ts';
 import { parseBody } from './middleware/json-body.ts';
 import { parseServerBody } from './middleware/large-body.ts';
 import { readBody } from './middleware/read-body.ts';
+import { sendBytes } from './middleware/send-bytes.ts';
 import type { RateLimits } from './rate-limits.ts';
 import type { RequestContext } from './request-state.ts';
-import { respond, send } from './respond.ts';
 import {
   ByteReply,
   type DeviceRequester,
   hasDevice,
-  isLimited,
   type OpenRoute,
+  Reply,
   type Requester,
   type Route,
   type ServerRoute,
   type UserRoute,
+  withAnyDevice,
 } from './route.ts';
-import { type Caller, type SignOutWatches, WatchedCall } from './until-signed-out.ts';
+import { type SignOutWatches, WatchedCall } from './until-signed-out.ts';
 
 export interface RunRouteDeps {
   readonly access: Access;
@@ -53,7 +57,7 @@ export function runRoute(
   route: Route,
   context: RequestContext,
   pathParams: Readonly<Record<string, string>>,
-): Promise<void> | Later<void> {
+): Promise<void> {
   switch (route.access) {
     case 'open':
       return respondWith(deps, context, runOpen(deps, route, context, pathParams));
@@ -96,19 +100,14 @@ async function runOpen(
 }
 
 /** No frame of its own where the token is known and nothing is counted: a request that waits for minutes keeps every one that it passed. */
-function runUser(
-  deps: RunRouteDeps,
-  route: UserRoute,
-  context: RequestContext,
-  pathParams: PathParams,
-): Promise<void> | Later<void> {
+function runUser(deps: RunRouteDeps, route: UserRoute, context: RequestContext, pathParams: PathParams): Promise<void> {
   const known = authenticateUser(deps.access, context);
   if (known instanceof Promise || route.counts !== undefined || route.checkCaller !== undefined)
     return runWhenKnown(deps, route, context, { known, pathParams });
   if (isPerson(known)) deps.onSeen(known, context.ip);
   const caller = { requester: known, pathParams, isSure: true };
   return route.waits === true
-    ? new WatchedCall(deps, route, context, caller)
+    ? runUntilSignedOut(deps, route, context, caller)
     : respondWith(deps, context, handleOf(deps, route, context, caller));
 }
 
@@ -124,13 +123,24 @@ async function runWhenKnown(
   if (route.checkCaller) await route.checkCaller(requester.userId);
   const caller = { requester, pathParams, isSure: false };
   return route.waits === true
-    ? new WatchedCall(deps, route, context, caller).promise()
+    ? runUntilSignedOut(deps, route, context, caller)
     : respondWith(deps, context, handleOf(deps, route, context, caller));
+}
+
+interface Caller {
+  readonly requester: Requester;
+  readonly pathParams: PathParams;
+  /** Nothing was waited for since the token was looked at. */
+  readonly isSure: boolean;
 }
 
 /** What a service does in somebody's name tells nothing of where they are, nor that they are there at all. */
 function isPerson(requester: Requester): requester is DeviceRequester {
   return requester.service === undefined && hasDevice(requester);
+}
+
+function isLimited({ service, userId }: Requester): boolean {
+  return service === undefined || isRateLimited({ service, userId });
 }
 
 async function handleOf(
@@ -146,11 +156,40 @@ async function handleOf(
       route.body === undefined ? undefined : await readJson(deps, route, context, deps.limits.userBodyBytesMax);
     const request = new UserRequest(route, context, { pathParams, requester, body: body?.value });
     if (route.activity === true && isPerson(requester)) deps.onActivity(requester);
-    const result = await promiseOf(route.handle(request));
+    const result = await route.handle(request);
     return result instanceof ByteReply ? await send(deps, context, result) : result;
   } finally {
     limit?.leave(requester.userId);
   }
+}
+
+/**
+ * Answers with what the route gives, unless the device is signed out meanwhile: then it ends at once and tells nothing more. One frame for all of it, since
+ * a request that waits for minutes keeps every one that it passed.
+ */
+async function runUntilSignedOut(
+  deps: RunRouteDeps,
+  route: UserRoute,
+  context: RequestContext,
+  { requester, pathParams, isSure }: Caller,
+): Promise<void> {
+  const limit = isLimited(requester) ? deps.callerLimit : undefined;
+  limit?.enter(requester.userId);
+  const watched = new WatchedCall(withAnyDevice(requester), context.state.ending);
+  deps.signOuts.watch(watched);
+  let result: unknown;
+  try {
+    // It may have been signed out just before the watch began.
+    if (!isSure) await authenticateUser(deps.access, context);
+    result = await route.handle(new UserRequest(route, context, { pathParams, requester, body: undefined }));
+  } catch (error) {
+    if (!watched.isSignedOut) throw error;
+  } finally {
+    deps.signOuts.unwatch(watched);
+    limit?.leave(requester.userId);
+  }
+  if (watched.isSignedOut) throw unknownToken('The device was signed out');
+  return respond(deps, context, result);
 }
 
 async function runServer(
@@ -197,6 +236,35 @@ async function readJson(
   return route.access === 'server' ? parseServerBody(bytes, route.longLists ?? []) : parseBody(bytes, 'client');
 }
 
+/** Stands for an answer that is already gone. */
+const sent = Symbol('sent');
+
+/** Resolves when all bytes are gone. */
+async function send({ clock }: RunRouteDeps, context: RequestContext, reply: ByteReply): Promise<unknown> {
+  await sendBytes(context, reply, clock);
+  return sent;
+}
+
 async function respondWith(deps: RunRouteDeps, context: RequestContext, result: Promise<unknown>): Promise<void> {
   return respond(deps, context, await result);
+}
+
+function respond(deps: RunRouteDeps, context: RequestContext, result: unknown): void | Promise<void> {
+  if (result === sent) return;
+  const reply = result instanceof Reply ? result : new Reply(200, result ?? {});
+  if (reply.text instanceof LongText) return sendLong(deps, context, { ...reply, text: reply.text });
+  context.status = reply.status;
+  context.set('Content-Type', 'application/json');
+  context.set(reply.headers);
+  context.body = reply.text;
+}
+
+/** Chunk by chunk, as the caller takes them. */
+function sendLong(
+  { clock }: RunRouteDeps,
+  context: RequestContext,
+  { status, headers, text }: Reply & { readonly text: LongText },
+): Promise<void> {
+  const all = { 'Content-Type': 'application/json', 'Content-Length': String(text.byteLength), ...headers };
+  return sendBytes(context, new ByteReply(status, all, async () => Readable.from(text.chunks)), clock);
 }

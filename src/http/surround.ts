@@ -1,82 +1,31 @@
-import { Later, type LaterListener, listenTo } from '../base/tasks/later.ts';
-import type { Layer, RequestContext } from './request-state.ts';
+import type { Layer, Next, RequestContext } from './request-state.ts';
 
-/** The router or a route: what stands behind the layers. */
-export type Behind = (context: RequestContext) => Promise<unknown> | Later<unknown>;
-
-/** Runs what stands behind the layers within them. */
-export type Surround = (context: RequestContext, behind: Behind) => Later<void>;
-
-interface Around {
-  readonly layers: readonly Layer[];
-  readonly onError: (context: RequestContext, error: unknown) => void;
-}
+/** Runs `last`, the router or a route, within the layers. */
+export type Surround = (context: RequestContext, last: Next) => Promise<void>;
 
 /**
- * Enters the layers one after the other, runs what stands behind them, and leaves the entered ones in the opposite order. `onError` answers for whatever is
- * thrown.
+ * Enters the layers one after the other, runs what stands behind them, and leaves the entered ones in the opposite order. One function for all of them: a
+ * request that waits for minutes keeps one frame and not one for each. `onError` answers for whatever is thrown.
  */
-export function surround(layers: Around['layers'], onError: Around['onError']): Surround {
-  const around = { layers, onError };
-  return (context, behind) => new Surrounded(around, context, behind);
-}
-
-/** One request within the layers. */
-class Surrounded extends Later<void> implements LaterListener<unknown> {
-  readonly #around: Around;
-  readonly #context: RequestContext;
-  readonly #behind: Behind;
-  #entered = 0;
-  #listener: LaterListener<void> | undefined;
-
-  constructor(around: Around, context: RequestContext, behind: Behind) {
-    super();
-    this.#around = around;
-    this.#context = context;
-    this.#behind = behind;
-  }
-
-  begin(listener: LaterListener<void>): void {
-    this.#listener = listener;
+export function surround(
+  layers: readonly Layer[],
+  onError: (context: RequestContext, error: unknown) => void,
+): Surround {
+  return async (context, last) => {
+    let entered = 0;
     try {
-      for (const layer of this.#around.layers) {
-        this.#entered += 1;
-        if (layer.enter(this.#context) !== 'answered') continue;
-        this.done();
-        return;
+      for (const layer of layers) {
+        entered += 1;
+        if (layer.enter(context) === 'answered') return;
       }
-      listenTo(this.#behind(this.#context), this);
+      await last();
     } catch (error) {
-      this.failed(error);
+      onError(context, error);
+    } finally {
+      while (entered > 0) {
+        entered -= 1;
+        layers[entered]?.leave?.(context);
+      }
     }
-  }
-
-  done(): void {
-    try {
-      this.#leave();
-    } catch (error) {
-      this.#listener?.failed(error);
-      return;
-    }
-    this.#listener?.done();
-  }
-
-  failed(error: unknown): void {
-    try {
-      this.#around.onError(this.#context, error);
-    } catch (worse) {
-      this.#leave();
-      this.#listener?.failed(worse);
-      return;
-    }
-    this.done();
-  }
-
-  #leave(): void {
-    const { layers } = this.#around;
-    while (this.#entered > 0) {
-      this.#entered -= 1;
-      layers[this.#entered]?.leave?.(this.#context);
-    }
-  }
+  };
 }

@@ -1,10 +1,9 @@
 import type { Clock } from '../base/clock.ts';
 import type { LongText } from '../base/json/long-text.ts';
 import type { EndSignal } from '../base/tasks/ending.ts';
-import type { Later } from '../base/tasks/later.ts';
 import type { KeyCounts } from '../e2ee/key-counts.ts';
 import type { ToDeviceInbox } from '../e2ee/to-device-inbox.ts';
-import type { Waiters, WaitListener, WaitTicket } from '../feed/feed.ts';
+import type { Waiters, WaitTicket } from '../feed/feed.ts';
 import type { RecentNow } from '../feed/recent-reads.ts';
 import { invalidParam } from '../matrix/errors.ts';
 import type { SyncFilter } from '../matrix/filter.ts';
@@ -19,7 +18,6 @@ import type { AnswerWindows } from './answer-windows.ts';
 import { createFilterResolver, type FilterResolver } from './apply-filter.ts';
 import { encodeAnswer } from './encode-answer.ts';
 import { LazyMemberMemory, type LazyMembers } from './lazy-members.ts';
-import { LongPoll, type Looking } from './long-poll.ts';
 import { QuietMemory } from './quiet.ts';
 import { readScope } from './scope.ts';
 import { asksStorage, narrowNews, type SyncQuestion, type SyncStream, type TypingReads } from './stream.ts';
@@ -76,9 +74,9 @@ export interface SyncRequest {
 /**
  * `GET /sync`: what is new to this device since its token, as the JSON text of the body. With something to tell it
  * answers at once (or at the end of the device's window, `AnswerWindows`); else when something comes up, or after `timeoutMs` with nothing and the very token it was given.
- * Fails with M_INVALID_PARAM for a token or a filter that is none.
+ * Throws M_INVALID_PARAM for a token or a filter that is none.
  */
-export type Sync = (request: SyncRequest) => Later<SyncText>;
+export type Sync = (request: SyncRequest) => Promise<SyncText>;
 export type SyncText = string | LongText;
 
 export function createSync(deps: SyncDeps): Sync {
@@ -99,7 +97,31 @@ export function createSync(deps: SyncDeps): Sync {
   ];
 
   const parts: Parts = { deps, streams, quiet, filters, lazyMembers };
-  return (request) => new LongPoll(() => open(parts, request));
+  return async (request) => {
+    const { userId, deviceId } = request.requester;
+    const asked = parse(parts, request);
+    // Mostly it is known at once, and a long-poll does not pay for waiting for nothing.
+    const parsed = asked instanceof Promise ? await asked : asked;
+    deps.roster.connect(userId);
+    try {
+      const { setPresence, setPresenceWritten: written } = request;
+      const presence = deps.presence.begin({ userId, deviceId, setPresence, written });
+      try {
+        const poll = new Poll(parts, request, { parsed, presence });
+        for (;;) {
+          const look = poll.look();
+          const text = look instanceof Promise ? await look : look;
+          if (text !== undefined) return text;
+          const wait = poll.wait();
+          if (wait === undefined || !(await wait)) return poll.nothing();
+        }
+      } finally {
+        presence.end();
+      }
+    } finally {
+      deps.roster.disconnect(userId);
+    }
+  };
 }
 
 interface Parts {
@@ -110,35 +132,10 @@ interface Parts {
   readonly lazyMembers: LazyMemberMemory;
 }
 
-type PresencePoll = ReturnType<PresencePart['begin']>;
-
 interface Parsed {
   readonly since: SyncToken | null;
   readonly filter: SyncFilter;
   readonly lazy: LazyMembers | null;
-}
-
-/** Throws or rejects as `parse` does. */
-function open(parts: Parts, request: SyncRequest): Poll | Promise<Poll> {
-  const parsed = parse(parts, request);
-  // Mostly it is known at once, and a long-poll does not pay for waiting for nothing.
-  return parsed instanceof Promise
-    ? parsed.then((known) => begin(parts, request, known))
-    : begin(parts, request, parsed);
-}
-
-function begin(parts: Parts, request: SyncRequest, parsed: Parsed): Poll {
-  const { deps } = parts;
-  const { setPresence, setPresenceWritten: written } = request;
-  const { userId, deviceId } = request.requester;
-  deps.roster.connect(userId);
-  try {
-    const presence = deps.presence.begin({ userId, deviceId, setPresence, written });
-    return new Poll(parts, request, { parsed, presence });
-  } catch (error) {
-    deps.roster.disconnect(userId);
-    throw error;
-  }
 }
 
 /** Also notes what the client collected. Throws or rejects with M_INVALID_PARAM. */
@@ -159,12 +156,12 @@ function parse(parts: Parts, request: SyncRequest): Parsed | Promise<Parsed> {
 /** Undefined: nothing, for now. */
 type Told = SyncText | undefined;
 
-/** What a sync asks, and where it stands between two looks. */
-class Poll implements Looking<SyncText> {
+/** One sync that is answered once there is something to tell. */
+class Poll {
   readonly #parts: Parts;
   readonly #request: SyncRequest;
   readonly #parsed: Parsed;
-  readonly #presence: PresencePoll;
+  readonly #presence: SyncQuestion['presence'];
   readonly #endsAtMs: number;
   readonly #opensAtMs: number | undefined;
   /** Nothing up to here concerned this client. */
@@ -176,7 +173,7 @@ class Poll implements Looking<SyncText> {
   constructor(
     parts: Parts,
     request: SyncRequest,
-    { parsed, presence }: { readonly parsed: Parsed; readonly presence: PresencePoll },
+    { parsed, presence }: { readonly parsed: Parsed; readonly presence: SyncQuestion['presence'] },
   ) {
     const { deps, quiet } = parts;
     const { userId, deviceId } = request.requester;
@@ -241,27 +238,23 @@ class Poll implements Looking<SyncText> {
     return read(deps, listAsked(streams, present), present).then((found) => this.#take(present, found));
   }
 
-  /** True when it is worth another look, false when the time is over; undefined: the listener is told. */
-  wait(listener: WaitListener): boolean | undefined {
+  /** Resolves when it is worth another look, with false when the time is over; undefined where it is over now. */
+  wait(): Promise<boolean> | undefined {
     const { deps } = this.#parts;
     const { fullState, signal } = this.#request;
     const leftMs = fullState ? 0 : this.#endsAtMs - deps.clock.monotonic();
-    if (leftMs <= 0 || this.#ticket === undefined) return false;
-    const until = { timeoutMs: leftMs, signal, notBeforeMs: this.#opensAtMs, isWoken: this.#isHeld };
-    return deps.waiters.wait(this.#ticket, until, listener);
+    if (leftMs <= 0 || this.#ticket === undefined) return undefined;
+    return deps.waiters.wait(this.#ticket, {
+      timeoutMs: leftMs,
+      signal,
+      notBeforeMs: this.#opensAtMs,
+      isWoken: this.#isHeld,
+    });
   }
 
   /** With the very token that was given; an initial sync always has something to tell. */
   nothing(): SyncText | Promise<SyncText> {
     return encode(this.#parts.deps, new Answer(), this.#request.since ?? '', this.#request);
-  }
-
-  close(): void {
-    try {
-      this.#presence.end();
-    } finally {
-      this.#parts.deps.roster.disconnect(this.#request.requester.userId);
-    }
   }
 
   #take(question: SyncQuestion, answer: Answer): Told | Promise<SyncText> {

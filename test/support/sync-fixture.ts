@@ -10,7 +10,7 @@ import { MembershipIndex } from '../../src/roster/membership-index.ts';
 import type { Storage } from '../../src/storage/contract/storage.ts';
 import { AnswerWindows } from '../../src/sync/answer-windows.ts';
 import type { TypingReads } from '../../src/sync/stream.ts';
-import { createSync, type Sync, type SyncRequest, type SyncText } from '../../src/sync/sync.ts';
+import { createSync, type Sync, type SyncRequest } from '../../src/sync/sync.ts';
 import { createSyncWakes } from '../../src/sync/wakes.ts';
 import { ManualClock } from './manual-clock.ts';
 import { openTestStorage } from './storage.ts';
@@ -106,11 +106,9 @@ export class SyncFixture {
   readonly typing = new HandTyping();
   readonly presence = new HandPresence();
   readonly wake: (userId: string) => void;
-  readonly text: (request: SyncRequest) => Promise<SyncText>;
-  /** The same as the server has it. */
-  readonly begin: Sync;
+  readonly text: Sync;
   /** The same without memory: every reading is as for a client far behind. */
-  readonly far: (request: SyncRequest) => Promise<SyncText>;
+  readonly far: Sync;
   #people = 0;
 
   private constructor(storage: Storage, clock: ManualClock, remembers: boolean) {
@@ -135,11 +133,8 @@ export class SyncFixture {
     const { roster, typing, presence } = this;
     const windows = new AnswerWindows({ clock, lengths: { quietMs: 0, busyMs: 0 }, loopShare: () => 0 });
     const parts = { roster, typing, presence, toDevice, keyCounts, unread, waiters, windows, clock };
-    const far = createSync({ ...parts, storage, recent: noMemory });
-    const near = createSync({ ...parts, storage: recent.storage, recent: recent.now });
-    this.begin = remembers ? near : far;
-    this.far = (request) => far(request).promise();
-    this.text = (request) => this.begin(request).promise();
+    this.far = createSync({ ...parts, storage, recent: noMemory });
+    this.text = remembers ? createSync({ ...parts, storage: recent.storage, recent: recent.now }) : this.far;
   }
 
   /** Without memory all is asked of the storage, where a test can listen. */

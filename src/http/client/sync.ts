@@ -1,12 +1,12 @@
 import { z } from 'zod';
 import { isPresenceState } from '../../matrix/presence.ts';
-import type { Sync, SyncRequest, SyncText } from '../../sync/sync.ts';
+import type { Sync, SyncRequest } from '../../sync/sync.ts';
 import { RememberedQuery } from '../remembered-query.ts';
 import { clientPath, type Route, userRoute, withAnyDevice } from '../route.ts';
 import { queryBoolean } from '../shapes.ts';
 
 export interface SyncRoutesDeps {
-  readonly sync: (request: SyncRequest) => ReturnType<Sync> | Promise<SyncText>;
+  readonly sync: Sync;
 }
 
 /** A longer wish to wait is cut to this: proxies between end requests at some point. */

@@ -1,5 +1,4 @@
 import { describe, expect, it, vi } from 'vitest';
-import type { WaitEnd, Waiters, WaitTicket } from '../../../src/feed/feed.ts';
 import { createWaiters } from '../../../src/feed/waiters.ts';
 import type { UserId } from '../../../src/matrix/ids.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
@@ -7,27 +6,19 @@ import { ManualClock } from '../../support/manual-clock.ts';
 const alice = '@alice:here.test' as UserId;
 const bob = '@bob:here.test' as UserId;
 
-function waited(waiters: Waiters, ticket: WaitTicket, until: WaitEnd): Promise<boolean> {
-  return new Promise((resolve) => {
-    const known = waiters.wait(ticket, until, { waited: resolve });
-    if (known !== undefined) resolve(known);
-  });
-}
-
 function setUp() {
   const clock = new ManualClock();
   const waiters = createWaiters({ clock });
   const results: string[] = [];
   const wait = (name: string, userId: UserId, timeoutMs: number, signal = new AbortController().signal) => {
-    void waited(waiters, waiters.ticket(userId), { timeoutMs, signal }).then((woken) =>
-      results.push(`${name} ${woken}`),
-    );
+    void waiters.wait(waiters.ticket(userId), { timeoutMs, signal }).then((woken) => results.push(`${name} ${woken}`));
   };
   const waitHeld = (name: string, userId: UserId, how: { heldMs: number; isWoken?: boolean }) => {
     const { signal } = new AbortController();
     const notBeforeMs = clock.monotonic() + how.heldMs;
-    const until = { timeoutMs: 30_000, signal, notBeforeMs, isWoken: how.isWoken ?? false };
-    void waited(waiters, waiters.ticket(userId), until).then((woken) => results.push(`${name} ${woken}`));
+    void waiters
+      .wait(waiters.ticket(userId), { timeoutMs: 30_000, signal, notBeforeMs, isWoken: how.isWoken ?? false })
+      .then((woken) => results.push(`${name} ${woken}`));
   };
   return { clock, waiters, results, wait, waitHeld };
 }
@@ -47,7 +38,7 @@ describe('waiters', () => {
     const { waiters } = setUp();
     const ticket = waiters.ticket(alice);
     waiters.wake(alice);
-    expect(await waited(waiters, ticket, { timeoutMs: 30_000, signal: new AbortController().signal })).toBe(true);
+    expect(await waiters.wait(ticket, { timeoutMs: 30_000, signal: new AbortController().signal })).toBe(true);
   });
 
   it('let a wait run when the wake was behind an earlier ticket only', async () => {
@@ -133,7 +124,7 @@ describe('waiters', () => {
 
   it('do not wait when there is no time to', async () => {
     const { waiters } = setUp();
-    expect(await waited(waiters, waiters.ticket(alice), { timeoutMs: 0, signal: new AbortController().signal })).toBe(
+    expect(await waiters.wait(waiters.ticket(alice), { timeoutMs: 0, signal: new AbortController().signal })).toBe(
       false,
     );
   });

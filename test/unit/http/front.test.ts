@@ -1,10 +1,9 @@
-import { request as httpRequest, type IncomingMessage } from 'node:http';
+import { request as httpRequest } from 'node:http';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { joinLong } from '../../../src/base/json/long-text.ts';
 import { createLog } from '../../../src/base/log.ts';
 import { systemRandom } from '../../../src/base/random.ts';
-import { Later, type LaterListener } from '../../../src/base/tasks/later.ts';
 import { createHttpApp, type HttpApp } from '../../../src/http/app.ts';
 import { type Listening, listen } from '../../../src/http/listen.ts';
 import { Reply, type Requester, type Route, userRoute } from '../../../src/http/route.ts';
@@ -27,33 +26,12 @@ let release: () => void;
 let running: number;
 let aborted: number;
 let logged: string[];
-/** Whoever waits at the route that gives no promise. */
-let waiting: { readonly raw: IncomingMessage; readonly listener: LaterListener<unknown> } | undefined;
-
-class Held extends Later<unknown> {
-  readonly #raw: IncomingMessage;
-
-  constructor(raw: IncomingMessage) {
-    super();
-    this.#raw = raw;
-  }
-
-  begin(listener: LaterListener<unknown>): void {
-    waiting = { raw: this.#raw, listener };
-  }
-}
 
 function routes(): Route[] {
   const hold = new Promise<void>((resolve) => {
     release = resolve;
   });
-  const later = userRoute({
-    method: 'GET',
-    path: '/_matrix/client/v3/later',
-    waits: true,
-    handle: ({ raw }) => new Held(raw),
-  });
-  const held = ways.map((way) =>
+  return ways.map((way) =>
     userRoute({
       method: 'GET',
       path: [`/_matrix/client/v3/${way}`, `/_matrix/client/r0/${way}`],
@@ -76,7 +54,6 @@ function routes(): Route[] {
       },
     }),
   );
-  return [...held, later];
 }
 
 async function start(trustProxy = false): Promise<void> {
@@ -84,8 +61,7 @@ async function start(trustProxy = false): Promise<void> {
   app = createHttpApp({
     routes: routes(),
     listener: 'both',
-    // One token is remembered, and known without a promise.
-    authenticate: (token) => (token === 'known' ? alice : Promise.resolve(token === 'good' ? alice : undefined)),
+    authenticate: async (token) => (token === 'good' ? alice : undefined),
     verifyServer: () => Promise.reject(new Error('no server calls here')),
     clock: new ManualClock(),
     random: systemRandom,
@@ -100,7 +76,6 @@ beforeEach(async () => {
   running = 0;
   aborted = 0;
   logged = [];
-  waiting = undefined;
   await start();
 });
 afterEach(async () => {
@@ -210,25 +185,6 @@ describe('a long-poll, which goes past Koa', () => {
     call.destroy();
     await expect.poll(() => app.running).toBe(0);
     expect((await ask(way)).status).toBe(200);
-  });
-
-  it('has let go of its headers while it waits for something without a promise', async () => {
-    const answer = ask('past', { path: '/_matrix/client/v3/later', headers: { authorization: 'Bearer known' } });
-    await expect.poll(() => waiting).toBeDefined();
-    expect(waiting?.raw.headers).toEqual({});
-    expect(waiting?.raw.rawHeaders).toEqual([]);
-    expect(waiting?.raw.url).toBe('/_matrix/client/v3/later');
-    waiting?.listener.done({ got: 'it' });
-    expect(await answer).toMatchObject({ status: 200, text: '{"got":"it"}' });
-  });
-
-  it('is answered as everything is whatever it waits for without a promise fails with', async () => {
-    const answer = ask('past', { path: '/_matrix/client/v3/later' });
-    await expect.poll(() => waiting).toBeDefined();
-    expect(app.running).toBe(1);
-    waiting?.listener.failed(forbidden('No'));
-    expect(await answer).toMatchObject({ status: 403 });
-    expect(app.running).toBe(0);
   });
 
   it.each(ways)('ends when the caller goes away: %s', async (way) => {

@@ -1,4 +1,3 @@
-import { createHook } from 'node:async_hooks';
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { UserId } from '../../../src/matrix/ids.ts';
 import { noKeys } from '../../support/key-fixture.ts';
@@ -52,25 +51,6 @@ test('a poll is answered with its own token when its time is over, and not befor
   expect(state.done).toBe(false);
   await fixture.clock.advance(1_000);
   expect(await answer).toEqual({ next_batch: since, ...noKeys });
-});
-
-test('a poll that waits has made no promise, which would keep all that stands behind it', async () => {
-  await poll({ timeoutMs: 0 }).answer;
-  let promises = 0;
-  const hook = createHook({
-    init(_id, type) {
-      if (type === 'PROMISE') promises += 1;
-    },
-  });
-  const told: unknown[] = [];
-  const begun = fixture.begin(fixture.request(alice, { since, timeoutMs: 30_000 }));
-  hook.enable();
-  begun.begin({ done: (text) => told.push(text), failed: (error) => told.push(error) });
-  hook.disable();
-  expect(promises).toBe(0);
-  expect(told).toEqual([]);
-  await fixture.clock.advance(30_000);
-  expect(JSON.parse(String(told))).toEqual({ next_batch: since, ...noKeys });
 });
 
 test('a poll with no time to wait is answered at once', async () => {
