@@ -221,10 +221,7 @@ async function change(turns: LongestTurns, { old }: Crowd, client: LoadClient): 
   const token = owner?.token ?? '';
   const send = (method: 'POST' | 'PUT' | 'DELETE', path: string, body: unknown, by = token) =>
     client.json({ method, path: `${v3}${path}`, token: by, body });
-  await turns.during('the registration of one more', () => client.register('another'), {
-    afterwardsMs,
-    runs: 2 * 0 + 1,
-  });
+  await turns.during('the registration of one more', () => client.register('another'), { afterwardsMs });
   const rule = { actions: ['notify'], pattern: 'word' };
   await turns.during(
     'a push rule',

@@ -18,8 +18,8 @@ export interface DeviceListUpdateDeps {
   readonly shareDeviceNames: boolean;
 }
 
-/** Devices of which a server is told at a join. Whoever wants the others asks for all, as it has to anyway. */
-const devicesAtJoinMax = 20;
+/** Devices of which a server is told at once. Whoever wants the others asks for all. */
+const devicesToldMax = 20;
 
 /**
  * Tells other servers of our users' devices: "Servers must send `m.device_list_update` EDUs to all the servers who share a room with a given
@@ -57,7 +57,14 @@ async function rowsOfChange(
   let streamId = stream?.streamId ?? 0;
   let broadcastId = stream?.broadcastId ?? null;
   const rows: Row[] = [];
-  for (const deviceId of change.deviceIds) {
+  let told = change.deviceIds;
+  if (told.length > devicesToldMax) {
+    // The newest after a number that nobody was told of, so that whoever gets it asks for all: each device of each server would be a row of this commit.
+    told = told.slice(-1);
+    streamId += 1;
+    broadcastId = streamId;
+  }
+  for (const deviceId of told) {
     streamId += 1;
     const edu = updateOf(deps, keys, { deviceId, streamId, prevId: broadcastId });
     rows.push(...addressed(destinations, edu, { key: keyOf(userId, deviceId), series: `device_list ${userId}` }));
@@ -87,7 +94,7 @@ async function rowsOfJoin(deps: DeviceListUpdateDeps, userId: UserId, roomId: Ro
   const broadcastId = stream?.broadcastId ?? null;
   let streamId = stream?.streamId ?? 0;
   const rows: Row[] = [];
-  for (const { deviceId } of keys.devices.slice(0, devicesAtJoinMax)) {
+  for (const { deviceId } of keys.devices.slice(0, devicesToldMax)) {
     streamId += 1;
     const edu = updateOf(deps, keys, { deviceId, streamId, prevId: broadcastId });
     rows.push(...addressed(destinations, edu, { key: keyOf(userId, deviceId), series: `device_list ${userId}` }));
